@@ -1,0 +1,194 @@
+package jsonnet_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rtbuild/rtbuild/internal/edge/jsonnet"
+	"github.com/rtbuild/rtbuild/pkg/provenance"
+)
+
+// tree writes files, by name, and returns their folder without links in it.
+func tree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestEvaluate(t *testing.T) {
+	dir := tree(t, map[string]string{
+		"main.jsonnet":           `{ b: import "lib/a.libsonnet", a: importstr "lib/text", c: std.length(importbin "lib/bytes"), d:: import "lib/unread" }`,
+		"lib/a.libsonnet":        `{ assert (import "asserted.libsonnet"), x: import "deep.json", y: import "../alias" }`,
+		"lib/deep.json":          `[1]`,
+		"lib/asserted.libsonnet": `true`,
+		"lib/text":               "text",
+		"lib/bytes":              "\xff\x00",
+	})
+	if err := os.Symlink("lib/deep.json", filepath.Join(dir, "alias")); err != nil {
+		t.Fatal(err)
+	}
+	result, err := jsonnet.New().Evaluate(context.Background(), provenance.Request{File: filepath.Join(dir, "main.jsonnet")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{
+   "a": "text",
+   "b": {
+      "x": [
+         1
+      ],
+      "y": [
+         1
+      ]
+   },
+   "c": 2
+}
+`
+	if string(result.JSON) != want {
+		t.Errorf("the document is %s", result.JSON)
+	}
+	files := map[string]string{}
+	for path, content := range result.Files {
+		files[strings.TrimPrefix(path, dir+"/")] = string(content)
+	}
+	if len(files) != 6 || files["lib/deep.json"] != "[1]" || files["lib/bytes"] != "\xff\x00" || files["lib/text"] != "text" {
+		t.Errorf("the files are %q", files)
+	}
+	wantImported := map[string]bool{}
+	for _, name := range []string{"main.jsonnet", "lib/a.libsonnet", "lib/deep.json", "lib/asserted.libsonnet"} {
+		wantImported[filepath.Join(dir, name)] = true
+	}
+	if !reflect.DeepEqual(result.Imported, wantImported) {
+		t.Errorf("imported are %v", result.Imported)
+	}
+}
+
+func TestEvaluateReplace(t *testing.T) {
+	dir := tree(t, map[string]string{
+		"main.jsonnet": `[import "one", import "./sub/../one", importstr "one"]`,
+		"one":          `"old"`,
+		"sub/x":        "",
+	})
+	calls := map[string]int{}
+	result, err := jsonnet.New().Evaluate(context.Background(), provenance.Request{
+		File: filepath.Join(dir, "main.jsonnet"),
+		Replace: func(path string, source []byte) []byte {
+			calls[filepath.Base(path)]++
+			return []byte(strings.ReplaceAll(string(source), "old", "new"))
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(strings.Fields(string(result.JSON)), ""); got != `["new","new","\"new\""]` {
+		t.Errorf("the document is %s", got)
+	}
+	if string(result.Files[filepath.Join(dir, "one")]) != `"old"` {
+		t.Error("the files are not those on disk")
+	}
+	if !reflect.DeepEqual(calls, map[string]int{"main.jsonnet": 1, "one": 1}) {
+		t.Errorf("asked for %v", calls)
+	}
+}
+
+func TestEvaluateSnippet(t *testing.T) {
+	dir := tree(t, map[string]string{"main.jsonnet": `{ a:: 1 }`})
+	result, err := jsonnet.New().Evaluate(context.Background(), provenance.Request{
+		File:    filepath.Join(dir, "main.jsonnet"),
+		Snippet: []byte(`(import "main.jsonnet").a`),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(result.JSON) != "1\n" || !result.Imported[filepath.Join(dir, "main.jsonnet")] || len(result.Files) != 1 {
+		t.Errorf("the result is %+v", result)
+	}
+}
+
+func TestLibraryPaths(t *testing.T) {
+	dir := tree(t, map[string]string{
+		"main.jsonnet": `[import "a", import "b"]`,
+		"a":            `"beside"`,
+		"lib1/a":       `"lib1"`,
+		"lib1/b":       `"lib1"`,
+		"lib2/b":       `"lib2"`,
+	})
+	ev := jsonnet.New(filepath.Join(dir, "lib1"), filepath.Join(dir, "lib2"))
+	result, err := ev.Evaluate(context.Background(), provenance.Request{File: filepath.Join(dir, "main.jsonnet")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(strings.Fields(string(result.JSON)), ""); got != `["beside","lib1"]` {
+		t.Errorf("the document is %s", got)
+	}
+}
+
+func TestEvaluateErrors(t *testing.T) {
+	for _, test := range []struct {
+		name, source, want string
+	}{
+		{"syntax", "{\n  a: 1,, }", "DIR/main.jsonnet:2:8: Unexpected: \",\" while parsing field definition"},
+		{"unknown variable", "{ a: é }", "DIR/main.jsonnet:1:6: Could not lex the character '\\u00e9'"},
+		{"syntax in an import", "{ a: import 'bad' }", "DIR/bad:1:4: Expected token OPERATOR but got end of file\n\tfrom DIR/main.jsonnet:1:6 (object <anonymous>)"},
+		{"missing import", "{ a: (import 'lib').x }", "DIR/lib:1:6: import \"gone\": no such file: tried DIR/gone\n\tfrom DIR/main.jsonnet:1:6 (object <anonymous>)"},
+		{"missing importstr", "importstr '/gone'", "DIR/main.jsonnet:1:1: import \"/gone\": no such file: tried /gone"},
+		{"a folder", "import '.'", "DIR/main.jsonnet:1:1: import \".\": read DIR: is a directory"},
+		{"own error", "local f(x) = error x; { a: f('because') }", "DIR/main.jsonnet:1:14: because\n\tfrom DIR/main.jsonnet:1:28 (object <anonymous>)"},
+		{"within the standard library", "{ a: std.asciiLower(1) }", "DIR/main.jsonnet:1:6: Unexpected type number"},
+		{"endless recursion", "local f(x) = f(x + 1); f(0)", "DIR/main.jsonnet:1:14: max stack frames exceeded.\n\tfrom DIR/main.jsonnet:1:24 ($)"},
+		{"endless document", "local a = { b: a }; a", "DIR/main.jsonnet: max stack frames exceeded."},
+		{"external variable", "std.extVar('x')", "DIR/main.jsonnet:1:1: Undefined external variable: x"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := tree(t, map[string]string{"main.jsonnet": test.source, "bad": "{ a", "lib": "{ x: import 'gone' }"})
+			_, err := jsonnet.New().Evaluate(context.Background(), provenance.Request{File: filepath.Join(dir, "main.jsonnet")})
+			var jsonnetError *provenance.Error
+			if !errors.As(err, &jsonnetError) {
+				t.Fatalf("the error is %T: %v", err, err)
+			}
+			if want := strings.ReplaceAll(test.want, "DIR", dir); err.Error() != want {
+				t.Errorf("the error is\n%v\nwant\n%s", err, want)
+			}
+		})
+	}
+}
+
+func TestEvaluateMissingDocument(t *testing.T) {
+	dir := tree(t, nil)
+	_, err := jsonnet.New().Evaluate(context.Background(), provenance.Request{File: filepath.Join(dir, "main.jsonnet")})
+	if err == nil || !strings.Contains(err.Error(), "main.jsonnet: the document cannot be read: no such file or directory") {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := jsonnet.New().Evaluate(context.Background(), provenance.Request{File: "main.jsonnet"}); err == nil {
+		t.Error("a relative path was taken")
+	}
+}
+
+// TestEvaluateStops interrupts an evaluation that would take for ever.
+func TestEvaluateStops(t *testing.T) {
+	dir := tree(t, map[string]string{"main.jsonnet": `local f(n) = if n == 0 then 0 else f(n - 1) + f(n - 1); f(60)`})
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	_, err := jsonnet.New().Evaluate(ctx, provenance.Request{File: filepath.Join(dir, "main.jsonnet")})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -1,0 +1,181 @@
+package jsonnet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	gojsonnet "github.com/google/go-jsonnet"
+	"github.com/google/go-jsonnet/ast"
+	"github.com/google/go-jsonnet/toolutils"
+
+	"github.com/rtbuild/rtbuild/pkg/provenance"
+)
+
+// An importer serves one evaluation. It reads each file once, whatever the
+// number of paths that lead to it, and remembers what it served.
+type importer struct {
+	// interrupted is the evaluation's ctx.Err: the library offers no way to
+	// hand a context to an import.
+	interrupted  func() error
+	libraryPaths []string
+	replace      func(path string, source []byte) []byte
+	byRealPath   map[string]servedFile
+	found        map[importKey]string
+}
+
+type servedFile struct {
+	onDisk []byte
+	served gojsonnet.Contents
+}
+
+// An importKey is an import as the library asks for it: the path as written,
+// in the file that holds it ("" for the document itself).
+type importKey struct{ from, path string }
+
+func newImporter(ctx context.Context, libraryPaths []string, replace func(string, []byte) []byte) *importer {
+	return &importer{
+		interrupted:  ctx.Err,
+		libraryPaths: libraryPaths,
+		replace:      replace,
+		byRealPath:   map[string]servedFile{},
+		found:        map[importKey]string{},
+	}
+}
+
+// Import implements the library's Importer.
+func (i *importer) Import(from, path string) (gojsonnet.Contents, string, error) {
+	if err := i.interrupted(); err != nil {
+		return gojsonnet.Contents{}, "", err
+	}
+	if from == "" {
+		return i.document(path)
+	}
+	candidates := []string{filepath.Join(filepath.Dir(from), path)}
+	if filepath.IsAbs(path) {
+		candidates = []string{filepath.Clean(path)}
+	} else {
+		for _, dir := range i.libraryPaths {
+			candidates = append(candidates, filepath.Join(dir, path))
+		}
+	}
+	for _, candidate := range candidates {
+		contents, err := i.read(candidate)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return gojsonnet.Contents{}, "", fmt.Errorf("import %q: %w", path, err)
+		}
+		i.found[importKey{from, path}] = candidate
+		return contents, candidate, nil
+	}
+	return gojsonnet.Contents{}, "", fmt.Errorf("import %q: no such file: tried %s", path, strings.Join(candidates, ", "))
+}
+
+// document serves the document itself, which nothing imports.
+func (i *importer) document(path string) (gojsonnet.Contents, string, error) {
+	contents, err := i.read(path)
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		// The message begins with the path anyway.
+		err = pathError.Err
+	}
+	if err != nil {
+		return gojsonnet.Contents{}, "", fmt.Errorf("the document cannot be read: %w", err)
+	}
+	i.found[importKey{"", path}] = path
+	return contents, path, nil
+}
+
+func (i *importer) read(path string) (gojsonnet.Contents, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return gojsonnet.Contents{}, err
+	}
+	if file, ok := i.byRealPath[real]; ok {
+		return file.served, nil
+	}
+	source, err := os.ReadFile(real)
+	if err != nil {
+		return gojsonnet.Contents{}, err
+	}
+	served := source
+	if i.replace != nil {
+		served = i.replace(real, source)
+	}
+	file := servedFile{onDisk: source, served: gojsonnet.MakeContentsRaw(served)}
+	i.byRealPath[real] = file
+	return file.served, nil
+}
+
+func (i *importer) files() map[string][]byte {
+	files := make(map[string][]byte, len(i.byRealPath))
+	for path, file := range i.byRealPath {
+		files[path] = file.onDisk
+	}
+	return files
+}
+
+// imported tells which of the files were read as Jsonnet. An Importer is not
+// told whether it serves an import or an importstr, so this follows the
+// import expressions from the document on, as far as they were evaluated.
+func imported(vm *gojsonnet.VM, imp *importer, req provenance.Request, root string, node ast.Node) map[string]bool {
+	result := map[string]bool{}
+	seen := map[string]bool{root: true}
+	if req.Snippet == nil {
+		markImported(result, root)
+	}
+	type source struct {
+		path string
+		node ast.Node
+	}
+	queue := []source{{root, node}}
+	for len(queue) > 0 {
+		current := queue[0]
+		queue = queue[1:]
+		for _, path := range importPaths(current.node) {
+			foundAt, evaluated := imp.found[importKey{current.path, path}]
+			if !evaluated || seen[foundAt] {
+				continue
+			}
+			seen[foundAt] = true
+			// The syntax tree comes from the library's cache. One that does
+			// not parse was never imported, or evaluation had failed.
+			if next, _, err := vm.ImportAST(current.path, path); err == nil {
+				markImported(result, foundAt)
+				queue = append(queue, source{foundAt, next})
+			}
+		}
+	}
+	return result
+}
+
+func markImported(result map[string]bool, path string) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		result[real] = true
+	}
+}
+
+// importPaths lists the paths of the import expressions in a desugared tree.
+func importPaths(node ast.Node) []string {
+	var paths []string
+	pending := []ast.Node{node}
+	for len(pending) > 0 {
+		current := pending[len(pending)-1]
+		pending = pending[:len(pending)-1]
+		switch current := current.(type) {
+		case *ast.Import:
+			paths = append(paths, current.File.Value)
+		case *ast.DesugaredObject:
+			// The library's list of children leaves the assertions out.
+			pending = append(pending, current.Asserts...)
+		}
+		pending = append(pending, toolutils.Children(current)...)
+	}
+	return paths
+}
