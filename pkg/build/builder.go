@@ -1,0 +1,101 @@
+package build
+
+import "context"
+
+// A Builder turns build requests into images. It is the edge to build
+// engines. A Builder is safe for concurrent use.
+type Builder interface {
+	// Build builds one image, and pushes it if the request says so. It
+	// returns when the image is where the request wants it. A failed build
+	// step is a *StepError. Cancelling ctx stops the build in the engine.
+	Build(ctx context.Context, req Request) (Result, error)
+	// Capabilities tells what the engine can do. Asking for more in a
+	// Request is an error that names an engine that can.
+	Capabilities() Capabilities
+	// Close ends the connection, or the engine where it runs in this process.
+	Close() error
+}
+
+// Capabilities are what an engine can do beyond building one image for its
+// own platform.
+type Capabilities struct {
+	// Engine names the engine for people: "Docker engine 20.10.24 (graph
+	// driver store)".
+	Engine string
+	// MultiPlatform: several platforms in one image index.
+	MultiPlatform bool
+}
+
+// A Request is one image to build.
+type Request struct {
+	// Name labels the build in progress output.
+	Name string
+	// Context is the absolute path of the build context.
+	Context string
+	// ContextDigest is a hash of the context's contents. Engines keep a
+	// mirror of each context and update it by metadata alone, so contexts
+	// that differ must not share one; the mirror is keyed by this.
+	ContextDigest string
+	// Dockerfile is the Dockerfile's content as the engine is to see it; it
+	// may differ from the file on disk.
+	Dockerfile []byte
+	// DockerfileName is its base name ("Dockerfile.3.13"): it selects the
+	// ignore file ("Dockerfile.3.13.dockerignore", else ".dockerignore") and
+	// shows in messages.
+	DockerfileName string
+	// Args are build arguments.
+	Args map[string]string
+	// Stage is the stage to build; empty for the last one.
+	Stage string
+	// Labels are added to the image's configuration.
+	Labels map[string]string
+	// Platforms are "os/arch[/variant]"; empty for the engine's own.
+	Platforms []string
+	// References are the full references that the image gets, HOST/path:tag
+	// each; with Push they are pushed.
+	References []string
+	// Push sends the image to the registries of References.
+	Push bool
+	// Retain keeps an image that is not pushed so that it can be a parent of
+	// a later Request to the same Builder.
+	Retain bool
+	// Parents are images of this run that were not pushed: from the
+	// reference as the Dockerfile names it to the Result of its build.
+	Parents map[string]Result
+}
+
+// A Result is a built image.
+type Result struct {
+	// Digest is the manifest's digest ("sha256:…"), or empty where the engine
+	// knows it only after a push and there was none.
+	Digest string
+	// ImageID is the digest of the image's configuration, where the engine
+	// tells it.
+	ImageID string
+	// References are the references that the engine knows the image by.
+	References []string
+	// Cached tells that every step came from the engine's cache.
+	Cached bool
+}
+
+// A StepError is a build step that failed: the user's Dockerfile is at fault,
+// not the engine.
+type StepError struct {
+	// Name is the Request's.
+	Name string
+	// Step is the instruction, as the engine names it.
+	Step string
+	// Log holds the last lines that the step printed, at most 20.
+	Log []string
+	// Err is the engine's error.
+	Err error
+}
+
+func (e *StepError) Error() string {
+	if e.Step == "" {
+		return e.Name + ": " + e.Err.Error()
+	}
+	return e.Name + ": " + e.Step + ": " + e.Err.Error()
+}
+
+func (e *StepError) Unwrap() error { return e.Err }

@@ -1,0 +1,170 @@
+package build_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/reference"
+)
+
+// recorder is an engine that builds nothing: it records what it is asked
+// for, and fails for the names in fail. The tests of scheduling use it; real
+// engines are tested in test/e2e.
+type recorder struct {
+	fail map[string]bool
+
+	mu       sync.Mutex
+	requests map[string]build.Request
+	order    []string
+}
+
+func (r *recorder) Build(ctx context.Context, req build.Request) (build.Result, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.requests[req.Name] = req
+	r.order = append(r.order, req.Name)
+	if r.fail[req.Name] {
+		return build.Result{}, errors.New("does not build")
+	}
+	return build.Result{Digest: digestOf(req.Name)}, ctx.Err()
+}
+
+func (r *recorder) Capabilities() build.Capabilities { return build.Capabilities{} }
+func (r *recorder) Close() error                     { return nil }
+
+func digestOf(name string) string { return fmt.Sprintf("sha256:%064x", name)[:71] }
+
+// where answers for registries: it confirms what the recorder built, except
+// for the references in moved.
+type where struct{ moved map[string]bool }
+
+func (w where) Locate(_ context.Context, ref reference.Reference) (string, error) {
+	if ref.Name == "debian" {
+		return "mirror.example/debian@" + digestOf("debian"), nil
+	}
+	return "", nil
+}
+
+func (w where) Confirm(_ context.Context, ref string) (string, error) {
+	if w.moved[ref] {
+		return digestOf("somebody else's"), nil
+	}
+	name := ref[strings.LastIndexByte(ref, '/')+1:]
+	return digestOf(name), nil
+}
+
+// tree makes targets a:1, b:1 … whose Dockerfiles are given.
+func tree(t *testing.T, dockerfiles map[string]string) *build.Plan {
+	t.Helper()
+	root := t.TempDir()
+	var targets []*build.Target
+	for name, source := range dockerfiles {
+		write(t, root+"/stable/"+name+"/Dockerfile", source)
+		targets = append(targets, &build.Target{
+			Name: name + ":1", Repository: reference.MustParse("acme/" + name), Tags: []string{"1"},
+			Context: "stable/" + name, Dockerfile: "stable/" + name + "/Dockerfile", Kind: build.KindRuntime,
+		})
+	}
+	plan, err := build.NewPlan(root, targets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+func do(t *testing.T, run build.Run, engine *recorder, plan *build.Plan) map[string]build.Outcome {
+	t.Helper()
+	engine.requests = map[string]build.Request{}
+	run.Builder = engine
+	if run.Locator == nil {
+		run.Locator, run.Confirmer = where{}, where{}
+	}
+	outcomes := map[string]build.Outcome{}
+	for _, out := range run.Do(t.Context(), plan) {
+		outcomes[out.Target.Name] = out
+	}
+	return outcomes
+}
+
+var family = map[string]string{
+	"child":  "FROM acme/parent:1\nCOPY --from=debian /a /a\n",
+	"parent": "FROM debian:sid\n",
+	"other":  "FROM alpine\n",
+}
+
+// A child is built after its parent, on the digest that the parent has in
+// this run; base images are taken from where the locator says.
+func TestParentsComeFirst(t *testing.T) {
+	engine := &recorder{}
+	outcomes := do(t, build.Run{Push: true, Place: "localhost:5000", Jobs: 4}, engine, tree(t, family))
+	if slices.Index(engine.order, "parent:1") > slices.Index(engine.order, "child:1") {
+		t.Errorf("order %q", engine.order)
+	}
+	want := "FROM localhost:5000/acme/parent@" + digestOf("parent:1") + "\nCOPY --from=mirror.example/debian@" + digestOf("debian") + " /a /a\n"
+	if got := string(engine.requests["child:1"].Dockerfile); got != want {
+		t.Errorf("the child's Dockerfile is %q, want %q", got, want)
+	}
+	if got := engine.requests["other:1"]; string(got.Dockerfile) != "FROM alpine\n" || got.References[0] != "localhost:5000/acme/other:1" {
+		t.Errorf("other: %+v", got)
+	}
+	if out := outcomes["child:1"]; out.Status != build.StatusBuilt || out.Digest != digestOf("child:1") {
+		t.Errorf("child: %+v", out)
+	}
+}
+
+// Without a push the child names its parent by reference, and the engine is
+// told which image of this run that is.
+func TestParentsWithoutPush(t *testing.T) {
+	engine := &recorder{}
+	do(t, build.Run{Jobs: 1}, engine, tree(t, family))
+	child := engine.requests["child:1"]
+	if !strings.HasPrefix(string(child.Dockerfile), "FROM acme/parent:1\n") || child.Parents["acme/parent:1"].Digest != digestOf("parent:1") {
+		t.Errorf("child: %q, parents %+v", child.Dockerfile, child.Parents)
+	}
+	if !engine.requests["parent:1"].Retain || engine.requests["other:1"].Retain {
+		t.Error("what is retained is not what is needed")
+	}
+}
+
+// One failure does not stop the others; what depends on it is skipped.
+func TestFailureSkipsDependants(t *testing.T) {
+	engine := &recorder{fail: map[string]bool{"parent:1": true}}
+	outcomes := do(t, build.Run{Push: true, Jobs: 2}, engine, tree(t, family))
+	want := map[string]build.Status{"parent:1": build.StatusFailed, "child:1": build.StatusSkipped, "other:1": build.StatusBuilt}
+	for name, status := range want {
+		if outcomes[name].Status != status {
+			t.Errorf("%s: %s, want %s", name, outcomes[name].Status, status)
+		}
+	}
+	if err := outcomes["child:1"].Err; err == nil || !strings.Contains(err.Error(), "parent:1") {
+		t.Errorf("the child's error does not name its parent: %v", err)
+	}
+}
+
+// A tag that somebody else moved between push and confirmation is a failure:
+// the digest would be of an image that this run did not build.
+func TestMovedTag(t *testing.T) {
+	moved := where{moved: map[string]bool{"acme/other:1": true}}
+	outcomes := do(t, build.Run{Push: true, Jobs: 2, Locator: moved, Confirmer: moved}, &recorder{}, tree(t, family))
+	if out := outcomes["other:1"]; out.Status != build.StatusFailed || !strings.Contains(out.Err.Error(), "somebody else pushed that tag") {
+		t.Errorf("other: %+v", out)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	engine := &recorder{requests: map[string]build.Request{}}
+	run := build.Run{Builder: engine, Locator: where{}, Confirmer: where{}, Jobs: 2}
+	for _, out := range run.Do(ctx, tree(t, family)) {
+		if out.Status != build.StatusSkipped || len(engine.order) > 0 {
+			t.Errorf("%s: %s, engine asked for %q", out.Target.Name, out.Status, engine.order)
+		}
+	}
+}

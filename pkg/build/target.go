@@ -1,0 +1,131 @@
+// Package build knows which images a repository of runtimes builds: it finds
+// the Dockerfiles, matches them with the images that the manifests name,
+// orders them by what they are built from, and runs the builds.
+package build
+
+import (
+	"path"
+	"strings"
+
+	"github.com/rtbuild/rtbuild/pkg/manifest"
+	"github.com/rtbuild/rtbuild/pkg/reference"
+)
+
+// A Kind is what an image is for.
+type Kind string
+
+const (
+	// KindRuntime images run functions.
+	KindRuntime Kind = "runtime"
+	// KindInit images install dependencies or compile.
+	KindInit Kind = "init"
+	// KindSupport images are named by no manifest; other images are built
+	// from them.
+	KindSupport Kind = "support"
+)
+
+// A Target is one image to build.
+type Target struct {
+	// Name is unique in a plan: the last component of the repository and the
+	// first tag ("python-init:3.13"); the whole repository where that is not
+	// unique; the Dockerfile for an image that nothing names.
+	Name string
+	// Repository is the image's repository as the manifest writes it, without
+	// tag and digest. It is the zero value for a Dockerfile that feeds
+	// nothing: such an image can be built but not pushed.
+	Repository reference.Reference
+	// Tags are the tags the image gets, at least one where Repository is set.
+	Tags []string
+	// Context and Dockerfile are paths relative to the root, with forward
+	// slashes.
+	Context, Dockerfile string
+	Kind                Kind
+	Args                map[string]string
+	// Stage is the Dockerfile's stage to build; empty for the last one.
+	Stage string
+	// DependsOn are the names of targets that this image is built from.
+	DependsOn []string
+	// Feeds are the manifest fields that carry the image's digest.
+	Feeds []Feed
+}
+
+// A Feed is a place in the manifests that names an image.
+type Feed struct {
+	Runtime, Version string
+	Phase            manifest.Phase
+	// Pointer is the JSON pointer of the reference in the evaluated document.
+	Pointer string
+	// Ref is the reference as the manifest has it now.
+	Ref reference.Reference
+}
+
+// References are the target's references with each of its tags, relocated to
+// place (HOST[/PREFIX]; empty leaves them as the manifests have them).
+func (t *Target) References(place string) []reference.Reference {
+	refs := make([]reference.Reference, len(t.Tags))
+	for i, tag := range t.Tags {
+		refs[i] = t.Repository.WithTag(tag).Relocate(place)
+	}
+	return refs
+}
+
+// Folder is the folder that the Dockerfile lies in.
+func (t *Target) Folder() string { return path.Dir(t.Dockerfile) }
+
+// shortName is the name a target gets if no other has it.
+func (t *Target) shortName() string {
+	if t.Repository.Name == "" {
+		return t.Dockerfile
+	}
+	return path.Base(t.Repository.Name) + ":" + t.Tags[0]
+}
+
+func (t *Target) longName() string {
+	if t.Repository.Name == "" {
+		return t.Dockerfile
+	}
+	return t.Repository.Name + ":" + t.Tags[0]
+}
+
+// An Undecided Dockerfile is one that the conventions give to no image, or to
+// more than one. It is not built.
+type Undecided struct {
+	Dockerfile string `json:"dockerfile"`
+	// Candidates are the repositories it could make, or the Dockerfiles that
+	// could make the same image.
+	Candidates []string `json:"candidates"`
+	// Reason says why, and how the manifest can decide.
+	Reason string `json:"reason"`
+}
+
+func (u Undecided) String() string {
+	return u.Dockerfile + ": " + u.Reason + " (candidates: " + strings.Join(u.Candidates, ", ") + ")"
+}
+
+// An Origin says where the image of a phase comes from.
+type Origin string
+
+const (
+	// OriginBuilt: a target of this tree makes it.
+	OriginBuilt Origin = "built"
+	// OriginKept: it is in one of this tree's namespaces and pinned, but no
+	// Dockerfile makes it any more. It stays as it is pinned.
+	OriginKept Origin = "kept"
+	// OriginExternal: it belongs to others.
+	OriginExternal Origin = "external"
+	// OriginUndecided: its Dockerfile is among the undecided.
+	OriginUndecided Origin = "undecided"
+	// OriginMissing: it is in one of this tree's namespaces, has no digest,
+	// and no Dockerfile makes it: a release could never pin it.
+	OriginMissing Origin = "missing"
+)
+
+// A Usage is an image of a phase and where it comes from.
+type Usage struct {
+	Feed
+	Origin Origin
+	// Target is the name of the target that makes the image, for OriginBuilt.
+	Target string
+	// Image is the manifest's entry.
+	Image manifest.Image
+}

@@ -1,0 +1,219 @@
+package manifest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/rtbuild/rtbuild/pkg/reference"
+)
+
+// decoding turns the evaluated document into runtimes. It goes on past
+// whatever is wrong and notes it.
+type decoding struct {
+	tree    *Tree
+	origins origins
+	specs   [][][]hiddenField
+	folders []string
+}
+
+func (d *decoding) report(severity Severity, pointer, subject, format string, args ...any) {
+	d.tree.Findings = append(d.tree.Findings, Finding{
+		Severity: severity,
+		Position: d.origins.at(pointer),
+		Subject:  subject,
+		Message:  fmt.Sprintf(format, args...),
+	})
+}
+
+func (d *decoding) errorf(pointer, subject, format string, args ...any) {
+	d.report(SeverityError, pointer, subject, format, args...)
+}
+
+func (d *decoding) warnf(pointer, subject, format string, args ...any) {
+	d.report(SeverityWarning, pointer, subject, format, args...)
+}
+
+func (d *decoding) runtime(pointer string, value any) {
+	subject := "runtime " + strings.TrimPrefix(pointer, "/")
+	fields, ok := d.object(pointer, subject, value, "ID", "depName", "fileNameSuffix", "versions", "livenessProbeInfo")
+	if !ok {
+		return
+	}
+	r := Runtime{pointer: pointer, ID: d.text(fields["ID"], subject, "ID", required)}
+	if r.ID != "" {
+		subject = r.ID
+	}
+	r.DepName = d.text(fields["depName"], subject, "depName", optional)
+	r.FileNameSuffix = d.text(fields["fileNameSuffix"], subject, "fileNameSuffix", optional)
+	r.File, r.Folder = d.home(pointer)
+	r.Stability, _, _ = strings.Cut(r.Folder, "/")
+	if probe := fields["livenessProbeInfo"]; probe.value != nil {
+		if _, ok := probe.value.(map[string]any); !ok {
+			d.errorf(probe.pointer, subject, "livenessProbeInfo is %s, want an object: a Kubernetes probe", kindOf(probe.value))
+		} else if strings.ContainsAny(r.ID, "_-") {
+			d.warnf(probe.pointer, subject, "livenessProbeInfo is never used: the controller looks probes up by the letters before the first - or _ of an ID")
+		}
+	}
+	for i, item := range d.list(fields["versions"], subject, "versions", required) {
+		d.version(&r, fmt.Sprintf("%s/%d", fields["versions"].pointer, i), subject, item)
+	}
+	d.tree.Runtimes = append(d.tree.Runtimes, r)
+}
+
+func (d *decoding) version(r *Runtime, pointer, subject string, value any) {
+	fields, ok := d.object(pointer, subject+" version "+pointer[strings.LastIndexByte(pointer, '/')+1:], value, "name", "version", "images", "imagePullSecrets")
+	if !ok {
+		return
+	}
+	v := Version{pointer: pointer}
+	v.Version = d.text(fields["version"], subject, "version", required)
+	subject = strings.TrimSpace(subject + " " + v.Version)
+	v.Name = d.text(fields["name"], subject, "name", required)
+	d.secrets(fields["imagePullSecrets"], subject, "imagePullSecrets", "imageSecret")
+	for i, item := range d.list(fields["images"], subject, "images", required) {
+		d.image(&v, fmt.Sprintf("%s/%d", fields["images"].pointer, i), subject, item)
+	}
+	r.Versions = append(r.Versions, v)
+}
+
+func (d *decoding) image(v *Version, pointer, subject string, value any) {
+	fields, ok := d.object(pointer, subject, value, "phase", "image", "command", "env", "secrets", "build")
+	if !ok {
+		return
+	}
+	image := Image{pointer: pointer, Pointer: fields["image"].pointer, Position: d.origins.at(fields["image"].pointer)}
+	image.Phase = Phase(d.text(fields["phase"], subject, "phase", required))
+	subject = strings.TrimSpace(subject + " " + string(image.Phase))
+	if text := d.text(fields["image"], subject, "image", required); text != "" {
+		ref, err := reference.Parse(text)
+		if err != nil {
+			d.errorf(fields["image"].pointer, subject, "%v", err)
+		}
+		image.Ref = ref
+	}
+	image.Command = d.text(fields["command"], subject, "command", optional)
+	image.Env = d.env(fields["env"], subject)
+	d.secrets(fields["secrets"], subject, "secrets", "name")
+	if len(fields["secrets"].list()) > 0 && image.Phase == RuntimePhase {
+		d.warnf(fields["secrets"].pointer, subject, "secrets are never mounted in the runtime phase")
+	}
+	if fields["build"].value != nil {
+		d.warnf(fields["build"].pointer, subject, "build is visible and so ends up in the ConfigMap; hide it: build:: { … }")
+	}
+	image.Build = d.buildSpec(pointer, subject)
+	v.Images = append(v.Images, image)
+}
+
+// buildSpec finds the hidden field of the image at pointer:
+// /runtime/versions/version/images/image.
+func (d *decoding) buildSpec(pointer, subject string) *BuildSpec {
+	parts := strings.Split(pointer, "/")
+	var index [3]int
+	for i, part := range []string{parts[1], parts[3], parts[5]} {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			return nil
+		}
+		index[i] = n
+	}
+	// The lookup goes by exact field names; a document that spells "Images"
+	// has no entry here.
+	if len(d.specs) <= index[0] || len(d.specs[index[0]]) <= index[1] || len(d.specs[index[0]][index[1]]) <= index[2] {
+		return nil
+	}
+	field := d.specs[index[0]][index[1]][index[2]]
+	if !field.Set {
+		return nil
+	}
+	if bytes.Equal(field.Build, []byte("null")) {
+		return &BuildSpec{External: true}
+	}
+	var raw struct {
+		Dockerfile string            `json:"dockerfile"`
+		Context    string            `json:"context"`
+		Args       map[string]string `json:"args"`
+		Target     string            `json:"target"`
+	}
+	decoder := json.NewDecoder(bytes.NewReader(field.Build))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&raw); err != nil {
+		d.errorf(pointer, subject, "build: %s; it takes the strings dockerfile, context and target, and the object of strings args", buildProblem(err))
+		return nil
+	}
+	spec := &BuildSpec{Dockerfile: raw.Dockerfile, Context: raw.Context, Args: raw.Args, Target: raw.Target}
+	for what, path := range map[string]string{"dockerfile": spec.Dockerfile, "context": spec.Context} {
+		if filepath.IsAbs(path) {
+			d.errorf(pointer, subject, "build: %s %q is an absolute path; write it relative to the runtime folder", what, path)
+		}
+	}
+	return spec
+}
+
+func buildProblem(err error) string {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		if wrong.Field == "" {
+			return "it is a " + wrong.Value + ", not an object"
+		}
+		return fmt.Sprintf("%s is a %s", wrong.Field, wrong.Value)
+	}
+	if errors.Is(err, io.EOF) {
+		return "it is empty"
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
+}
+
+// home finds the file that declares the runtime at pointer and the runtime
+// folder it lies in. The declaring file is the first that lies in a runtime
+// folder among those that the runtime's strings come from, its ID's first.
+func (d *decoding) home(pointer string) (file, folder string) {
+	files := d.origins.files(pointer)
+	for _, f := range files {
+		if folder := RuntimeFolder(d.tree.Root, d.folders, f); folder != "" {
+			return f, folder
+		}
+	}
+	if len(files) > 0 {
+		return files[0], ""
+	}
+	return d.tree.Entry, ""
+}
+
+// RuntimeFolder is the runtime folder under root that holds file ("stable/go"
+// for ROOT/stable/go/go.jsonnet), or empty if it lies in none of the folders.
+func RuntimeFolder(root string, folders []string, file string) string {
+	rel, err := filepath.Rel(root, file)
+	if err != nil {
+		return ""
+	}
+	rel = filepath.ToSlash(rel)
+	for _, folder := range folders {
+		folder = strings.Trim(filepath.ToSlash(filepath.Clean(folder)), "/")
+		rest, ok := strings.CutPrefix(rel, folder+"/")
+		if !ok {
+			continue
+		}
+		if name, _, inside := strings.Cut(rest, "/"); inside {
+			return folder + "/" + name
+		}
+	}
+	return ""
+}
+
+// sortedKeys lists the keys of m in order, so that findings come in the same
+// order in every run.
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	sort.Strings(keys)
+	return keys
+}

@@ -1,0 +1,172 @@
+package manifest
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// A field is a member of an object in the document.
+type field struct {
+	pointer string
+	value   any // nil if absent or null
+}
+
+func (f field) list() []any {
+	list, _ := f.value.([]any)
+	return list
+}
+
+const (
+	required = true
+	optional = false
+)
+
+// object reads the known fields of an object. The controller matches names
+// in any case, and so does this; it ignores other names, which is worth a
+// warning. Every known name is in the result, present or not.
+func (d *decoding) object(pointer, subject string, value any, known ...string) (map[string]field, bool) {
+	members, ok := value.(map[string]any)
+	if !ok {
+		d.errorf(pointer, subject, "is %s, want an object", kindOf(value))
+		return nil, false
+	}
+	fields := make(map[string]field, len(known))
+	for _, name := range known {
+		fields[name] = field{pointer: pointer + "/" + name}
+	}
+	for _, key := range sortedKeys(members) {
+		name, ok := matchFold(key, known)
+		if !ok {
+			d.warnf(pointer+"/"+escape(key), subject, "unknown field %q: the controller ignores it; it knows %s", key, strings.Join(known, ", "))
+			continue
+		}
+		if fields[name].value != nil {
+			d.errorf(pointer+"/"+escape(key), subject, "%q and another spelling of %s stand in one object; keep one", key, name)
+			continue
+		}
+		fields[name] = field{pointer: pointer + "/" + escape(key), value: members[key]}
+	}
+	return fields, true
+}
+
+func matchFold(key string, known []string) (string, bool) {
+	for _, name := range known {
+		if strings.EqualFold(key, name) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// escape makes a JSON pointer's token of a field name (RFC 6901).
+func escape(key string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
+}
+
+func (d *decoding) text(f field, subject, name string, need bool) string {
+	if f.value == nil {
+		if need {
+			d.errorf(f.pointer, subject, "%s is missing", name)
+		}
+		return ""
+	}
+	text, ok := f.value.(string)
+	if !ok {
+		d.errorf(f.pointer, subject, "%s is %s, want a string%s", name, kindOf(f.value), quoteHint(f.value))
+	}
+	return text
+}
+
+// quoteHint explains why a number does not do: the controller's YAML reader
+// turns 3.10 into "3.1", and Jsonnet does before it.
+func quoteHint(value any) string {
+	if _, ok := value.(json.Number); ok {
+		return ": quote it; without quotes, 3.10 is 3.1"
+	}
+	return ""
+}
+
+func (d *decoding) list(f field, subject, name string, need bool) []any {
+	if f.value == nil {
+		if need {
+			d.errorf(f.pointer, subject, "%s is missing", name)
+		}
+		return nil
+	}
+	list, ok := f.value.([]any)
+	if !ok {
+		d.errorf(f.pointer, subject, "%s is %s, want a list", name, kindOf(f.value))
+		return nil
+	}
+	if need && len(list) == 0 {
+		d.errorf(f.pointer, subject, "%s is empty", name)
+	}
+	return list
+}
+
+func (d *decoding) env(f field, subject string) map[string]string {
+	if f.value == nil {
+		return nil
+	}
+	members, ok := f.value.(map[string]any)
+	if !ok {
+		d.errorf(f.pointer, subject, "env is %s, want an object of strings: a list stops the controller", kindOf(f.value))
+		return nil
+	}
+	env := make(map[string]string, len(members))
+	for _, key := range sortedKeys(members) {
+		entry := field{pointer: f.pointer + "/" + escape(key), value: members[key]}
+		env[key] = d.text(entry, subject, "env "+key, required)
+	}
+	for _, key := range sortedKeys(env) {
+		d.checkEnv(field{pointer: f.pointer + "/" + escape(key)}, subject, key, env)
+	}
+	return env
+}
+
+// checkEnv looks for references that the cluster does not resolve. The
+// controller hands env over in random order, and the kubelet expands $(NAME)
+// from earlier entries only; it never expands $NAME.
+func (d *decoding) checkEnv(f field, subject, key string, env map[string]string) {
+	value := strings.ReplaceAll(env[key], "$$", "")
+	for _, other := range sortedKeys(env) {
+		if strings.Contains(value, "$("+other+")") {
+			d.errorf(f.pointer, subject, "env %s refers to $(%s) of the same env; their order is random in the cluster, so write the value out", key, other)
+		}
+	}
+	for i := strings.IndexByte(value, '$'); i >= 0 && i+1 < len(value); i++ {
+		if next := value[i+1]; value[i] == '$' && (next == '{' || next == '_' || next >= 'A' && next <= 'Z' || next >= 'a' && next <= 'z') {
+			d.warnf(f.pointer, subject, "env %s: %q is not expanded by Kubernetes; write $(NAME)", key, value[i:])
+			return
+		}
+	}
+}
+
+func (d *decoding) secrets(f field, subject, name, member string) {
+	for i, item := range d.list(f, subject, name, optional) {
+		pointer := fmt.Sprintf("%s/%d", f.pointer, i)
+		if fields, ok := d.object(pointer, subject, item, member); ok {
+			d.text(fields[member], subject, name+" "+member, required)
+		}
+	}
+}
+
+// kindOf names a JSON value's type for people.
+func kindOf(value any) string {
+	switch value.(type) {
+	case nil:
+		return "null"
+	case string:
+		return "a string"
+	case bool:
+		return "a boolean"
+	case json.Number:
+		return "a number"
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "an object"
+	}
+	return fmt.Sprintf("a %T", value)
+}
