@@ -1,0 +1,6 @@
+// The runtimes of the ConfigMap, in its order.
+[
+  // Stable
+  import 'stable/python/python.jsonnet',
+  // Incubator
+]

@@ -1,0 +1,3 @@
+def handler(event, context):
+    print(event["event-id"], event["event-type"], event["data"])
+    return event["data"]

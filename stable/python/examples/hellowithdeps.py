@@ -1,0 +1,5 @@
+import markdown
+
+
+def handler(event, context):
+    return markdown.markdown("# hello world")
