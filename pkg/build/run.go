@@ -15,11 +15,11 @@ import (
 type Status string
 
 const (
-	// StatusBuilt: the image is built and, if asked for, pushed and confirmed.
+	// StatusBuilt means that the image is built and, if asked for, pushed and confirmed.
 	StatusBuilt Status = "built"
-	// StatusFailed: it is not.
+	// StatusFailed means that it is not.
 	StatusFailed Status = "failed"
-	// StatusSkipped: it was not tried, because an image that it is built from
+	// StatusSkipped means that it was not tried, because an image that it is built from
 	// failed or the run was interrupted.
 	StatusSkipped Status = "skipped"
 )

@@ -106,16 +106,16 @@ func (u Undecided) String() string {
 type Origin string
 
 const (
-	// OriginBuilt: a target of this tree makes it.
+	// OriginBuilt means that a target of this tree makes it.
 	OriginBuilt Origin = "built"
-	// OriginKept: it is in one of this tree's namespaces and pinned, but no
+	// OriginKept means that it is in one of this tree's namespaces and pinned, but no
 	// Dockerfile makes it any more. It stays as it is pinned.
 	OriginKept Origin = "kept"
-	// OriginExternal: it belongs to others.
+	// OriginExternal means that it belongs to others.
 	OriginExternal Origin = "external"
-	// OriginUndecided: its Dockerfile is among the undecided.
+	// OriginUndecided means that its Dockerfile is among the undecided.
 	OriginUndecided Origin = "undecided"
-	// OriginMissing: it is in one of this tree's namespaces, has no digest,
+	// OriginMissing means that it is in one of this tree's namespaces, has no digest,
 	// and no Dockerfile makes it: a release could never pin it.
 	OriginMissing Origin = "missing"
 )

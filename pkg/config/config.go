@@ -48,7 +48,7 @@ type Config struct {
 	// from.
 	Images []Image `yaml:"images"`
 	// ConfigMap describes what is published.
-	ConfigMap ConfigMap `yaml:"configMap"`
+	ConfigMap Published `yaml:"configMap"`
 }
 
 // An Image is an image that no manifest names.
@@ -60,8 +60,8 @@ type Image struct {
 	Tag        string `yaml:"tag"`
 }
 
-// A ConfigMap describes the ConfigMap that is published.
-type ConfigMap struct {
+// Published describes the ConfigMap that is published.
+type Published struct {
 	Name      string `yaml:"name"`
 	Namespace string `yaml:"namespace"`
 	// Data are keys beside runtime-images; they win over the defaults.

@@ -12,9 +12,9 @@ import (
 type Severity string
 
 const (
-	// SeverityError: the tree cannot be released as it is.
+	// SeverityError means that the tree cannot be released as it is.
 	SeverityError Severity = "error"
-	// SeverityWarning: it can, but likely not as its author expects.
+	// SeverityWarning means that it can, but likely not as its author expects.
 	SeverityWarning Severity = "warning"
 )
 

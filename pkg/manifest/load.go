@@ -97,20 +97,20 @@ func locate(opts Options) (root, entry string, err error) {
 	if !filepath.IsAbs(entry) {
 		entry = filepath.Join(root, entry)
 	}
-	real, err := filepath.EvalSymlinks(entry)
+	resolved, err := filepath.EvalSymlinks(entry)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", "", fmt.Errorf("%s: no such file; run in a repository of runtimes, or name it with --directory and the root document with --manifest", entry)
 	}
 	if err != nil {
 		return "", "", fmt.Errorf("opening %s: %w", entry, err)
 	}
-	if info, err := os.Stat(real); err == nil && !info.Mode().IsRegular() {
+	if info, err := os.Stat(resolved); err == nil && !info.Mode().IsRegular() {
 		return "", "", fmt.Errorf("%s: not a file; --manifest takes the root document, such as runtimes.jsonnet", entry)
 	}
-	if !within(root, real) {
-		return "", "", fmt.Errorf("%s: the manifest lies outside of the repository %s; rtbuild changes nothing outside of it: give --directory the folder that holds both", real, root)
+	if !within(root, resolved) {
+		return "", "", fmt.Errorf("%s: the manifest lies outside of the repository %s; rtbuild changes nothing outside of it: give --directory the folder that holds both", resolved, root)
 	}
-	return root, real, nil
+	return root, resolved, nil
 }
 
 // within tells whether path is root or lies under it; both are real paths.

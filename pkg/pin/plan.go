@@ -57,8 +57,8 @@ type Pin struct {
 // Diff is a unified diff of the files, in the form that "git apply" and
 // "patch -p1" read, with slash-separated paths relative to root.
 func (p *Plan) Diff(root string) []byte {
-	if real, err := filepath.EvalSymlinks(root); err == nil {
-		root = real
+	if resolved, err := filepath.EvalSymlinks(root); err == nil {
+		root = resolved
 	}
 	var out bytes.Buffer
 	for _, file := range p.Files {

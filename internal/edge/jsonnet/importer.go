@@ -93,23 +93,23 @@ func (i *importer) document(path string) (gojsonnet.Contents, string, error) {
 }
 
 func (i *importer) read(path string) (gojsonnet.Contents, error) {
-	real, err := filepath.EvalSymlinks(path)
+	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return gojsonnet.Contents{}, err
 	}
-	if file, ok := i.byRealPath[real]; ok {
+	if file, ok := i.byRealPath[resolved]; ok {
 		return file.served, nil
 	}
-	source, err := os.ReadFile(real)
+	source, err := os.ReadFile(resolved)
 	if err != nil {
 		return gojsonnet.Contents{}, err
 	}
 	served := source
 	if i.replace != nil {
-		served = i.replace(real, source)
+		served = i.replace(resolved, source)
 	}
 	file := servedFile{onDisk: source, served: gojsonnet.MakeContentsRaw(served)}
-	i.byRealPath[real] = file
+	i.byRealPath[resolved] = file
 	return file.served, nil
 }
 
@@ -156,8 +156,8 @@ func imported(vm *gojsonnet.VM, imp *importer, req provenance.Request, root stri
 }
 
 func markImported(result map[string]bool, path string) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		result[real] = true
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		result[resolved] = true
 	}
 }
 

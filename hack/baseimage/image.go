@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+)
+
+// newImage makes the image of a root file system in file: a tar archive, as it
+// is or compressed with gzip. An archive that is compressed becomes the layer
+// byte for byte. The file is read as the image is used, not held in memory.
+func newImage(file string) (v1.Image, error) {
+	if err := checkArchive(file); err != nil {
+		return nil, err
+	}
+	layer, err := tarball.LayerFromFile(file)
+	if err != nil {
+		return nil, err
+	}
+	image, err := mutate.Append(empty.Image, mutate.Addendum{
+		Layer:   layer,
+		History: v1.History{CreatedBy: "rootfs", Created: v1.Time{Time: created()}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	config = config.DeepCopy()
+	config.OS = "linux"
+	config.Architecture = runtime.GOARCH
+	config.Created = v1.Time{Time: created()}
+	config.Config.Cmd = []string{"bash"}
+	config.Config.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+	return mutate.ConfigFile(image, config)
+}
+
+// created is the time that images carry: always the same, so that the image's
+// digest depends on the root file system alone.
+func created() time.Time { return time.Unix(0, 0).UTC() }
+
+// checkArchive refuses what would make an image that no engine can unpack:
+// the layer's bytes are not looked at again before an engine does.
+func checkArchive(file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// A tar archive has "ustar" at byte 257 of its first header.
+	head := make([]byte, 262)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return err
+	}
+	head = head[:n]
+	switch {
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return nil
+	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		return errors.New("compressed with zstd, which not every engine reads; make it a .tar or .tar.gz")
+	case bytes.HasSuffix(head, []byte("ustar")):
+		return nil
+	}
+	return errors.New("neither a tar archive nor one compressed with gzip")
+}

@@ -1,0 +1,129 @@
+// Command baseimage puts root file systems into a registry as images, in the
+// place where Docker Hub's mirror has them:
+//
+//	go run ./hack/baseimage --registry local/mirror debian:bookworm-slim=rootfs.tar.gz
+//
+// writes mirror/library/debian:bookworm-slim into the embedded registry. The
+// same root file system always makes the same image, and an image that is
+// there already is not written again.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/rtbuild/rtbuild/internal/edge/registry"
+	"github.com/rtbuild/rtbuild/internal/edge/registry/local"
+	"github.com/rtbuild/rtbuild/pkg/reference"
+)
+
+// errUsage marks errors of the command line: exit code 2.
+var errUsage = errors.New("usage: baseimage --registry HOST[:PORT][/PREFIX]|local[/PREFIX] [--root DIR] NAME:TAG=rootfs.tar[.gz] …")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "baseimage:", err)
+		if errors.Is(err, errUsage) {
+			os.Exit(2)
+		}
+		os.Exit(1)
+	}
+}
+
+// run puts the images and prints a line for each: reference, digest, and
+// whether it was written.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	flags := flag.NewFlagSet("baseimage", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	place := flags.String("registry", "", "`place` of the mirror: HOST[:PORT][/PREFIX], or local[/PREFIX] for the embedded registry")
+	root := flags.String("root", ".rtbuild/registry", "`folder` of the embedded registry")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return fmt.Errorf("%w\n%w", err, errUsage)
+	}
+	if *place == "" || flags.NArg() == 0 {
+		return errUsage
+	}
+	sources := make([]source, 0, flags.NArg())
+	for _, arg := range flags.Args() {
+		src, err := parseSource(arg)
+		if err != nil {
+			return err
+		}
+		sources = append(sources, src)
+	}
+
+	host, prefix, _ := strings.Cut(*place, "/")
+	if host == "local" {
+		server, err := local.Start(ctx, local.Config{Root: *root, Address: "127.0.0.1:0"})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, server.Close()) }()
+		host = server.Address()
+	}
+	target := strings.TrimSuffix(host+"/"+prefix, "/")
+	if err := reference.CheckPlace(target); err != nil {
+		return fmt.Errorf("%w\n%w", err, errUsage)
+	}
+	return put(ctx, target, sources, stdout)
+}
+
+// A source is a root file system and the image that it becomes.
+type source struct {
+	// path is the repository's path at its own registry, "library/debian".
+	path string
+	tag  string
+	file string
+}
+
+// parseSource reads NAME:TAG=FILE.
+func parseSource(arg string) (source, error) {
+	ref, file, ok := strings.Cut(arg, "=")
+	if !ok || file == "" {
+		return source{}, fmt.Errorf("%q: want NAME:TAG=FILE\n%w", arg, errUsage)
+	}
+	parsed, err := reference.Parse(ref)
+	if err != nil {
+		return source{}, fmt.Errorf("%w\n%w", err, errUsage)
+	}
+	if parsed.Tag == "" || parsed.Digest != "" {
+		return source{}, fmt.Errorf("%q: want NAME:TAG before the =\n%w", arg, errUsage)
+	}
+	return source{path: parsed.Path(), tag: parsed.Tag, file: file}, nil
+}
+
+func put(ctx context.Context, target string, sources []source, stdout io.Writer) error {
+	client := registry.New(registry.Config{UserAgent: "rtbuild-baseimage"})
+	for _, src := range sources {
+		image, err := newImage(src.file)
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", src.file, err)
+		}
+		ref := fmt.Sprintf("%s/%s:%s", target, src.path, src.tag)
+		desc, written, err := client.Push(ctx, ref, image)
+		if err != nil {
+			return err
+		}
+		state := "unchanged"
+		if written {
+			state = "written"
+		}
+		fmt.Fprintf(stdout, "%s@%s %s\n", ref, desc.Digest, state)
+	}
+	return nil
+}

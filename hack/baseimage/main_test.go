@@ -1,0 +1,153 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+)
+
+func writeRootfs(t *testing.T, name, content string) string {
+	t.Helper()
+	var archive bytes.Buffer
+	tw := tar.NewWriter(&archive)
+	if err := tw.WriteHeader(&tar.Header{Name: "etc/motd", Mode: 0o644, Size: int64(len(content))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tw.Write([]byte(content)); err != nil {
+		t.Fatal(err)
+	}
+	if err := tw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if strings.HasSuffix(name, ".gz") {
+		var compressed bytes.Buffer
+		zw := gzip.NewWriter(&compressed)
+		if _, err := io.Copy(zw, &archive); err != nil {
+			t.Fatal(err)
+		}
+		if err := zw.Close(); err != nil {
+			t.Fatal(err)
+		}
+		archive = compressed
+	}
+	return writeFile(t, name, archive.Bytes())
+}
+
+func writeFile(t *testing.T, name string, content []byte) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestPutsImagesOnce(t *testing.T) {
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+
+	for _, name := range []string{"rootfs.tar", "rootfs.tar.gz"} {
+		t.Run(name, func(t *testing.T) {
+			file := writeRootfs(t, name, name)
+			put := func() string {
+				var out bytes.Buffer
+				if err := run(t.Context(), []string{"--registry", host + "/mirror", "debian:" + name + "=" + file}, &out, io.Discard); err != nil {
+					t.Fatal(err)
+				}
+				return out.String()
+			}
+			first, second := put(), put()
+			if want := host + "/mirror/library/debian:" + name + "@sha256:"; !strings.HasPrefix(first, want) {
+				t.Errorf("got %q, want %s…", first, want)
+			}
+			if want := strings.Replace(first, " written\n", " unchanged\n", 1); second != want || second == first {
+				t.Errorf("the second time: %q, want %q", second, want)
+			}
+		})
+	}
+}
+
+func TestLocalRegistryKeepsImages(t *testing.T) {
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	root := t.TempDir()
+	file := writeRootfs(t, "rootfs.tar.gz", "hello")
+	for _, state := range []string{"written", "unchanged"} {
+		var out bytes.Buffer
+		err := run(t.Context(), []string{"--registry", "local", "--root", root, "debian:1=" + file, "acme/base:1=" + file}, &out, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(out.String(), " "+state+"\n"); got != 2 {
+			t.Errorf("want 2 images %s:\n%s", state, out.String())
+		}
+	}
+}
+
+func TestImage(t *testing.T) {
+	image, err := newImage(writeRootfs(t, "rootfs.tar", "hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.OS != "linux" || config.Architecture != runtime.GOARCH {
+		t.Errorf("platform %s/%s", config.OS, config.Architecture)
+	}
+	if strings.Join(config.Config.Cmd, " ") != "bash" || len(config.Config.Env) != 1 || !strings.HasPrefix(config.Config.Env[0], "PATH=") {
+		t.Errorf("config %+v", config.Config)
+	}
+	if !config.Created.Equal(created()) {
+		t.Errorf("created %v", config.Created)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	rootfs := writeRootfs(t, "rootfs.tar", "hello")
+	for _, test := range []struct {
+		name  string
+		args  []string
+		usage bool
+		says  string
+	}{
+		{"no registry", []string{"debian:1=" + rootfs}, true, "usage"},
+		{"no image", []string{"--registry", "localhost:5000"}, true, "usage"},
+		{"unknown flag", []string{"--registri", "x"}, true, "registri"},
+		{"no file", []string{"--registry", "localhost:5000", "debian:1"}, true, "want NAME:TAG=FILE"},
+		{"no tag", []string{"--registry", "localhost:5000", "debian=" + rootfs}, true, "want NAME:TAG"},
+		{"no reference", []string{"--registry", "localhost:5000", "De bian:1=" + rootfs}, true, "De bian"},
+		{"no host", []string{"--registry", "mirror", "debian:1=" + rootfs}, true, "mirror"},
+		{"missing file", []string{"--registry", "localhost:5000", "debian:1=/nonexistent.tar"}, false, "/nonexistent.tar"},
+		{"no archive", []string{"--registry", "localhost:5000", "debian:1=" + writeFile(t, "x.tar", []byte("text"))}, false, "neither a tar archive"},
+		{"empty", []string{"--registry", "localhost:5000", "debian:1=" + writeFile(t, "x.tar", nil)}, false, "neither a tar archive"},
+		{"zstd", []string{"--registry", "localhost:5000", "debian:1=" + writeFile(t, "x.tar.zst", []byte{0x28, 0xb5, 0x2f, 0xfd, 0})}, false, "zstd"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var out bytes.Buffer
+			err := run(t.Context(), test.args, &out, io.Discard)
+			if err == nil {
+				t.Fatalf("no error; printed %q", out.String())
+			}
+			if errors.Is(err, errUsage) != test.usage {
+				t.Errorf("usage error: %v, want %v: %v", !test.usage, test.usage, err)
+			}
+			if !strings.Contains(err.Error(), test.says) {
+				t.Errorf("the error does not say %q: %v", test.says, err)
+			}
+		})
+	}
+}

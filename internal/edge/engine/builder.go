@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/session"
+	"github.com/tonistiigi/fsutil"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
+)
+
+var _ build.Builder = (*builder)(nil)
+
+// builder is a build.Builder over one engine.
+type builder struct {
+	engine      *engine
+	credentials *credentials
+	display     *display
+	siblings    *siblings
+
+	closing  sync.Once
+	closeErr error
+}
+
+// Capabilities implements build.Builder.
+func (b *builder) Capabilities() build.Capabilities { return b.engine.caps }
+
+// Close implements build.Builder. Only the first call does something; later
+// ones return its error again.
+func (b *builder) Close() error {
+	b.closing.Do(func() {
+		b.display.close()
+		if err := b.engine.stop(); err != nil {
+			b.closeErr = fmt.Errorf("closing %s: %w", b.engine.caps.Engine, err)
+		}
+	})
+	return b.closeErr
+}
+
+// Build implements build.Builder.
+func (b *builder) Build(ctx context.Context, req build.Request) (build.Result, error) {
+	result, err := b.build(ctx, req)
+	var step *build.StepError
+	switch {
+	case err == nil:
+		return result, nil
+	case ctx.Err() != nil:
+		// Whatever the engine says now, it says because it was stopped.
+		return build.Result{}, fmt.Errorf("building %s: %w", req.Name, context.Cause(ctx))
+	case errors.As(err, &step):
+		return build.Result{}, err
+	}
+	return build.Result{}, fmt.Errorf("building %s with %s: %w", req.Name, b.engine.caps.Engine, err)
+}
+
+func (b *builder) build(ctx context.Context, req build.Request) (build.Result, error) {
+	if err := validate(req); err != nil {
+		return build.Result{}, err
+	}
+	if err := b.engine.store.admit(req); err != nil {
+		return build.Result{}, err
+	}
+	opt, err := solveOpt(req)
+	if err != nil {
+		return build.Result{}, err
+	}
+	if err := b.engine.store.prepare(ctx, req, &opt); err != nil {
+		return build.Result{}, err
+	}
+	show := b.display.attach(req.Name)
+	opt.Session = []session.Attachable{b.credentials.session(show)}
+	response, steps, err := b.solve(ctx, opt, show)
+	if err != nil {
+		return build.Result{}, b.blame(ctx, req, steps, err)
+	}
+	result, err := b.engine.store.finish(ctx, req, response, show)
+	if err != nil {
+		return build.Result{}, err
+	}
+	result.Cached = steps.cached()
+	return result, nil
+}
+
+// solve runs one build. It returns a record of the build's steps with an
+// error too.
+func (b *builder) solve(ctx context.Context, opt client.SolveOpt, show func(*client.SolveStatus)) (map[string]string, *stepRecord, error) {
+	statuses := make(chan *client.SolveStatus)
+	steps := newStepRecord()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		b.siblings.follow(steps, statuses, show)
+	}()
+	response, err := b.engine.client.Solve(ctx, nil, opt, statuses)
+	<-drained // Solve closes statuses
+	if err != nil {
+		return nil, steps, err
+	}
+	return response.ExporterResponse, steps, nil
+}
+
+// validate refuses requests that no engine could serve rightly.
+func validate(req build.Request) error {
+	switch {
+	case req.ContextDigest == "":
+		return errors.New("the request has no digest of its context: contexts that share a key build each other's files")
+	case !filepath.IsAbs(req.Context):
+		return fmt.Errorf("the context %q is no absolute path", req.Context)
+	case len(req.Dockerfile) == 0:
+		return errors.New("the request has no Dockerfile")
+	case req.DockerfileName == "" || req.DockerfileName != filepath.Base(req.DockerfileName):
+		return fmt.Errorf("the Dockerfile's name %q is no base name", req.DockerfileName)
+	case req.Push && len(req.References) == 0:
+		return errors.New("the request says to push, but not where to")
+	}
+	if req.Push {
+		for _, ref := range req.References {
+			if _, err := taggedReference(ref); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// solveOpt is the part of a solve that is the same for every engine. It asks
+// for no attestations: a provenance holds the time of its build, so that
+// building the same again would give another digest. Layers are compressed as
+// the engine does by default.
+func solveOpt(req build.Request) (client.SolveOpt, error) {
+	mount, err := mountDockerfile(req)
+	if err != nil {
+		return client.SolveOpt{}, err
+	}
+	files, err := fsutil.NewFS(req.Context)
+	if err != nil {
+		return client.SolveOpt{}, fmt.Errorf("opening the context %s: %w", req.Context, err)
+	}
+	attrs := map[string]string{"filename": req.DockerfileName}
+	for name, value := range req.Args {
+		attrs["build-arg:"+name] = value
+	}
+	for name, value := range req.Labels {
+		attrs["label:"+name] = value
+	}
+	if req.Stage != "" {
+		attrs["target"] = req.Stage
+	}
+	if len(req.Platforms) > 0 {
+		attrs["platform"] = strings.Join(req.Platforms, ",")
+	}
+	return client.SolveOpt{
+		Frontend:      "dockerfile.v0",
+		FrontendAttrs: attrs,
+		LocalMounts:   map[string]fsutil.FS{"context": files, "dockerfile": mount.files},
+		SharedKey:     mount.sharedKey(req),
+	}, nil
+}

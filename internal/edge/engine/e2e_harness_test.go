@@ -1,0 +1,333 @@
+//go:build e2e
+
+package engine
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/image"
+	dockerclient "github.com/docker/docker/client"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
+)
+
+// A bench is one engine with a registry beside it, and the program that its
+// images run.
+type bench struct {
+	choice   string // Config.Builder
+	builder  *builder
+	registry string // HOST:PORT
+	tool     []byte
+}
+
+// builders are the engines to test: RTBUILD_E2E_BUILDERS, a comma-separated
+// list of what Config.Builder takes.
+func builders() []string {
+	list := os.Getenv("RTBUILD_E2E_BUILDERS")
+	if list == "" {
+		list = "docker,embedded"
+	}
+	return strings.Split(list, ",")
+}
+
+// openBuilder opens an engine, and closes it with the test.
+func openBuilder(t *testing.T, choice string) *builder {
+	t.Helper()
+	b, err := Open(t.Context(), Config{
+		Builder:  choice,
+		StateDir: t.TempDir(),
+		Progress: Progress{Out: t.Output(), Mode: ProgressPlain},
+		Log:      t.Output(),
+	})
+	if err != nil {
+		t.Fatalf("opening builder %s: %v", choice, err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Errorf("closing builder %s: %v", choice, err)
+		}
+	})
+	return b.(*builder)
+}
+
+// sweep removes the tests' images from an engine that keeps images.
+func (b bench) sweep(t *testing.T) {
+	t.Helper()
+	var api *dockerclient.Client
+	switch store := b.builder.engine.store.(type) {
+	case *graphDriverStore:
+		api = store.api
+	case *containerdStore:
+		api = store.api
+	default:
+		return
+	}
+	images, err := api.ImageList(context.Background(), image.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := func(name string) bool {
+		return strings.HasPrefix(name, "registry.invalid/") || strings.HasPrefix(name, b.registry+"/test/")
+	}
+	for _, i := range images {
+		if !slices.ContainsFunc(append(i.RepoTags, i.RepoDigests...), ours) {
+			continue
+		}
+		if _, err := api.ImageRemove(context.Background(), i.ID, image.RemoveOptions{Force: true, PruneChildren: true}); err != nil {
+			t.Errorf("removing image %s: %v", i.ID, err)
+		}
+	}
+}
+
+// buildTool compiles testdata/tool without libraries, for images from scratch.
+func buildTool(t *testing.T) []byte {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "tool")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "./testdata/tool")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("compiling the tool: %v\n%s", err, msg)
+	}
+	tool, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tool
+}
+
+// startRegistry runs Debian's docker-registry on a free port of 127.0.0.1.
+// Where users, the content of an htpasswd file, is not empty, it wants a login.
+func startRegistry(t *testing.T, users string) string {
+	t.Helper()
+	address := freeAddress(t)
+	dir := t.TempDir()
+	config, passwords := filepath.Join(dir, "config.yml"), filepath.Join(dir, "htpasswd")
+	text := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: %q}\n", filepath.Join(dir, "data"), address)
+	if users != "" {
+		text += fmt.Sprintf("auth: {htpasswd: {realm: test, path: %s}}\n", passwords)
+	}
+	if err := errors.Join(os.WriteFile(config, []byte(text), 0o600), os.WriteFile(passwords, []byte(users), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("docker-registry", "serve", config)
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("starting docker-registry: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	await(t, "the registry to answer", func() bool {
+		resp, err := http.Get("http://" + address + "/v2/")
+		if err != nil {
+			return false
+		}
+		return resp.Body.Close() == nil && (resp.StatusCode == http.StatusOK || users != "" && resp.StatusCode == http.StatusUnauthorized)
+	})
+	return address
+}
+
+// freeAddress is an address on 127.0.0.1 where nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// await polls until done holds; it gives up, and fails, after half a minute.
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// request makes a build of a context with the tool and these files, not yet
+// pushed. A file named Dockerfile is the Dockerfile.
+func (b bench) request(t *testing.T, name string, files map[string]string) build.Request {
+	t.Helper()
+	dir := t.TempDir()
+	write := func(path string, data []byte, mode os.FileMode) {
+		path = filepath.Join(dir, path)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, data, mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("tool", b.tool, 0o755)
+	for path, text := range files {
+		write(path, []byte(text), 0o644)
+	}
+	sum, err := json.Marshal(files) // sorted by key
+	if err != nil {
+		t.Fatal(err)
+	}
+	return build.Request{
+		Name:           name,
+		Context:        dir,
+		ContextDigest:  digest.FromBytes(sum).String(),
+		Dockerfile:     []byte(files["Dockerfile"]),
+		DockerfileName: "Dockerfile",
+		References:     []string{b.registry + "/test/" + name + ":1"},
+	}
+}
+
+// mustBuild builds, or fails the test.
+func (b bench) mustBuild(t *testing.T, req build.Request) build.Result {
+	t.Helper()
+	result, err := b.builder.Build(t.Context(), req)
+	if err != nil {
+		t.Fatalf("Build(%s): %v", req.Name, err)
+	}
+	return result
+}
+
+// pushed builds and pushes, and returns the image as the registry has it.
+func (b bench) pushed(t *testing.T, req build.Request) (build.Result, pulled) {
+	t.Helper()
+	req.Push = true
+	result := b.mustBuild(t, req)
+	return result, pull(t, req.References[0])
+}
+
+// A pulled image is what a registry serves for a reference.
+type pulled struct {
+	digest string
+	config ocispec.Image
+	// files are the regular files of all layers, by absolute path; an upper
+	// layer's win.
+	files map[string]string
+}
+
+// head returns the digest that the registry gives for HOST/NAME:TAG.
+func head(t *testing.T, ref string) string {
+	t.Helper()
+	resp := get(t, http.MethodHead, ref, "manifests/", "")
+	defer resp.Body.Close()
+	return resp.Header.Get("Docker-Content-Digest")
+}
+
+// pull fetches the single-platform image HOST/NAME:TAG.
+func pull(t *testing.T, ref string) pulled {
+	t.Helper()
+	got := pulled{digest: head(t, ref), files: map[string]string{}}
+	var manifest ocispec.Manifest
+	decode(t, get(t, http.MethodGet, ref, "manifests/", ""), &manifest)
+	decode(t, get(t, http.MethodGet, ref, "blobs/", manifest.Config.Digest.String()), &got.config)
+	for _, layer := range manifest.Layers {
+		resp := get(t, http.MethodGet, ref, "blobs/", layer.Digest.String())
+		unpack(t, resp.Body, got.files)
+		resp.Body.Close()
+	}
+	return got
+}
+
+// get asks a registry for a manifest (id is empty: the reference's tag) or a
+// blob.
+func get(t *testing.T, method, ref, kind, id string) *http.Response {
+	t.Helper()
+	host, rest, _ := strings.Cut(ref, "/")
+	name, tag, _ := strings.Cut(rest, ":")
+	if id == "" {
+		id = tag
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+host+"/v2/"+name+"/"+kind+id, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind == "manifests/" {
+		for _, mediaType := range []string{
+			ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex,
+			"application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.list.v2+json",
+		} {
+			req.Header.Add("Accept", mediaType)
+		}
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s: %s", method, req.URL, resp.Status)
+	}
+	return resp
+}
+
+func decode(t *testing.T, resp *http.Response, into any) {
+	t.Helper()
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func unpack(t *testing.T, layer io.Reader, files map[string]string) {
+	t.Helper()
+	plain, err := gzip.NewReader(layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for archive := tar.NewReader(plain); ; {
+		entry, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if entry.Typeflag != tar.TypeReg {
+			continue
+		}
+		data, err := io.ReadAll(archive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files["/"+strings.TrimPrefix(entry.Name, "/")] = string(data)
+	}
+}
+
+// running tells whether a process has mark among its arguments.
+func running(t *testing.T, mark string) bool {
+	t.Helper()
+	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		// A process that ended meanwhile is no error.
+		if line, err := os.ReadFile(path); err == nil && strings.Contains(string(line), mark) {
+			return true
+		}
+	}
+	return false
+}
+
+// cancellable is a context that a test cancels.
+func cancellable(t *testing.T) (context.Context, context.CancelFunc) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	return ctx, cancel
+}

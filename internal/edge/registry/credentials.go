@@ -1,0 +1,138 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+)
+
+// keychain is the docker configuration's credentials, with errors that can be
+// told from a registry's.
+type keychain struct{}
+
+var _ authn.ContextKeychain = keychain{}
+
+// Resolve implements authn.Keychain.
+func (k keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
+	return k.ResolveContext(context.Background(), target)
+}
+
+// ResolveContext implements authn.ContextKeychain.
+func (keychain) ResolveContext(ctx context.Context, target authn.Resource) (authn.Authenticator, error) {
+	auth, err := authn.Resolve(ctx, authn.DefaultKeychain, target)
+	if err != nil {
+		return nil, &credentialError{file: authFile(), err: err}
+	}
+	return auth, nil
+}
+
+// A credentialError is a failure to read stored credentials: a docker
+// configuration that does not parse, a credential helper that is missing.
+type credentialError struct {
+	file string
+	err  error
+}
+
+func (e *credentialError) Error() string {
+	return fmt.Sprintf("%s: %v; mend the file or the credential helper that it names", e.file, e.err)
+}
+
+func (e *credentialError) Unwrap() error { return e.err }
+
+func isCredentialError(err error) bool {
+	var credential *credentialError
+	return errors.As(err, &credential)
+}
+
+// authFile is the file that authn.DefaultKeychain reads, or "". The order is
+// the one that its source documents: docker's configuration, then
+// REGISTRY_AUTH_FILE, then podman's two places.
+func authFile() string {
+	home, homeErr := os.UserHomeDir()
+	dockerConfig := os.Getenv("DOCKER_CONFIG")
+	inHome := filepath.Join(home, ".docker", "config.json")
+	if homeErr == nil && isFile(inHome) && dockerConfig == "" {
+		return inHome
+	}
+	if dockerConfig != "" {
+		// A file in the home folder makes the library load DOCKER_CONFIG even
+		// if it holds no file.
+		file := filepath.Join(dockerConfig, "config.json")
+		if isFile(file) || homeErr == nil && isFile(inHome) {
+			return file
+		}
+	}
+	if file := os.Getenv("REGISTRY_AUTH_FILE"); isFile(file) {
+		return file
+	}
+	if runtimeDir := os.Getenv("XDG_RUNTIME_DIR"); runtimeDir != "" {
+		if file := filepath.Join(runtimeDir, "containers", "auth.json"); isFile(file) {
+			return file
+		}
+	}
+	configDir := os.Getenv("XDG_CONFIG_HOME")
+	if configDir == "" && homeErr == nil {
+		configDir = filepath.Join(home, ".config")
+	}
+	if file := filepath.Join(configDir, "containers", "auth.json"); configDir != "" && isFile(file) {
+		return file
+	}
+	return ""
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+// credentialSource tells people where the credentials for repo come from. It
+// is asked only after a registry refused, so it reads the file again.
+func credentialSource(repo name.Repository) string {
+	file := authFile()
+	if file == "" {
+		return "none (anonymous; there is no docker configuration file)"
+	}
+	auth, err := authn.DefaultKeychain.Resolve(repo)
+	if err != nil {
+		return fmt.Sprintf("unknown (%s: %v)", file, err)
+	}
+	if auth == authn.Anonymous {
+		return fmt.Sprintf("none (anonymous; %s has no entry for %s)", file, repo.RegistryStr())
+	}
+	if helper := credentialHelper(file, repo); helper != "" {
+		return fmt.Sprintf("docker-credential-%s (named in %s)", helper, file)
+	}
+	return file
+}
+
+// credentialHelper is the helper that file names for repo's credentials, or
+// "" where they stand in the file itself.
+func credentialHelper(file string, repo name.Repository) string {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	var config struct {
+		CredHelpers map[string]string `json:"credHelpers"`
+		CredsStore  string            `json:"credsStore"`
+	}
+	if json.Unmarshal(content, &config) != nil {
+		return ""
+	}
+	host := repo.RegistryStr()
+	if host == name.DefaultRegistry {
+		host = authn.DefaultAuthKey
+	}
+	for _, key := range []string{repo.String(), host} {
+		if helper := config.CredHelpers[key]; helper != "" {
+			return helper
+		}
+	}
+	return config.CredsStore
+}

@@ -1,0 +1,165 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+)
+
+// insecureHosts are the hosts that may be spoken to over plain HTTP, besides
+// loopback.
+type insecureHosts map[string]bool
+
+func newInsecureHosts(hosts []string) insecureHosts {
+	set := insecureHosts{}
+	for _, host := range hosts {
+		set[strings.ToLower(host)] = true
+	}
+	return set
+}
+
+// allow tells whether plain HTTP to host (HOST or HOST:PORT) is allowed.
+func (h insecureHosts) allow(host string) bool {
+	host = strings.ToLower(host)
+	bare := hostWithoutPort(host)
+	return h[host] || h[bare] || isLoopback(bare)
+}
+
+func hostWithoutPort(host string) string {
+	if bare, _, err := net.SplitHostPort(host); err == nil {
+		return bare
+	}
+	return strings.Trim(host, "[]")
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// A plainHTTPError is a request over plain HTTP to a host where that is not
+// allowed.
+type plainHTTPError struct{ host string }
+
+func (e *plainHTTPError) Error() string {
+	return fmt.Sprintf("plain HTTP to %s is not allowed", e.host)
+}
+
+// errOtherScheme answers a version check for a scheme when the host has
+// answered on the other one.
+var errOtherScheme = errors.New("the registry answers on another scheme")
+
+// registryTransport refuses plain HTTP where it is not allowed, and answers a
+// registry's version check from memory once it succeeded: the library checks
+// again for each repository, over HTTPS and then HTTP, though the answer is
+// the host's.
+type registryTransport struct {
+	inner    http.RoundTripper
+	insecure insecureHosts
+
+	mu    sync.Mutex
+	hosts map[string]*hostCheck
+}
+
+// hostCheck is what is known of one host's version check.
+type hostCheck struct {
+	// turn holds a token per scheme for who may ask: the others wait, so that
+	// many repositories resolved at once cause one check, not many.
+	turn map[string]chan struct{}
+
+	mu     sync.Mutex
+	scheme string // "" until answered
+	status int
+	header http.Header
+}
+
+func newRegistryTransport(inner http.RoundTripper, insecure insecureHosts) *registryTransport {
+	return &registryTransport{inner: inner, insecure: insecure, hosts: map[string]*hostCheck{}}
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *registryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme == "http" && !t.insecure.allow(req.URL.Host) {
+		return nil, &plainHTTPError{host: req.URL.Host}
+	}
+	if req.Method != http.MethodGet || req.URL.Path != "/v2/" {
+		return t.inner.RoundTrip(req)
+	}
+	check := t.host(req.URL.Host)
+	turn, ok := check.turn[req.URL.Scheme]
+	if !ok {
+		return t.inner.RoundTrip(req)
+	}
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
+	}
+	if resp, err := check.recall(req); resp != nil || err != nil {
+		return resp, err
+	}
+	resp, err := t.inner.RoundTrip(req)
+	if err == nil {
+		check.remember(resp)
+	}
+	return resp, err
+}
+
+func (t *registryTransport) host(host string) *hostCheck {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	check, ok := t.hosts[host]
+	if !ok {
+		check = &hostCheck{turn: map[string]chan struct{}{
+			"http":  make(chan struct{}, 1),
+			"https": make(chan struct{}, 1),
+		}}
+		t.hosts[host] = check
+	}
+	return check
+}
+
+// recall answers req from memory, or not at all (nil, nil).
+func (c *hostCheck) recall(req *http.Request) (*http.Response, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch c.scheme {
+	case "":
+		return nil, nil
+	case req.URL.Scheme:
+		return &http.Response{
+			Status:     fmt.Sprintf("%d %s", c.status, http.StatusText(c.status)),
+			StatusCode: c.status,
+			Proto:      "HTTP/1.1",
+			ProtoMajor: 1,
+			ProtoMinor: 1,
+			Header:     c.header.Clone(),
+			Body:       http.NoBody,
+			Request:    req,
+		}, nil
+	}
+	return nil, errOtherScheme
+}
+
+// remember keeps the two answers that tell how to talk to the host: no
+// credentials needed, or which.
+func (c *hostCheck) remember(resp *http.Response) {
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusUnauthorized {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.scheme == "" {
+		c.scheme = resp.Request.URL.Scheme
+		c.status = resp.StatusCode
+		c.header = resp.Header.Clone()
+	}
+}

@@ -1,0 +1,177 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/pin"
+	"github.com/rtbuild/rtbuild/pkg/reference"
+)
+
+// resolveJobs is how many references are resolved at once: they wait for the
+// network, not for this machine.
+const resolveJobs = 16
+
+// Pin computes the edits that put the digests into the manifests. Nothing is
+// written.
+func (p *Project) Pin(ctx context.Context, changes []pin.Change) (*pin.Plan, error) {
+	return pin.Compute(ctx, p.evaluator, p.Tree.Root, p.Tree.Entry, changes)
+}
+
+// PinOutcomes are the changes that a run's images ask for.
+func PinOutcomes(outcomes []build.Outcome) []pin.Change {
+	var changes []pin.Change
+	for _, out := range outcomes {
+		for _, feed := range out.Target.Feeds {
+			changes = append(changes, pin.Change{Pointer: feed.Pointer, Digest: out.Digest})
+		}
+	}
+	return changes
+}
+
+// An Assignment is REF=sha256:… of the command line.
+type Assignment struct {
+	Ref    reference.Reference
+	Digest string
+}
+
+// ParseAssignment reads REF=sha256:…; REF is a repository, or a repository and
+// tag.
+func ParseAssignment(s string) (Assignment, error) {
+	text, digest, ok := strings.Cut(s, "=")
+	if !ok {
+		return Assignment{}, fmt.Errorf("%q is no REF=sha256:…", s)
+	}
+	if err := reference.CheckDigest(digest); err != nil {
+		return Assignment{}, fmt.Errorf("%s: %w", text, err)
+	}
+	ref, err := reference.Parse(text)
+	if err != nil {
+		return Assignment{}, err
+	}
+	if ref.Digest != "" {
+		return Assignment{}, fmt.Errorf("%s: write the repository, or repository:tag, without a digest", text)
+	}
+	return Assignment{Ref: ref, Digest: digest}, nil
+}
+
+// PinAssigned are the changes that assignments ask for: every image whose
+// repository, and tag if the assignment has one, is the assignment's. An
+// image without a tag counts as tagged with its version. An assignment that
+// fits no image is an error, and so are two that give one image two digests.
+func (p *Project) PinAssigned(assignments []Assignment) ([]pin.Change, error) {
+	var errs []error
+	var changes []pin.Change
+	by := map[string]Assignment{}
+	for _, a := range assignments {
+		found := false
+		for _, u := range p.Discovery.Usages {
+			if u.Ref.Name == "" || u.Ref.Repository() != a.Ref.Repository() || a.Ref.Tag != "" && a.Ref.Tag != tagOf(u) {
+				continue
+			}
+			found = true
+			if other, ok := by[u.Pointer]; ok && other.Digest != a.Digest {
+				errs = append(errs, fmt.Errorf("%s: %s and %s give it different digests", u.Image.Position, other.Ref, a.Ref))
+				continue
+			}
+			by[u.Pointer] = a
+			changes = append(changes, pin.Change{Pointer: u.Pointer, Digest: a.Digest})
+		}
+		if !found {
+			errs = append(errs, fmt.Errorf("no manifest names an image %s; rtbuild list shows those that are named", a.Ref))
+		}
+	}
+	return changes, errors.Join(errs...)
+}
+
+func tagOf(u build.Usage) string {
+	if u.Ref.Tag != "" {
+		return u.Ref.Tag
+	}
+	return u.Version
+}
+
+// PinResolved are the changes that the registry asks for: the images that
+// this tree builds, and those in its namespaces that have no digest yet, are
+// looked up by their tags (at place, if it builds them). Those whose
+// Dockerfile is gone stay as they are pinned. With external, third-party
+// images that have a tag are looked up as well. All that could not be
+// resolved is reported. names select runtimes or targets, as for Plan.
+func (p *Project) PinResolved(ctx context.Context, resolver Resolver, place string, names []string, external bool) ([]pin.Change, error) {
+	targets, err := p.Discovery.Select(names)
+	if err != nil {
+		return nil, err
+	}
+	var pointers, refs []string
+	for _, u := range p.Discovery.Usages {
+		ref, ok := lookUp(u, place, external)
+		if !ok || len(names) > 0 && !slices.ContainsFunc(targets, func(t *build.Target) bool { return t.Name == u.Target }) {
+			continue
+		}
+		pointers, refs = append(pointers, u.Pointer), append(refs, ref)
+	}
+	digests, err := ResolveAll(ctx, resolver, refs)
+	if err != nil {
+		return nil, err
+	}
+	changes := make([]pin.Change, len(pointers))
+	for i, pointer := range pointers {
+		changes[i] = pin.Change{Pointer: pointer, Digest: digests[refs[i]]}
+	}
+	return changes, nil
+}
+
+// lookUp is the reference to resolve for an image, if it is to be resolved.
+func lookUp(u build.Usage, place string, external bool) (string, bool) {
+	switch u.Origin {
+	case build.OriginBuilt:
+		return u.Ref.WithTag(tagOf(u)).Relocate(place).String(), true
+	case build.OriginMissing:
+		return u.Ref.WithTag(tagOf(u)).String(), true
+	case build.OriginUndecided:
+		return u.Ref.WithTag(tagOf(u)).String(), u.Ref.Digest == ""
+	case build.OriginExternal:
+		return u.Ref.WithTag(u.Ref.Tag).String(), external && u.Ref.Name != "" && u.Ref.Tag != ""
+	}
+	return "", false
+}
+
+// ResolveAll resolves each different reference once, many at a time, to its
+// digest. All failures are reported, in alphabetical order.
+func ResolveAll(ctx context.Context, resolver Resolver, refs []string) (map[string]string, error) {
+	refs = slices.Compact(slices.Sorted(slices.Values(refs)))
+	digests, errs := make([]string, len(refs)), make([]error, len(refs))
+	slots := make(chan struct{}, resolveJobs)
+	var group sync.WaitGroup
+	for i, ref := range refs {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			descriptor, err := resolver.Resolve(ctx, ref)
+			digests[i], errs[i] = descriptor.Digest, err
+		})
+	}
+	group.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	resolved := make(map[string]string, len(refs))
+	for i, ref := range refs {
+		resolved[ref] = digests[i]
+	}
+	return resolved, nil
+}
+
+// Confirm makes a build.Confirmer of a resolver.
+type Confirm struct{ Resolver Resolver }
+
+// Confirm implements build.Confirmer.
+func (c Confirm) Confirm(ctx context.Context, ref string) (string, error) {
+	descriptor, err := c.Resolver.Resolve(ctx, ref)
+	return descriptor.Digest, err
+}

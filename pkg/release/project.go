@@ -1,0 +1,149 @@
+// Package release is the pipeline: it loads a repository of runtimes, checks
+// it, builds and pushes its images, pins their digests in the manifests and
+// makes the ConfigMap. What reaches outside comes in through interfaces.
+package release
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/config"
+	"github.com/rtbuild/rtbuild/pkg/configmap"
+	"github.com/rtbuild/rtbuild/pkg/manifest"
+	"github.com/rtbuild/rtbuild/pkg/provenance"
+)
+
+// A Project is a repository of runtimes, loaded.
+type Project struct {
+	Tree      *manifest.Tree
+	Discovery *build.Discovery
+
+	evaluator provenance.Evaluator
+	config    *config.Config
+}
+
+// Open loads the repository at root. What is wrong inside the manifests is
+// left to Check and Tree.Valid.
+func Open(ctx context.Context, ev provenance.Evaluator, root string, c *config.Config) (*Project, error) {
+	tree, err := manifest.Load(ctx, ev, manifest.Options{Root: root, Entry: c.Manifest, Folders: c.Roots})
+	if err != nil {
+		return nil, err
+	}
+	opts := build.Options{Folders: c.Roots}
+	for _, image := range c.Images {
+		opts.Support = append(opts.Support, build.Support(image))
+	}
+	discovery, err := build.Discover(tree, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &Project{Tree: tree, Discovery: discovery, evaluator: ev, config: c}, nil
+}
+
+// Plan puts the named targets, all that feed something if none are named, in
+// order, with all that they are built from.
+func (p *Project) Plan(names []string) (*build.Plan, error) {
+	targets, err := p.Discovery.Select(names)
+	if err != nil {
+		return nil, err
+	}
+	selected := map[string]bool{}
+	everything := p.Discovery.Targets
+	for _, t := range targets {
+		selected[t.Name] = true
+		if len(t.Tags) == 0 {
+			everything = append(everything[:len(everything):len(everything)], t)
+		}
+	}
+	plan, err := build.NewPlan(p.Tree.Root, everything)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Subset(selected), nil
+}
+
+// Releasable returns an error if the tree cannot be released as a whole: an
+// image that has no digest and that no Dockerfile makes could never be
+// pinned.
+func (p *Project) Releasable() error {
+	if err := p.Tree.Valid(); err != nil {
+		return err
+	}
+	var findings []manifest.Finding
+	for _, u := range p.Discovery.Usages {
+		if u.Origin == build.OriginMissing || u.Origin == build.OriginUndecided && u.Ref.Digest == "" {
+			findings = append(findings, p.missing(u))
+		}
+	}
+	if len(findings) > 0 {
+		return &manifest.InvalidError{Findings: findings}
+	}
+	return nil
+}
+
+func (p *Project) missing(u build.Usage) manifest.Finding {
+	f := manifest.Finding{Severity: manifest.SeverityError, Position: u.Image.Position, Subject: strings.Join([]string{u.Runtime, u.Version, string(u.Phase)}, " ")}
+	f.Message = fmt.Sprintf("%s has no digest and no Dockerfile makes it: add one, or pin it (rtbuild pin %s=sha256:…)", u.Ref, u.Ref.WithoutDigest())
+	if u.Origin == build.OriginUndecided {
+		f.Message = fmt.Sprintf("%s has no digest, and which Dockerfile makes it is undecided: rtbuild check says why", u.Ref)
+	}
+	return f
+}
+
+// Check lists everything wrong in the tree: in the manifests, in what the
+// Dockerfiles make of them, and in the Dockerfiles.
+func (p *Project) Check() []manifest.Finding {
+	findings := append([]manifest.Finding(nil), p.Tree.Findings...)
+	for _, u := range p.Discovery.Usages {
+		if u.Origin == build.OriginMissing {
+			findings = append(findings, p.missing(u))
+		}
+	}
+	for _, u := range p.Discovery.Undecided {
+		findings = append(findings, p.finding(manifest.SeverityError, u.Dockerfile, "undecided: "+u.Reason+" (candidates: "+strings.Join(u.Candidates, ", ")+")"))
+	}
+	for _, t := range p.Discovery.Unused {
+		findings = append(findings, p.finding(manifest.SeverityWarning, t.Dockerfile, "makes no image that a manifest names; it is built only on request: rtbuild build "+t.Dockerfile))
+	}
+	all := append(p.Discovery.Targets[:len(p.Discovery.Targets):len(p.Discovery.Targets)], p.Discovery.Unused...)
+	if _, err := build.NewPlan(p.Tree.Root, all); err != nil {
+		for _, err := range split(err) {
+			findings = append(findings, manifest.Finding{Severity: manifest.SeverityError, Message: err.Error()})
+		}
+	}
+	manifest.SortFindings(findings)
+	return findings
+}
+
+func (p *Project) finding(severity manifest.Severity, file, message string) manifest.Finding {
+	return manifest.Finding{Severity: severity, Position: provenance.Position{File: p.Tree.Root + "/" + file}, Message: message}
+}
+
+// split takes a joined error apart.
+func split(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
+
+// ConfigMap makes the ConfigMap of the manifests as they stand. With a place
+// (HOST[/PREFIX]), the images that this tree builds are named there.
+func (p *Project) ConfigMap(place string, opts configmap.Options) (*configmap.ConfigMap, error) {
+	if opts.Name == "" {
+		opts.Name = p.config.ConfigMap.Name
+	}
+	if opts.Namespace == "" {
+		opts.Namespace = p.config.ConfigMap.Namespace
+	}
+	opts.Data = p.config.ConfigMap.Data
+	relocated := map[string]string{}
+	for _, u := range p.Discovery.Usages {
+		if u.Origin == build.OriginBuilt && place != "" {
+			relocated[u.Pointer] = u.Ref.Relocate(place).String()
+		}
+	}
+	return configmap.New(p.Tree.JSON, relocated, opts)
+}

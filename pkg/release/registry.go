@@ -1,0 +1,42 @@
+package release
+
+import (
+	"context"
+	"errors"
+)
+
+// A Descriptor identifies a manifest at a registry: the part of the OCI
+// content descriptor that pinning needs.
+type Descriptor struct {
+	// Digest is "sha256:" and 64 lower-case hexadecimal digits.
+	Digest string
+	// MediaType is the manifest's media type, which tells an image from an
+	// image index.
+	MediaType string
+	// Size is the manifest's length in bytes.
+	Size int64
+}
+
+// A Resolver finds out what a reference stands for. It is the edge to image
+// registries. A Resolver is safe for concurrent use.
+type Resolver interface {
+	// Resolve asks the registry of ref (NAME:TAG or NAME@DIGEST) for its
+	// descriptor. The error wraps ErrNotFound, ErrUnauthorized, ErrForbidden
+	// or ErrUnreachable where one of them is the reason, and ctx's error if
+	// ctx ended first.
+	Resolve(ctx context.Context, ref string) (Descriptor, error)
+}
+
+// Reasons why a registry did not give what it was asked for.
+var (
+	// ErrNotFound: the registry answered that there is no such manifest or
+	// repository (404).
+	ErrNotFound = errors.New("not found")
+	// ErrUnauthorized: the registry wants credentials, or other ones (401).
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrForbidden: the registry knows who asks and refuses (403).
+	ErrForbidden = errors.New("forbidden")
+	// ErrUnreachable: there was no conversation with the registry: name not
+	// resolved, connection refused or timed out, TLS not agreed on.
+	ErrUnreachable = errors.New("registry unreachable")
+)
