@@ -1,0 +1,247 @@
+// Package cli is the rtbuild command: it reads flags, environment and
+// settings, wires the edges to the pipeline, and prints. What it does not do
+// is decide: that is the packages' under pkg.
+//
+// Rules of the interface: stdout is results only; progress, warnings and
+// errors go to stderr. Every command has --output text|json. Exit codes: 0
+// done, 1 a target or check failed, 2 wrong usage. Paths in messages are
+// relative to the repository.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/config"
+	"github.com/rtbuild/rtbuild/pkg/reference"
+)
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// Streams are where a command prints.
+type Streams struct {
+	// Out takes results, Err everything else.
+	Out, Err io.Writer
+}
+
+// Run runs the command line and returns its exit code. lookupEnv is
+// os.LookupEnv or stands in for it.
+func Run(ctx context.Context, args []string, streams Streams, lookupEnv func(string) (string, bool)) int {
+	a := &app{streams: streams, lookupEnv: lookupEnv}
+	root := a.command()
+	root.SetArgs(args)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.Err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	if text := a.relative(err.Error()); text != "" {
+		fmt.Fprintln(streams.Err, "rtbuild: "+strings.ReplaceAll(text, "\n", "\nrtbuild: "))
+	}
+	var usage *usageError
+	var unknown *build.UnknownNameError
+	if errors.As(err, &usage) || errors.As(err, &unknown) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// A usageError is a command line that cannot be run.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &usageError{err: fmt.Errorf(format, args...)}
+}
+
+// errReported ends a command whose failure is printed already.
+var errReported = errors.New("")
+
+// An app is one run of the command.
+type app struct {
+	streams   Streams
+	lookupEnv func(string) (string, bool)
+	flags     flags
+	format    format
+	root      string // the repository's absolute path, once known
+}
+
+// flags are the global flags, filled from the command line, then the
+// environment, then rtbuild.yaml.
+type flags struct {
+	directory, manifest          string
+	registry, builder, output    string
+	jobs                         int
+	platforms, mirrors, insecure []string
+	quiet, verbose               bool
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rtbuild",
+		Short: "Build function runtimes, pin their digests, publish their ConfigMap",
+		Long: `rtbuild builds the images of a repository of function runtimes, pushes them,
+pins their digests in the Jsonnet manifests, and prints the merged ConfigMap.
+
+Arguments of list, plan, build, pin and all select what to work on: a runtime
+(python), one version of it (python:3.13), a runtime folder (stable/python), a
+target (python-init:3.13), a repository (kubeless/python) or a Dockerfile.
+
+Every global flag can be set in the environment, as RTBUILD_ and its name in
+capitals (RTBUILD_REGISTRY), and most in rtbuild.yaml; flags win over the
+environment, which wins over the file.
+
+Exit codes: 0 done, 1 a target or check failed, 2 wrong usage.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return a.environment(cmd.Flags())
+		},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err: err} })
+	a.globalFlags(root.PersistentFlags())
+	root.AddCommand(a.listCommand(), a.planCommand(), a.buildCommand(), a.pinCommand(), a.configMapCommand(),
+		a.checkCommand(), a.allCommand(), a.registryCommand(), a.versionCommand())
+	return root
+}
+
+func noCommand(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("unknown command %q; rtbuild --help lists the commands", args[0])
+	}
+	return nil
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("rtbuild %s takes no arguments, got %q", cmd.Name(), args[0])
+	}
+	return nil
+}
+
+func (a *app) globalFlags(set *pflag.FlagSet) {
+	f := &a.flags
+	set.StringVarP(&f.directory, "directory", "C", ".", "the repository of runtimes")
+	set.StringVar(&f.manifest, "manifest", "", "the root document (default runtimes.jsonnet)")
+	set.StringVar(&f.registry, "registry", "", "push to `HOST[/PREFIX]` instead of where the manifests say; local[/PREFIX] is the embedded registry")
+	set.StringVar(&f.builder, "builder", "auto", "build engine: auto, docker://[CONTEXT], unix://SOCKET, tcp://HOST:PORT (a buildkitd), embedded")
+	set.IntVar(&f.jobs, "jobs", 0, "how many images to build at once (default 4)")
+	set.StringSliceVar(&f.platforms, "platform", nil, "build for `OS/ARCH`, may be repeated (default: the engine's own)")
+	set.StringSliceVar(&f.mirrors, "mirror", nil, "take base images `FROM=HOST[/PREFIX]`, as docker.io=mirror.example/hub; may be repeated")
+	set.StringSliceVar(&f.insecure, "insecure-registry", nil, "speak plain HTTP to `HOST[:PORT]`, may be repeated (loopback always does)")
+	set.StringVar(&f.output, "output", "text", "form of results: text or json")
+	set.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
+	set.BoolVarP(&f.verbose, "verbose", "v", false, "say more on stderr")
+}
+
+// environment fills global flags that the command line leaves out from
+// RTBUILD_* variables.
+func (a *app) environment(set *pflag.FlagSet) error {
+	var err error
+	set.VisitAll(func(f *pflag.Flag) {
+		name := "RTBUILD_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := a.lookupEnv(name)
+		if f.Changed || !ok || value == "" || !globalFlag(f.Name) || err != nil {
+			return
+		}
+		if setErr := set.Set(f.Name, value); setErr != nil {
+			err = usagef("%s=%s: %v", name, value, setErr)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if a.format, err = formatNamed(a.flags.output); err != nil {
+		return err
+	}
+	if a.flags.quiet && a.flags.verbose {
+		return usagef("--quiet and --verbose contradict each other")
+	}
+	return nil
+}
+
+// globalFlag tells whether a flag is one of those that the environment sets.
+func globalFlag(name string) bool {
+	var probe app
+	set := pflag.NewFlagSet("", pflag.ContinueOnError)
+	probe.globalFlags(set)
+	return set.Lookup(name) != nil
+}
+
+// settings is what a command works with, from flags, environment and file.
+type settings struct {
+	config              *config.Config
+	registry, builder   string
+	jobs                int
+	platforms, insecure []string
+	mirrors             map[string]string
+}
+
+// merge adds the settings file to what flags and environment say.
+func (a *app) merge(set *pflag.FlagSet, c *config.Config) (*settings, error) {
+	s := &settings{config: c, registry: a.flags.registry, builder: a.flags.builder, jobs: a.flags.jobs, platforms: a.flags.platforms, insecure: a.flags.insecure, mirrors: map[string]string{}}
+	if !set.Changed("registry") {
+		s.registry = c.Registry
+	}
+	if !set.Changed("builder") && c.Builder != "" {
+		s.builder = c.Builder
+	}
+	if !set.Changed("jobs") {
+		s.jobs = c.Jobs
+	}
+	if s.jobs < 0 {
+		return nil, usagef("--jobs %d: want 1 or more, or 0 for the default", s.jobs)
+	}
+	if s.jobs == 0 {
+		s.jobs = 4
+	}
+	if !set.Changed("platform") {
+		s.platforms = c.Platforms
+	}
+	if !set.Changed("insecure-registry") {
+		s.insecure = c.InsecureRegistries
+	}
+	if set.Changed("manifest") {
+		c.Manifest = a.flags.manifest
+	}
+	for from, to := range c.Mirrors {
+		s.mirrors[from] = to
+	}
+	for _, pair := range a.flags.mirrors {
+		from, to, ok := strings.Cut(pair, "=")
+		if !ok || from == "" || to == "" {
+			return nil, usagef("--mirror %q: write FROM=HOST[/PREFIX], as docker.io=mirror.example/hub", pair)
+		}
+		s.mirrors[from] = to
+	}
+	return s, s.check()
+}
+
+func (s *settings) check() error {
+	for _, place := range append([]string{s.registry}, sortedValues(s.mirrors)...) {
+		if _, isLocal := localPrefix(place); place == "" || isLocal {
+			continue
+		}
+		if err := reference.CheckPlace(place); err != nil {
+			return &usageError{err: err}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
+)
+
+// listedImage is one image of one phase, as list prints it.
+type listedImage struct {
+	Runtime    string       `json:"runtime"`
+	Version    string       `json:"version"`
+	Phase      string       `json:"phase"`
+	Image      string       `json:"image"`
+	Pinned     bool         `json:"pinned"`
+	Origin     build.Origin `json:"origin"`
+	Target     string       `json:"target,omitempty"`
+	Dockerfile string       `json:"dockerfile,omitempty"`
+	File       string       `json:"file"`
+	Line       int          `json:"line,omitempty"`
+}
+
+func (a *app) listCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list [NAME...]",
+		Short: "List runtimes, versions, phases, images and the Dockerfiles that feed them",
+		Long: `List every image that the manifests name, and where it comes from:
+
+  built      a Dockerfile of this tree makes it
+  kept       its Dockerfile is gone; it stays as it is pinned
+  external   it is somebody else's
+  undecided  more than one Dockerfile or image fits; rtbuild check says why
+  missing    no digest and no Dockerfile`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			images, err := s.list(args)
+			if err != nil {
+				return err
+			}
+			return a.print(notNil(images), func(out io.Writer) error { return listTable(out, images) })
+		},
+	}
+}
+
+func (s *session) list(names []string) ([]listedImage, error) {
+	targets, err := s.project.Discovery.Select(names)
+	if err != nil {
+		return nil, err
+	}
+	byName := map[string]*build.Target{}
+	for _, t := range targets {
+		byName[t.Name] = t
+	}
+	var images []listedImage
+	for _, u := range s.project.Discovery.Usages {
+		target := byName[u.Target]
+		if len(names) > 0 && target == nil {
+			continue
+		}
+		image := listedImage{
+			Runtime: u.Runtime, Version: u.Version, Phase: string(u.Phase), Image: u.Ref.String(),
+			Pinned: u.Ref.Digest != "", Origin: u.Origin, Target: u.Target,
+			File: s.app.relative(u.Image.Position.File), Line: u.Image.Position.Line,
+		}
+		if target != nil {
+			image.Dockerfile = target.Dockerfile
+		}
+		images = append(images, image)
+	}
+	return images, nil
+}
+
+func listTable(out io.Writer, images []listedImage) error {
+	var rows [][]string
+	for _, image := range images {
+		from := image.Dockerfile
+		if from == "" {
+			from = "(" + string(image.Origin) + ")"
+		}
+		pinned := "-"
+		if image.Pinned {
+			pinned = "pinned"
+		}
+		rows = append(rows, []string{image.Runtime, image.Version, image.Phase, pinned, from, image.Image})
+	}
+	return table(out, []string{"RUNTIME", "VERSION", "PHASE", "PINNED", "DOCKERFILE", "IMAGE"}, rows)
+}

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/rtbuild/rtbuild/pkg/configmap"
+)
+
+// A format prints a result. Every command gives both forms and the format
+// takes one.
+type format interface {
+	print(out io.Writer, value any, text func(io.Writer) error) error
+	configMap(c *configmap.ConfigMap) ([]byte, error)
+}
+
+func formatNamed(name string) (format, error) {
+	switch name {
+	case "text":
+		return textFormat{}, nil
+	case "json":
+		return jsonFormat{}, nil
+	}
+	return nil, usagef("--output %s: want text or json", name)
+}
+
+type textFormat struct{}
+
+func (textFormat) print(out io.Writer, _ any, text func(io.Writer) error) error { return text(out) }
+
+type jsonFormat struct{}
+
+func (jsonFormat) print(out io.Writer, value any, _ func(io.Writer) error) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}
+
+// print prints a command's result on stdout.
+func (a *app) print(value any, text func(io.Writer) error) error {
+	if err := a.format.print(a.streams.Out, value, text); err != nil {
+		return fmt.Errorf("printing the result: %w", err)
+	}
+	return nil
+}
+
+// table prints rows in columns, without spaces at the ends of lines.
+func table(out io.Writer, header []string, rows [][]string) error {
+	var aligned bytes.Buffer
+	w := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{header}, rows...) {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(aligned.String()) {
+		if _, err := fmt.Fprintln(out, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shortDigest is enough of a digest for people to tell two apart.
+func shortDigest(digest string) string {
+	if len(digest) > len("sha256:")+12 {
+		return digest[:len("sha256:")+12]
+	}
+	return digest
+}
+
+// notNil makes an empty list of none, so that JSON says [] and not null.
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func (textFormat) configMap(c *configmap.ConfigMap) ([]byte, error) { return c.YAML() }
+
+func (jsonFormat) configMap(c *configmap.ConfigMap) ([]byte, error) { return c.JSON() }

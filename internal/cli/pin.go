@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rtbuild/rtbuild/pkg/pin"
+	"github.com/rtbuild/rtbuild/pkg/release"
+)
+
+type pinOptions struct{ check, diff, external bool }
+
+// pinnedImage is a reference before and after, as pin prints it.
+type pinnedImage struct {
+	File    string `json:"file"`
+	Line    int    `json:"line,omitempty"`
+	Old     string `json:"old"`
+	New     string `json:"new"`
+	Changed bool   `json:"changed"`
+}
+
+func (a *app) pinCommand() *cobra.Command {
+	var o pinOptions
+	cmd := &cobra.Command{
+		Use:   "pin [NAME...] | pin REF=sha256:DIGEST...",
+		Short: "Write image digests into the manifests",
+		Long: `Without REF=sha256:…, look up every image that this tree builds at the registry
+and pin it; names select some of them. Images whose Dockerfile is gone stay as
+they are pinned, and third-party images are looked up with --external only.
+
+With REF=sha256:…, pin every image whose repository, or repository:tag, is REF.
+
+Only the bytes of the digests change, in whatever file they stand; either all
+files are written or none. What cannot be pinned for certain is refused with a
+reason.`,
+		Example: `  rtbuild pin
+  rtbuild pin kubeless/python:3.13=sha256:…
+  rtbuild pin --check --diff`,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, s.close()) }()
+			changes, err := s.changes(cmd.Context(), args, o.external)
+			if err != nil {
+				return err
+			}
+			return s.pin(cmd.Context(), changes, o)
+		},
+	}
+	cmd.Flags().BoolVar(&o.check, "check", false, "change nothing; exit 1 if something would change")
+	cmd.Flags().BoolVar(&o.diff, "diff", false, "print a unified diff instead of the table")
+	cmd.Flags().BoolVar(&o.external, "external", false, "also look up third-party images")
+	return cmd
+}
+
+// changes are what the arguments ask for.
+func (s *session) changes(ctx context.Context, args []string, external bool) ([]pin.Change, error) {
+	if err := s.project.Tree.Valid(); err != nil {
+		return nil, err
+	}
+	var assignments []release.Assignment
+	for _, arg := range args {
+		if !strings.Contains(arg, "=") {
+			continue
+		}
+		assignment, err := release.ParseAssignment(arg)
+		if err != nil {
+			return nil, &usageError{err: err}
+		}
+		assignments = append(assignments, assignment)
+	}
+	if len(assignments) > 0 && len(assignments) < len(args) {
+		return nil, usagef("give names to look up, or REF=sha256:…, not both")
+	}
+	if len(assignments) > 0 {
+		return s.project.PinAssigned(assignments)
+	}
+	place, err := s.place(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.project.PinResolved(ctx, s.resolver(), place, args, external)
+}
+
+func (s *session) pin(ctx context.Context, changes []pin.Change, o pinOptions) error {
+	plan, err := s.project.Pin(ctx, changes)
+	if err != nil {
+		return err
+	}
+	if !o.check {
+		if err := plan.Write(); err != nil {
+			return err
+		}
+	}
+	pins := s.app.describePins(plan)
+	text := func(out io.Writer) error { return pinTable(out, pins) }
+	if o.diff {
+		text = func(out io.Writer) error {
+			_, err := out.Write(plan.Diff(s.app.root))
+			return err
+		}
+	}
+	if err := s.app.print(pins, text); err != nil {
+		return err
+	}
+	if o.check && len(plan.Files) > 0 {
+		return errors.New("the manifests are not pinned to what they should be; run rtbuild pin without --check")
+	}
+	s.app.notef("%s", pinTotals(plan, o.check))
+	return nil
+}
+
+func pinTotals(plan *pin.Plan, check bool) string {
+	changed := 0
+	for _, p := range plan.Pins {
+		if p.Old != p.New {
+			changed++
+		}
+	}
+	if changed == 0 {
+		return fmt.Sprintf("all %d images were pinned already", len(plan.Pins))
+	}
+	verb := "pinned"
+	if check {
+		verb = "would pin"
+	}
+	return fmt.Sprintf("%s %d of %d images in %d files", verb, changed, len(plan.Pins), len(plan.Files))
+}
+
+func (a *app) describePins(plan *pin.Plan) []pinnedImage {
+	pins := []pinnedImage{}
+	for _, p := range plan.Pins {
+		pins = append(pins, pinnedImage{File: a.relative(p.Position.File), Line: p.Position.Line, Old: p.Old, New: p.New, Changed: p.Old != p.New})
+	}
+	return pins
+}
+
+// pinTable prints the images that change: where, which, old → new.
+func pinTable(out io.Writer, pins []pinnedImage) error {
+	var rows [][]string
+	for _, p := range pins {
+		if !p.Changed {
+			continue
+		}
+		name, old, found := strings.Cut(p.Old, "@")
+		if !found {
+			old = "-"
+		}
+		_, digest, _ := strings.Cut(p.New, "@")
+		rows = append(rows, []string{fmt.Sprintf("%s:%d", p.File, p.Line), name, shortDigest(old), "→", shortDigest(digest)})
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return table(out, []string{"PLACE", "IMAGE", "OLD", "", "NEW"}, rows)
+}

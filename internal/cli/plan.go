@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
+)
+
+type plannedTarget struct {
+	Name       string            `json:"name"`
+	Repository string            `json:"repository"`
+	Tags       []string          `json:"tags"`
+	Context    string            `json:"context"`
+	Dockerfile string            `json:"dockerfile"`
+	Kind       build.Kind        `json:"kind"`
+	Args       map[string]string `json:"args,omitempty"`
+	Stage      string            `json:"target,omitempty"`
+	Platforms  []string          `json:"platforms"`
+	DependsOn  []string          `json:"dependsOn"`
+	Feeds      []plannedFeed     `json:"feeds"`
+}
+
+type plannedFeed struct {
+	Runtime string `json:"runtime"`
+	Version string `json:"version"`
+	Phase   string `json:"phase"`
+}
+
+type plan struct {
+	Targets   []plannedTarget   `json:"targets"`
+	Undecided []build.Undecided `json:"undecided"`
+}
+
+func (a *app) planCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "plan [NAME...]",
+		Short: "Show what all would build and in which order; touch nothing",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.open(cmd)
+			if err != nil {
+				return err
+			}
+			if err := s.project.Releasable(); err != nil {
+				return err
+			}
+			steps, err := s.project.Plan(args)
+			if err != nil {
+				return err
+			}
+			p := s.describe(steps)
+			return a.print(p, p.text)
+		},
+	}
+}
+
+func (s *session) describe(steps *build.Plan) plan {
+	p := plan{Targets: []plannedTarget{}, Undecided: notNil(s.project.Discovery.Undecided)}
+	for _, step := range steps.Steps {
+		t := plannedTarget{
+			Name: step.Name, Repository: step.Repository.Name, Tags: notNil(step.Tags),
+			Context: step.Context, Dockerfile: step.Dockerfile, Kind: step.Kind, Args: step.Args, Stage: step.Stage,
+			Platforms: notNil(s.platforms), DependsOn: notNil(step.DependsOn), Feeds: []plannedFeed{},
+		}
+		for _, feed := range step.Feeds {
+			t.Feeds = append(t.Feeds, plannedFeed{Runtime: feed.Runtime, Version: feed.Version, Phase: string(feed.Phase)})
+		}
+		p.Targets = append(p.Targets, t)
+	}
+	return p
+}
+
+func (p plan) text(out io.Writer) error {
+	var rows [][]string
+	for i, t := range p.Targets {
+		var feeds []string
+		for _, feed := range t.Feeds {
+			feeds = append(feeds, feed.Runtime+" "+feed.Version+" "+feed.Phase)
+		}
+		rows = append(rows, []string{fmt.Sprint(i + 1), t.Name, t.Dockerfile, t.Repository + ":" + strings.Join(t.Tags, ","), strings.Join(t.DependsOn, ","), strings.Join(feeds, ", ")})
+	}
+	if err := table(out, []string{"#", "TARGET", "DOCKERFILE", "IMAGE", "BUILT FROM", "FEEDS"}, rows); err != nil {
+		return err
+	}
+	for _, u := range p.Undecided {
+		if _, err := fmt.Fprintln(out, "undecided: "+u.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rtbuild/rtbuild/internal/edge/registry/local"
+)
+
+func (a *app) registryCommand() *cobra.Command {
+	var address string
+	cmd := &cobra.Command{
+		Use:   "registry",
+		Short: "Serve the embedded registry until interrupted",
+		Long: `Serve the images that --registry local stores under .rtbuild/registry. Runs
+with --registry local use this server while it is there.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			s, err := a.openSettings(cmd)
+			if err != nil {
+				return err
+			}
+			server, err := local.Start(cmd.Context(), local.Config{Root: filepath.Join(a.root, stateDir, "registry"), Address: address, Log: a.verboseLog()})
+			if err != nil {
+				return fmt.Errorf("starting the embedded registry: %w", err)
+			}
+			s.local = server
+			defer func() { err = errors.Join(err, s.close()) }()
+			if server.Shared() {
+				return fmt.Errorf("another process serves this folder already, at %s", server.Address())
+			}
+			err = a.print(map[string]string{"address": server.Address()}, func(out io.Writer) error {
+				_, err := fmt.Fprintln(out, server.Address())
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			<-cmd.Context().Done()
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&address, "address", local.DefaultAddress, "`HOST:PORT` to listen on; a port that is taken is replaced by a free one")
+	return cmd
+}

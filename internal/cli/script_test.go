@@ -1,0 +1,97 @@
+package cli_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/rtbuild/rtbuild/internal/cli"
+	"github.com/rtbuild/rtbuild/internal/edge/registry/local"
+)
+
+var update = flag.Bool("update", false, "write the actual output into the scripts")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"rtbuild": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+			defer stop()
+			os.Exit(cli.Run(ctx, os.Args[1:], cli.Streams{Out: os.Stdout, Err: os.Stderr}, os.LookupEnv))
+		},
+	})
+}
+
+// TestScripts runs the command line in testdata: each script is a small
+// repository and what commands say of it.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("DOCKER_CONFIG", env.WorkDir) // no credentials of the machine
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":     exits,
+			"pushimage": pushImage,
+			"registry":  startRegistry,
+		},
+	})
+}
+
+// pushImage REF VAR pushes an image of random content and sets VAR to its
+// digest.
+func pushImage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: pushimage REF VAR")
+	}
+	ref, err := name.ParseReference(args[0])
+	ts.Check(err)
+	image, err := random.Image(64, 1)
+	ts.Check(err)
+	ts.Check(remote.Write(ref, image))
+	digest, err := image.Digest()
+	ts.Check(err)
+	ts.Setenv(args[1], digest.String())
+}
+
+// startRegistry VAR serves an empty registry until the script ends and sets
+// VAR to its HOST:PORT.
+func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: registry VAR")
+	}
+	server, err := local.Start(context.Background(), local.Config{Root: ts.MkAbs(".registry-" + args[0]), Address: "127.0.0.1:0"})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(server.Close()) })
+	ts.Setenv(args[0], server.Address())
+}
+
+// exits CODE PROGRAM ARG... runs a program and wants this exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM [ARG...]")
+	}
+	code := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if want := args[0]; fmt.Sprint(code) != want {
+		ts.Fatalf("exit code %d, want %s", code, want)
+	}
+}

@@ -1,0 +1,191 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rtbuild/rtbuild/internal/edge/engine"
+	"github.com/rtbuild/rtbuild/internal/edge/jsonnet"
+	"github.com/rtbuild/rtbuild/internal/edge/registry"
+	"github.com/rtbuild/rtbuild/internal/edge/registry/local"
+	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/config"
+	"github.com/rtbuild/rtbuild/pkg/release"
+)
+
+// stateDir is the folder under the repository that holds what may be thrown
+// away: the embedded registry and the embedded engine's cache.
+const stateDir = ".rtbuild"
+
+// A session is a repository with the edges that a command opened on it.
+type session struct {
+	*settings
+	app     *app
+	project *release.Project
+	local   *local.Server
+}
+
+// open loads the repository that the flags name.
+func (a *app) open(cmd *cobra.Command) (*session, error) {
+	s, err := a.openSettings(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.load(cmd.Context()); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// openSettings reads the settings alone.
+func (a *app) openSettings(cmd *cobra.Command) (*session, error) {
+	root, err := filepath.Abs(a.flags.directory)
+	if err == nil {
+		root, err = filepath.EvalSymlinks(root)
+	}
+	if err != nil {
+		return nil, usagef("--directory: %v", err)
+	}
+	a.root = root
+	c, err := config.Load(root)
+	if err != nil {
+		return nil, &usageError{err: err}
+	}
+	merged, err := a.merge(cmd.Flags(), c)
+	if err != nil {
+		return nil, err
+	}
+	return &session{settings: merged, app: a}, nil
+}
+
+// load evaluates the manifests, again after they were changed.
+func (s *session) load(ctx context.Context) error {
+	project, err := release.Open(ctx, jsonnet.New(), s.app.root, s.config)
+	s.project = project
+	return err
+}
+
+// place is HOST[/PREFIX] to push to, or empty for where the manifests say. It
+// starts the embedded registry if that is the one.
+func (s *session) place(ctx context.Context) (string, error) {
+	return s.locate(ctx, s.registry)
+}
+
+func (s *session) locate(ctx context.Context, place string) (string, error) {
+	prefix, isLocal := localPrefix(place)
+	if !isLocal {
+		return place, nil
+	}
+	if s.local == nil {
+		server, err := local.Start(ctx, local.Config{Root: filepath.Join(s.app.root, stateDir, "registry"), Log: s.app.verboseLog()})
+		if err != nil {
+			return "", fmt.Errorf("starting the embedded registry: %w", err)
+		}
+		s.local = server
+	}
+	return s.local.Address() + prefix, nil
+}
+
+// localPrefix splits "local/prefix" into "/prefix" and true.
+func localPrefix(place string) (string, bool) {
+	prefix, ok := strings.CutPrefix(place, "local")
+	return prefix, ok && (prefix == "" || prefix[0] == '/')
+}
+
+// close ends what the session started.
+func (s *session) close() error {
+	if s.local == nil {
+		return nil
+	}
+	if err := s.local.Close(); err != nil {
+		return fmt.Errorf("closing the embedded registry: %w", err)
+	}
+	return nil
+}
+
+func (s *session) resolver() *registry.Client {
+	return registry.New(registry.Config{Insecure: s.insecure, UserAgent: "rtbuild/" + version()})
+}
+
+// builder opens the build engine.
+func (s *session) openBuilder(ctx context.Context) (build.Builder, error) {
+	mode := engine.ProgressAuto
+	if s.app.flags.quiet {
+		mode = engine.ProgressQuiet
+	}
+	return engine.Open(ctx, engine.Config{
+		Builder:            s.builder,
+		StateDir:           filepath.Join(s.app.root, stateDir, "buildkit"),
+		Progress:           engine.Progress{Out: s.app.streams.Err, Mode: mode},
+		InsecureRegistries: s.insecure,
+		Log:                s.app.verboseLog(),
+	})
+}
+
+// run prepares a run of builds.
+func (s *session) run(ctx context.Context, builder build.Builder, push bool) (*build.Run, error) {
+	place, err := s.place(ctx)
+	if err != nil {
+		return nil, err
+	}
+	mirrors := map[string]string{}
+	for from, to := range s.mirrors {
+		if mirrors[from], err = s.locate(ctx, to); err != nil {
+			return nil, err
+		}
+	}
+	resolver := s.resolver()
+	return &build.Run{
+		Builder:   builder,
+		Locator:   release.NewMirrors(resolver, mirrors),
+		Confirmer: release.Confirm{Resolver: resolver},
+		Place:     place,
+		Push:      push,
+		Jobs:      s.jobs,
+		Labels:    s.config.Labels,
+		Platforms: s.platforms,
+	}, nil
+}
+
+func (a *app) verboseLog() io.Writer {
+	if a.flags.verbose {
+		return a.streams.Err
+	}
+	return nil
+}
+
+// notef tells people something; --quiet drops it.
+func (a *app) notef(format string, args ...any) {
+	if !a.flags.quiet {
+		fmt.Fprintln(a.streams.Err, a.relative(fmt.Sprintf(format, args...)))
+	}
+}
+
+// warnf tells people something that they should not miss.
+func (a *app) warnf(format string, args ...any) {
+	fmt.Fprintln(a.streams.Err, "warning: "+a.relative(fmt.Sprintf(format, args...)))
+}
+
+// relative shortens the paths in a message to what they are in the
+// repository.
+func (a *app) relative(text string) string {
+	if a.root == "" || a.root == string(filepath.Separator) {
+		return text
+	}
+	return strings.ReplaceAll(text, a.root+string(filepath.Separator), "")
+}
+
+func sortedValues(m map[string]string) []string {
+	values := make([]string, 0, len(m))
+	for _, value := range m {
+		values = append(values, value)
+	}
+	sort.Strings(values)
+	return values
+}
