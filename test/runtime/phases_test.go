@@ -74,7 +74,7 @@ func phase(t *testing.T, v manifest.Version, p manifest.Phase) manifest.Image {
 // the manifest: "127.0.0.1:5000/" for "kubeless/python:3.11" in a registry
 // there.
 func reference(image manifest.Image) string {
-	return os.Getenv("RTBUILD_E2E_IMAGE_PREFIX") + image.Ref.String()
+	return os.Getenv("RTBUILD_E2E_IMAGE_PREFIX") + image.Ref.WithoutDigest()
 }
 
 // deploy runs the phases of a version for a function as the controller and

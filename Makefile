@@ -1,0 +1,40 @@
+# make demo   build rtbuild, release the whole tree into the embedded registry
+# make test   every test, on real engines, registries and an API server
+# make unit   the unit tests alone: seconds, no root, no network
+#
+# demo and test install the Debian packages that they need, and say so before.
+
+GO    ?= go
+PYTHON ?= python3
+BIN   := bin/rtbuild
+
+.DEFAULT_GOAL := build
+.PHONY: build demo test unit lint bench fuzz clean
+
+build:
+	$(GO) build -o $(BIN) ./cmd/rtbuild
+
+demo: build
+	hack/demo.sh
+
+test:
+	hack/test.sh
+
+unit:
+	$(GO) test ./...
+	$(PYTHON) -B -m unittest discover -q -s stable/python -p 'test_*.py'
+
+lint:
+	$(GO) vet -tags e2e ./...
+	$(GO) tool -modfile=hack/tools/go.mod golangci-lint run
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./pkg/...
+
+# Each fuzz test for FUZZTIME.
+FUZZTIME ?= 60s
+fuzz:
+	hack/fuzz.sh $(FUZZTIME)
+
+clean:
+	rm -rf bin .rtbuild .cache

@@ -1,0 +1,83 @@
+#!/bin/bash
+# Every test: units, then those on real engines, registries and a real API
+# server. It needs root, and installs the Debian packages that it misses.
+#
+# The API server takes minutes to compile on the first run, so that goes on in
+# the background while the others run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. hack/setup.sh
+
+[ "$(id -u)" -eq 0 ] || die "these tests start engines and need root: sudo make test (make unit needs none)"
+need go golang-go
+need gcc gcc
+need git git
+need curl curl
+need python3 python3
+need docker docker.io
+need runc runc
+need docker-registry docker-registry
+need busybox busybox-static
+need mmdebstrap mmdebstrap
+
+logs=$(mktemp -d)
+failed=()
+
+# step NAME COMMAND...: runs one part; the others run all the same.
+step() {
+	local name=$1 start=$SECONDS
+	shift
+	echo "=== $name"
+	if "$@"; then
+		echo "=== $name: ok, $((SECONDS - start)) s"
+	else
+		echo "=== $name: FAILED, $((SECONDS - start)) s"
+		failed+=("$name")
+	fi
+}
+
+finish() {
+	stop_docker
+	rm -rf "$logs"
+}
+trap finish EXIT
+
+test/kube/build.sh >"$logs/kubebox" 2>"$logs/kube-build" &
+kube_build=$!
+hack/base-images.sh --registry local/mirror >"$logs/bases" 2>&1 &
+bases=$!
+
+api_server() {
+	if ! wait "$kube_build"; then
+		cat "$logs/kube-build"
+		return 1
+	fi
+	RTBUILD_KUBEBOX=$(cat "$logs/kubebox") RTBUILD_BIN=$PWD/bin/rtbuild RTBUILD_ROOT=$PWD \
+		bash -c 'cd test/kube && CGO_ENABLED=0 go test -count=1 .'
+}
+
+base_images() {
+	wait "$bases" || { cat "$logs/bases"; return 1; }
+}
+
+# The images that the engine has from the pipeline's tests, by their own names.
+runtimes() {
+	bin/rtbuild build --quiet --builder docker:// --mirror docker.io=local/mirror && go test -count=1 -tags e2e ./test/runtime
+}
+
+step "build" make -s build
+step "unit tests" make -s unit
+step "vet" go vet -tags e2e ./...
+docker_engine "$logs/dockerd" || die "no Docker engine, and dockerd does not start"
+step "pinning, on full and failing disks" go test -count=1 -tags e2e ./pkg/pin
+step "engines" go test -count=1 -tags e2e ./internal/edge/...
+step "base images" base_images
+step "pipeline" go test -count=1 -tags e2e -timeout 40m ./test/e2e
+step "runtimes" runtimes
+step "API server" api_server
+
+if [ ${#failed[@]} -gt 0 ]; then
+	printf 'failed: %s\n' "${failed[@]}"
+	exit 1
+fi
+echo "all parts passed"

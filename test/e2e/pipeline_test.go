@@ -1,0 +1,224 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// small makes a repository whose images take no base image: a static shell
+// from Debian's busybox is all that they hold.
+func small(t *testing.T) string {
+	t.Helper()
+	busybox, err := exec.LookPath("busybox")
+	if err != nil {
+		t.Fatalf("%v: install Debian's busybox-static", err)
+	}
+	root := t.TempDir()
+	shell, err := os.ReadFile(busybox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range []string{"base", "stable/web"} {
+		write(t, filepath.Join(root, folder, "sh"), string(shell))
+		if err := os.Chmod(filepath.Join(root, folder, "sh"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(root, "rtbuild.yaml"), "images:\n  - {name: base, folder: base, repository: acme/base}\n")
+	write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo of-the-base > /mark\"]\n")
+	write(t, filepath.Join(root, "runtimes.jsonnet"), "[import 'stable/web/web.jsonnet']\n")
+	write(t, filepath.Join(root, "stable/web/web.jsonnet"), `{
+  ID: 'web',
+  versions: [
+    { name: 'web' + v, version: v, images: [{ phase: 'runtime', image: images[v] }] }
+    for v in ['1', '2']
+  ],
+  local images = { '1': 'acme/web:1', '2': 'acme/web:2' },
+}
+`)
+	write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM acme/base\nRUN [\"/bin/sh\", \"-c\", \"read mark < /mark && test $mark = of-the-base\"]\n")
+	write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY sh /bin/\n")
+	return root
+}
+
+// A child is built on its parent of this run, with a push and without.
+func TestSiblings(t *testing.T) {
+	host := registry(t)
+	for _, builder := range builders() {
+		t.Run(builder, func(t *testing.T) {
+			root := small(t)
+			var built []struct{ Name, Status, Digest string }
+			r := want(t, 0, root, "build", "--builder", builder, "--output", "json")
+			if err := json.Unmarshal([]byte(r.stdout), &built); err != nil || len(built) != 3 || built[0].Name != "base" {
+				t.Fatalf("built %+v: %v", built, err)
+			}
+			r = want(t, 0, root, "build", "--push", "--builder", builder, "--registry", host, "--output", "json")
+			if err := json.Unmarshal([]byte(r.stdout), &built); err != nil {
+				t.Fatal(err)
+			}
+			for _, target := range built {
+				name := target.Name
+				if name == "base" {
+					name = "base:latest"
+				}
+				if got := digestAt(t, host+"/acme/"+name); got == "" || got != target.Digest {
+					t.Errorf("%s: printed %s, the registry has %s", name, target.Digest, got)
+				}
+			}
+
+			// Another base, another child.
+			child := digestAt(t, host+"/acme/web:1")
+			write(t, filepath.Join(root, "base/Dockerfile"), read(t, filepath.Join(root, "base/Dockerfile"))+"ENV CHANGED=yes\n")
+			want(t, 0, root, "build", "--push", "--builder", builder, "--registry", host, "web:1")
+			if digestAt(t, host+"/acme/web:1") == child {
+				t.Error("the child is still the one on the old base")
+			}
+		})
+	}
+}
+
+// One failure: the others are built, its dependants are skipped, nothing is
+// pinned, and the summary names it with the end of its log.
+func TestFailurePinsNothing(t *testing.T) {
+	host := registry(t)
+	for _, builder := range builders() {
+		t.Run(builder, func(t *testing.T) {
+			root := small(t)
+			write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo the reason; exit 3\"]\n")
+			before := sources(t, root)
+			r := want(t, 1, root, "all", "--push", "--builder", builder, "--registry", host+"/failing", "--quiet")
+			unchanged(t, root, before)
+			if r.stdout != "" {
+				t.Errorf("a ConfigMap was printed all the same: %s", r.stdout)
+			}
+			for _, text := range []string{"failed base (base/Dockerfile)", "    the reason", "skipped web:1", "nothing is pinned"} {
+				if !strings.Contains(r.stderr, text) {
+					t.Errorf("stderr lacks %q:\n%s", text, r.stderr)
+				}
+			}
+			if digestAt(t, host+"/failing/acme/web:2") == "" {
+				t.Error("the image that does build was not pushed")
+			}
+		})
+	}
+}
+
+// Without --push images are built and nothing else happens.
+func TestAllWithoutPush(t *testing.T) {
+	for _, builder := range builders() {
+		t.Run(builder, func(t *testing.T) {
+			root := small(t)
+			before := sources(t, root)
+			r := want(t, 0, root, "all", "--builder", builder)
+			unchanged(t, root, before)
+			if images := imagesOf(t, r.stdout); len(images) != 2 || images[0] != "acme/web:1" {
+				t.Errorf("images %q", images)
+			}
+			if !strings.Contains(r.stderr, "nothing is pinned") {
+				t.Errorf("stderr does not say so:\n%s", tail(r.stderr))
+			}
+		})
+	}
+}
+
+// The embedded registry keeps what it has over restarts, so that a second
+// run finds the first one's images.
+func TestLocalRegistry(t *testing.T) {
+	for _, builder := range builders() {
+		t.Run(builder, func(t *testing.T) {
+			root := small(t)
+			first := want(t, 0, root, "all", "--push", "--builder", builder, "--registry", "local")
+			want(t, 0, root, "pin", "--check", "--registry", "local")
+			second := want(t, 0, root, "all", "--push", "--builder", builder, "--registry", "local")
+			if first.stdout != second.stdout {
+				t.Errorf("the ConfigMap changed from\n%s\nto\n%s", first.stdout, second.stdout)
+			}
+		})
+	}
+}
+
+// Ctrl-C ends a build that would take minutes, and leaves the tree as it was.
+func TestInterrupt(t *testing.T) {
+	host := registry(t)
+	for _, builder := range builders() {
+		t.Run(builder, func(t *testing.T) {
+			root := small(t)
+			write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo now sleeping; sleep 600\"]\n")
+			before := sources(t, root)
+			cmd := exec.Command(binary, "-C", root, "all", "--push", "--builder", builder, "--registry", host+"/interrupted")
+			stderr, err := cmd.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			var seen strings.Builder
+			for buffer := make([]byte, 4096); !strings.Contains(seen.String(), "now sleeping\n"); {
+				n, err := stderr.Read(buffer)
+				seen.Write(buffer[:n])
+				if err != nil {
+					t.Fatalf("the build did not come to its long step: %v\n%s", err, tail(seen.String()))
+				}
+			}
+			go func() {
+				for buffer := make([]byte, 4096); ; {
+					if _, err := stderr.Read(buffer); err != nil {
+						return
+					}
+				}
+			}()
+			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan struct{})
+			go func() {
+				_ = cmd.Wait() // the exit code is looked at below
+				close(done)
+			}()
+			select {
+			case <-done:
+			case <-time.After(2 * time.Minute):
+				_ = cmd.Process.Kill()
+				t.Fatal("still running two minutes after SIGINT")
+			}
+			if code := cmd.ProcessState.ExitCode(); code != 1 {
+				t.Errorf("exit code %d, want 1", code)
+			}
+			unchanged(t, root, before)
+		})
+	}
+}
+
+// Registries that refuse are named, with what they said; nothing is pinned.
+func TestRegistryRefuses(t *testing.T) {
+	for _, builder := range builders() {
+		t.Run(builder, func(t *testing.T) {
+			for name, status := range map[string]int{"unauthorized": 401, "forbidden": 403, "gone": 404} {
+				t.Run(name, func(t *testing.T) {
+					root := small(t)
+					host := refusing(t, status)
+					before := sources(t, root)
+					r := want(t, 1, root, "all", "--push", "--builder", builder, "--registry", host, "web:2")
+					unchanged(t, root, before)
+					if !strings.Contains(r.stderr, host) {
+						t.Errorf("stderr does not name %s:\n%s", host, tail(r.stderr))
+					}
+				})
+			}
+			root := small(t)
+			r := want(t, 1, root, "all", "--push", "--builder", builder, "--registry", "127.0.0.1:1", "web:2")
+			if !strings.Contains(r.stderr, "127.0.0.1:1") {
+				t.Errorf("stderr does not name the registry:\n%s", tail(r.stderr))
+			}
+		})
+	}
+}

@@ -1,0 +1,128 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+)
+
+// TestRelease releases the repository's own tree: real base images, real
+// packages, a registry of other make. It is the main job, end to end.
+func TestRelease(t *testing.T) {
+	host := registry(t)
+	mirror := host + "/mirror"
+	bases := exec.Command("../../hack/base-images.sh", "--registry", mirror)
+	bases.Stderr = os.Stderr
+	if err := bases.Run(); err != nil {
+		t.Fatalf("making base images: %v", err)
+	}
+	for _, builder := range builders() {
+		t.Run(builder, func(t *testing.T) {
+			root := ownTree(t)
+			place := host + "/" + strings.Trim(strings.NewReplacer(":", "", "/", "").Replace(builder), "-")
+			args := []string{"all", "--push", "--builder", builder, "--registry", place, "--mirror", "docker.io=" + mirror}
+			before := sources(t, root)
+
+			first := want(t, 0, root, args...)
+			images := imagesOf(t, first.stdout)
+			if len(images) != 4 {
+				t.Fatalf("the ConfigMap names %d images, want 4: %q", len(images), images)
+			}
+			for _, image := range images {
+				_, digest, pinned := strings.Cut(image, "@")
+				if !pinned || !strings.HasPrefix(image, place+"/") || digestAt(t, image) != digest {
+					t.Errorf("%s: the registry has %q", image, digestAt(t, image))
+				}
+			}
+			onlyDigestsChanged(t, before, sources(t, root))
+			for _, image := range images {
+				manifest := read(t, filepath.Join(root, "stable/python/python.jsonnet"))
+				if !strings.Contains(manifest, strings.TrimPrefix(image, place+"/")) {
+					t.Errorf("the manifest does not have %s", image)
+				}
+			}
+
+			pinned := sources(t, root)
+			second := want(t, 0, root, args...)
+			unchanged(t, root, pinned)
+			if second.stdout != first.stdout {
+				t.Error("the second run prints another ConfigMap")
+			}
+			want(t, 0, root, "pin", "--check", "--registry", place)
+		})
+	}
+}
+
+// ownTree copies the repository's runtimes, unpinned.
+func ownTree(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	for _, name := range []string{"runtimes.jsonnet", "rtbuild.yaml", "stable", "incubator"} {
+		source := filepath.Join("../..", name)
+		if _, err := os.Stat(source); os.IsNotExist(err) {
+			continue
+		}
+		if out, err := exec.Command("cp", "-r", source, root).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	for path, content := range sources(t, root) {
+		if strings.HasSuffix(path, ".jsonnet") {
+			write(t, path, digests.ReplaceAllString(content, ""))
+		}
+	}
+	return root
+}
+
+var digests = regexp.MustCompile(`@sha256:[0-9a-f]{64}`)
+
+// onlyDigestsChanged wants trees to be equal but for digests.
+func onlyDigestsChanged(t *testing.T, before, after map[string]string) {
+	t.Helper()
+	if len(before) != len(after) {
+		t.Errorf("%d files before, %d after", len(before), len(after))
+	}
+	for path, content := range after {
+		if digests.ReplaceAllString(content, "") != digests.ReplaceAllString(before[path], "") {
+			t.Errorf("%s: more than digests changed", path)
+		}
+	}
+}
+
+// imagesOf are the images in a printed ConfigMap's runtime-images.
+func imagesOf(t *testing.T, printed string) []string {
+	t.Helper()
+	var object struct {
+		Kind string
+		Data map[string]string
+	}
+	if err := yaml.Unmarshal([]byte(printed), &object); err != nil {
+		t.Fatalf("%v:\n%s", err, printed)
+	}
+	if object.Kind != "ConfigMap" {
+		t.Fatalf("kind %q", object.Kind)
+	}
+	var runtimes []struct {
+		Versions []struct{ Images []struct{ Image string } }
+	}
+	if err := json.Unmarshal([]byte(object.Data["runtime-images"]), &runtimes); err != nil {
+		t.Fatal(err)
+	}
+	var images []string
+	for _, r := range runtimes {
+		for _, v := range r.Versions {
+			for _, image := range v.Images {
+				images = append(images, image.Image)
+			}
+		}
+	}
+	return images
+}
