@@ -1,6 +1,9 @@
 package build
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A Builder turns build requests into images. It is the edge to build
 // engines. A Builder is safe for concurrent use.
@@ -51,6 +54,16 @@ type Request struct {
 	Labels map[string]string
 	// Platforms are "os/arch[/variant]"; empty for the engine's own.
 	Platforms []string
+	// Epoch, unless zero, is the time that the image carries instead of the
+	// time of the build: SOURCE_DATE_EPOCH, and, on engines that can, the
+	// upper bound of the times of files in the layers.
+	Epoch time.Time
+	// Secrets are files that RUN --mount=type=secret can read: from the
+	// secret's id to an absolute path. They end up in no image and no log.
+	Secrets map[string]string
+	// SSH are agent sockets or key files for RUN --mount=type=ssh, by id; an
+	// empty path is the agent of SSH_AUTH_SOCK.
+	SSH map[string]string
 	// References are the full references that the image gets, HOST/path:tag
 	// each; with Push they are pushed.
 	References []string

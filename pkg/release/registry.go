@@ -27,6 +27,36 @@ type Resolver interface {
 	Resolve(ctx context.Context, ref string) (Descriptor, error)
 }
 
+// A Tagger moves tags. It is safe for concurrent use.
+type Tagger interface {
+	// Tag makes ref (NAME:TAG) stand for the manifest or index that its
+	// repository has under digest. No image is uploaded. Errors are those of
+	// Resolver.
+	Tag(ctx context.Context, ref, digest string) error
+}
+
+// An Inspection is what an image says of itself.
+type Inspection struct {
+	Descriptor
+	// Platforms are "os/arch[/variant]" of the images that the reference
+	// stands for, sorted; attestations are no images.
+	Platforms []string
+	// Labels are those of the image's configuration; of the first platform's
+	// where there are several.
+	Labels map[string]string
+	// LayerSize is the sum of the compressed layers, in bytes, of all
+	// platforms.
+	LayerSize int64
+}
+
+// An Inspector reads what an image says of itself. It is safe for concurrent
+// use.
+type Inspector interface {
+	// Inspect reads the manifest and configuration that ref (NAME:TAG or
+	// NAME@DIGEST) stands for. Errors are those of Resolver.
+	Inspect(ctx context.Context, ref string) (Inspection, error)
+}
+
 // Reasons why a registry did not give what it was asked for.
 var (
 	// ErrNotFound: the registry answered that there is no such manifest or

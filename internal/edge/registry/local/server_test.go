@@ -363,8 +363,9 @@ func TestCloseFinishesWhatIsInFlight(t *testing.T) {
 		resp.Body.Close()
 		status <- resp.Status
 	}()
-	// The request is under way once the server takes its body.
-	if _, err := send.Write(make([]byte, 1<<20)); err != nil {
+	// The request is under way once the server takes its body: more than the
+	// buffers of the connection hold.
+	if _, err := send.Write(make([]byte, 32<<20)); err != nil {
 		t.Fatal(err)
 	}
 	closed := make(chan error, 1)
