@@ -12,10 +12,11 @@ BIN   := bin/rtbuild
 .PHONY: build demo test unit lint bench fuzz clean
 
 build:
-	$(GO) build -o $(BIN) ./cmd/rtbuild
+	@$(GO) build -o $(BIN) ./cmd/rtbuild
 
+# Its stdout is the ConfigMap alone.
 demo: build
-	hack/demo.sh
+	@hack/demo.sh
 
 test:
 	hack/test.sh

@@ -20,7 +20,7 @@ hub=${DEMO_HUB:-https://registry-1.docker.io/v2/}
 # Any answer will do: it says 401 to whom it does not know.
 if ! curl --silent --output /dev/null --max-time 10 "$hub"; then
 	say "Docker Hub cannot be reached; making the base images from Debian packages"
-	hack/base-images.sh --registry local/mirror
+	hack/base-images.sh --registry local/mirror >&2
 	export RTBUILD_MIRROR=docker.io=local/mirror
 fi
 
