@@ -8,54 +8,30 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/rtbuild/rtbuild/internal/edge/flock"
 )
 
-// rootLock is the right to use a state folder. The kernel takes it back when
-// the process ends, however it ends.
-type rootLock struct {
-	// Not an os.File: that one closes itself, and so would unlock, once nothing
-	// refers to it, which an engine of which only the client is in use comes to.
-	fd int
-}
+// rootLock is the right to use a state folder.
+type rootLock struct{ file *flock.Lock }
 
 // lockRoot takes the lock of a state folder, or says who holds it.
 func lockRoot(root string) (*rootLock, error) {
 	path := filepath.Join(root, "engine.lock")
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", path, err)
-	}
-	lock := &rootLock{fd: fd}
-	err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		unix.Close(fd)
+	file, err := flock.Acquire(path, 0o600)
+	if errors.Is(err, flock.ErrHeld) {
 		return nil, fmt.Errorf("build state folder %s is in use by %s: wait for it to end, or use another folder", root, holder(path))
 	}
-	if err == nil {
-		err = lock.writePID()
-	}
 	if err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("locking %s: %w", path, err)
+		return nil, err
 	}
-	return lock, nil
+	if err := file.Write([]byte(strconv.Itoa(os.Getpid()) + "\n")); err != nil {
+		return nil, errors.Join(err, file.Release())
+	}
+	return &rootLock{file: file}, nil
 }
 
-func (l *rootLock) writePID() error {
-	if err := unix.Ftruncate(l.fd, 0); err != nil {
-		return err
-	}
-	_, err := unix.Pwrite(l.fd, []byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	return err
-}
-
-// release lets go of the folder. The file stays: to remove it would let a third
-// process lock a new file while a second one locks the old. It is emptied, so
-// that a later holder is not mistaken for this one.
-func (l *rootLock) release() error {
-	return errors.Join(unix.Ftruncate(l.fd, 0), unix.Close(l.fd))
-}
+// release lets go of the folder.
+func (l *rootLock) release() error { return l.file.Release() }
 
 // holder names the process that holds the lock, as far as the file tells: the
 // holder may be a moment away from writing its number.

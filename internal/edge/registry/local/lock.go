@@ -2,11 +2,14 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"strings"
 	"time"
+
+	"github.com/rtbuild/rtbuild/internal/edge/flock"
 )
 
 // lockName is the lock file's name in the root folder. The file stays when the
@@ -21,9 +24,8 @@ const (
 	lockTimeout = 20 * time.Second
 )
 
-// A lockFile is a locked lock file. The system unlocks it when the process
-// ends, however that happens.
-type lockFile struct{ file *os.File }
+// A lockFile is a locked lock file.
+type lockFile struct{ file *flock.Lock }
 
 // acquire locks the file at path, or finds the address of the server whose
 // process has locked it: one of lock and address is set.
@@ -49,13 +51,11 @@ func acquire(ctx context.Context, path string) (lock *lockFile, address string, 
 
 // tryLock returns nil if another Server holds the lock.
 func tryLock(path string) (*lockFile, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, err
+	file, err := flock.Acquire(path, 0o644)
+	if errors.Is(err, flock.ErrHeld) {
+		return nil, nil
 	}
-	locked, err := lockExclusive(file)
-	if !locked || err != nil {
-		_ = file.Close()
+	if err != nil {
 		return nil, err
 	}
 	return &lockFile{file: file}, nil
@@ -63,21 +63,11 @@ func tryLock(path string) (*lockFile, error) {
 
 // publish writes where the server is into the file.
 func (l *lockFile) publish(address, identity string) error {
-	if err := l.file.Truncate(0); err != nil {
-		return err
-	}
-	_, err := l.file.WriteAt([]byte(address+" "+identity+"\n"), 0)
-	return err
+	return l.file.Write([]byte(address + " " + identity + "\n"))
 }
 
 // release empties the file and unlocks it.
-func (l *lockFile) release() error {
-	err := l.file.Truncate(0)
-	if closeErr := l.file.Close(); err == nil {
-		err = closeErr
-	}
-	return err
-}
+func (l *lockFile) release() error { return l.file.Release() }
 
 // find reads the address that the lock's holder published. It is trusted only
 // if the server there shows the identity that was written with it: the file

@@ -1,0 +1,165 @@
+package lockfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/rtbuild/rtbuild/pkg/reference"
+)
+
+// version is the format that Load reads and Save writes.
+const version = "1"
+
+// Load reads the lock file at path. No file is one without entries. Anything
+// that Save would not write, save for spacing, comments and order, is an error
+// with path:line: an unknown key, another version, a reference that is not in
+// full, a second entry for one, a malformed digest.
+func Load(path string) (*File, error) {
+	f := &File{path: path, images: map[string]string{}, saved: map[string]string{}}
+	source, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the lock file: %w", err)
+	}
+	images, err := parse(path, source)
+	if err != nil {
+		return nil, err
+	}
+	f.images, f.saved, f.source = images, maps.Clone(images), source
+	return f, nil
+}
+
+func parse(path string, source []byte) (map[string]string, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(source))
+	var document yaml.Node
+	err := decoder.Decode(&document)
+	if errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s:1: is empty; remove the file, or restore it from version control", path)
+	}
+	if err != nil {
+		return nil, syntaxError(path, source, err)
+	}
+	var next yaml.Node
+	if err := decoder.Decode(&next); err == nil {
+		return nil, fmt.Errorf("%s:%d: a second document begins; one is read", path, next.Line)
+	} else if !errors.Is(err, io.EOF) {
+		return nil, syntaxError(path, source, err)
+	}
+	p := parser{path: path, images: map[string]string{}}
+	if err := p.file(document.Content[0]); err != nil {
+		return nil, err
+	}
+	return p.images, nil
+}
+
+// syntaxError puts what yaml says behind path:line. Most likely a merge has left
+// its marks, which yaml cannot know.
+func syntaxError(path string, source []byte, err error) error {
+	number := 0
+	for line := range bytes.Lines(source) {
+		number++
+		if bytes.HasPrefix(line, []byte("<<<<<<< ")) {
+			return fmt.Errorf("%s:%d: a merge left a conflict here; resolve it, or remove the entries in question and have them resolved anew", path, number)
+		}
+	}
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	number = 1
+	if _, scanErr := fmt.Sscanf(text, "line %d:", &number); scanErr == nil {
+		_, text, _ = strings.Cut(text, ": ")
+	}
+	return fmt.Errorf("%s:%d: %s", path, number, text)
+}
+
+// A parser collects the images of a file.
+type parser struct {
+	path   string
+	images map[string]string
+}
+
+// at is an error at a node.
+func (p *parser) at(node *yaml.Node, format string, args ...any) error {
+	return fmt.Errorf("%s:%d: %w", p.path, node.Line, fmt.Errorf(format, args...))
+}
+
+func (p *parser) file(root *yaml.Node) error {
+	keys, err := p.mapping(root, "the file")
+	if err != nil {
+		return err
+	}
+	if keys["version"] == nil {
+		return p.at(root, "version is missing; want version: %s", version)
+	}
+	// First: another version may well have other keys.
+	if v := keys["version"]; v.Kind != yaml.ScalarNode || v.Tag != "!!int" || v.Value != version {
+		return p.at(v, "this rtbuild reads version %s alone, and the file has another; use the rtbuild that wrote it, or update this one", version)
+	}
+	for i := 0; i < len(root.Content); i += 2 {
+		if key := root.Content[i]; key.Value != "version" && key.Value != "images" {
+			return p.at(key, "unknown key %q; the keys are version and images", key.Value)
+		}
+	}
+	images := keys["images"]
+	if images == nil || images.Tag == "!!null" {
+		return nil
+	}
+	entries, err := p.mapping(images, "images")
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for i := 0; i < len(images.Content); i += 2 {
+		key := images.Content[i]
+		errs = append(errs, p.image(key, entries[key.Value]))
+	}
+	return errors.Join(errs...)
+}
+
+// mapping is what a node maps strings to, each once.
+func (p *parser) mapping(node *yaml.Node, what string) (map[string]*yaml.Node, error) {
+	if node.Kind != yaml.MappingNode {
+		return nil, p.at(node, "%s must be a mapping", what)
+	}
+	values, lines := map[string]*yaml.Node{}, map[string]int{}
+	for i := 0; i < len(node.Content); i += 2 {
+		key := node.Content[i]
+		if key.Kind != yaml.ScalarNode || key.Tag != "!!str" {
+			return nil, p.at(key, "a key of %s is no plain text", what)
+		}
+		if first, ok := lines[key.Value]; ok {
+			return nil, p.at(key, "%q is here for the second time, after line %d; remove one", key.Value, first)
+		}
+		values[key.Value], lines[key.Value] = node.Content[i+1], key.Line
+	}
+	return values, nil
+}
+
+func (p *parser) image(key, value *yaml.Node) error {
+	ref, err := reference.Parse(key.Value)
+	if err != nil {
+		return p.at(key, "%w", err)
+	}
+	if ref.Digest != "" {
+		return p.at(key, "%s carries a digest, and so needs no entry; remove it", key.Value)
+	}
+	if full := Key(ref); full != key.Value {
+		return p.at(key, "%s is not in full; write %s", key.Value, full)
+	}
+	if value.Kind != yaml.ScalarNode || value.Tag != "!!str" {
+		return p.at(value, "the value of %s is no digest: want sha256: and 64 lower-case hexadecimal digits", key.Value)
+	}
+	if err := reference.CheckDigest(value.Value); err != nil {
+		return p.at(value, "%w", err)
+	}
+	p.images[key.Value] = value.Value
+	return nil
+}

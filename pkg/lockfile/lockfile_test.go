@@ -1,0 +1,378 @@
+package lockfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rtbuild/rtbuild/pkg/reference"
+)
+
+var (
+	digestA = "sha256:" + strings.Repeat("a", 64)
+	digestB = "sha256:" + strings.Repeat("b", 64)
+)
+
+func TestKey(t *testing.T) {
+	for in, want := range map[string]string{
+		"debian":                                 "docker.io/library/debian:latest",
+		"debian:bookworm-slim":                   "docker.io/library/debian:bookworm-slim",
+		"library/debian:1":                       "docker.io/library/debian:1",
+		"docker.io/debian:1":                     "docker.io/library/debian:1",
+		"index.docker.io/library/debian:1":       "docker.io/library/debian:1",
+		"kubeless/go":                            "docker.io/kubeless/go:latest",
+		"ghcr.io/acme/rt:1":                      "ghcr.io/acme/rt:1",
+		"localhost:5000/a/b":                     "localhost:5000/a/b:latest",
+		"[::1]:5000/a:1":                         "[::1]:5000/a:1",
+		"debian:12@" + digestA:                   "docker.io/library/debian:12",
+		"index.docker.io.example.org/x/debian:1": "index.docker.io.example.org/x/debian:1",
+	} {
+		key := Key(reference.MustParse(in))
+		if key != want {
+			t.Errorf("%s: got %s, want %s", in, key, want)
+		}
+		if again := Key(reference.MustParse(key)); again != key {
+			t.Errorf("%s: the key of its key %s is %s", in, key, again)
+		}
+	}
+}
+
+func TestSaveAndLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), FileName)
+	f := load(t, path)
+	if f.Changed() || len(f.References()) != 0 {
+		t.Errorf("no file: changed %v, references %q", f.Changed(), f.References())
+	}
+	save(t, f)
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file without a change: %v", err)
+	}
+	for _, name := range []string{"python:3.9", "python:3.13", "debian", "ghcr.io/acme/rt:1", "[::1]:5000/a:1"} {
+		if old := f.Set(reference.MustParse(name), digestA); old != "" {
+			t.Errorf("%s: replaced %q", name, old)
+		}
+	}
+	if !f.Changed() {
+		t.Error("not changed by Set")
+	}
+	save(t, f)
+	if f.Changed() {
+		t.Error("still changed after Save")
+	}
+	want := "# Written by rtbuild: the digests of the base images. To update them, run: rtbuild lock --update\n" +
+		"version: 1\nimages:\n" +
+		"  '[::1]:5000/a:1': " + digestA + "\n" +
+		"  docker.io/library/debian:latest: " + digestA + "\n" +
+		"  docker.io/library/python:3.13: " + digestA + "\n" +
+		"  docker.io/library/python:3.9: " + digestA + "\n" +
+		"  ghcr.io/acme/rt:1: " + digestA + "\n"
+	if got := read(t, path); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+
+	f = load(t, path)
+	if digest, ok := f.Digest(reference.MustParse("docker.io/debian")); !ok || digest != digestA {
+		t.Errorf("debian: %q, %v", digest, ok)
+	}
+	if digest, ok := f.Digest(reference.MustParse("debian:12")); ok {
+		t.Errorf("debian:12: %q", digest)
+	}
+	if old := f.Set(reference.MustParse("debian:latest"), digestB); old != digestA {
+		t.Errorf("replaced %q", old)
+	}
+	for _, name := range f.References()[2:] {
+		f.Remove(reference.MustParse(name))
+	}
+	f.Remove(reference.MustParse("never:there"))
+	save(t, f)
+	if got, want := load(t, path).References(), []string{"[::1]:5000/a:1", "docker.io/library/debian:latest"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for _, name := range f.References() {
+		f.Remove(reference.MustParse(name))
+	}
+	save(t, f)
+	if got := read(t, path); !strings.HasSuffix(got, "\nimages: {}\n") {
+		t.Errorf("without entries: %s", got)
+	}
+	load(t, path)
+}
+
+func TestReferencesWithDigest(t *testing.T) {
+	f := load(t, filepath.Join(t.TempDir(), FileName))
+	for _, name := range []string{"debian@" + digestA, "debian:12@" + digestA} {
+		ref := reference.MustParse(name)
+		f.Set(ref, digestB)
+		if f.Changed() {
+			t.Errorf("%s: got an entry", name)
+		}
+		if digest, ok := f.Digest(ref); !ok || digest != digestA {
+			t.Errorf("%s: %q, %v; want its own digest", name, digest, ok)
+		}
+	}
+}
+
+// A change that is taken back leaves the file as its author wrote it.
+func TestSaveOnlyIfChanged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), FileName)
+	source := "images: {'docker.io/library/a:1': \"" + digestA + "\"} # mine\r\nversion: 1\r\n"
+	write(t, path, source)
+	f := load(t, path)
+	f.Set(reference.MustParse("a:1"), digestB)
+	f.Set(reference.MustParse("a:1"), digestA)
+	f.Set(reference.MustParse("b:1"), digestA)
+	f.Remove(reference.MustParse("b:1"))
+	if f.Changed() {
+		t.Error("changed")
+	}
+	save(t, f)
+	if got := read(t, path); got != source {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestSaveKeepsMode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), FileName)
+	f := load(t, path)
+	for _, mode := range []fs.FileMode{0o644, 0o600} {
+		f.Set(reference.MustParse("a:1"), "sha256:"+fmt.Sprintf("%064o", mode))
+		save(t, f)
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mode == 0o644 && info.Mode() != mode || info.Mode()&^0o644 != 0 {
+			t.Errorf("mode %s", info.Mode())
+		}
+		if err := os.Chmod(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+func TestSaveErrors(t *testing.T) {
+	tests := []struct {
+		name, want string
+		do         func(path string, f *File) error
+	}{
+		{"a malformed digest", "docker.io/library/b:1: \"sha256:12\" is no digest", func(_ string, f *File) error {
+			f.Set(reference.MustParse("b:1"), "sha256:12")
+			return nil
+		}},
+		{"changed on disk", "has changed since it was read", func(path string, _ *File) error {
+			return os.WriteFile(path, []byte("version: 1\n"), 0o644)
+		}},
+		{"removed", "has been removed", func(path string, _ *File) error { return os.Remove(path) }},
+		{"read-only", "is read-only", func(path string, _ *File) error { return os.Chmod(path, 0o444) }},
+		{"a link", "no regular file", func(path string, _ *File) error {
+			return errors.Join(os.Rename(path, path+".real"), os.Symlink(path+".real", path))
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, FileName)
+			write(t, path, "version: 1\nimages:\n  docker.io/library/a:1: "+digestA+"\n")
+			f := load(t, path)
+			f.Set(reference.MustParse("a:1"), digestB)
+			if err := test.do(path, f); err != nil {
+				t.Fatal(err)
+			}
+			err := f.Save()
+			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), path) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+			if !f.Changed() {
+				t.Error("no longer changed")
+			}
+			entries, err := os.ReadDir(dir)
+			if err != nil || len(entries) > 2 {
+				t.Errorf("left behind: %v, %v", entries, err)
+			}
+			if content, err := os.ReadFile(path); err == nil && bytes.Contains(content, []byte(digestB)) {
+				t.Error("the file was written")
+			}
+		})
+	}
+	f := load(t, filepath.Join(t.TempDir(), "missing", FileName))
+	f.Set(reference.MustParse("a:1"), digestA)
+	if err := f.Save(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("in a missing folder: %v", err)
+	}
+}
+
+// Somebody made the file while this run had none.
+func TestSaveOverNewFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), FileName)
+	f := load(t, path)
+	write(t, path, "")
+	f.Set(reference.MustParse("a:1"), digestA)
+	if err := f.Save(); err == nil || !strings.Contains(err.Error(), "changed since") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	for _, source := range []string{
+		"version: 1\n", "version: 1\nimages:\n", "version: 1\nimages: {}\n", "---\nversion: 1\n...\n", "# c\n\nversion: 1 # c\n",
+	} {
+		path := filepath.Join(t.TempDir(), FileName)
+		write(t, path, source)
+		if f := load(t, path); len(f.References()) != 0 || f.Changed() {
+			t.Errorf("%q: %q, changed %v", source, f.References(), f.Changed())
+		}
+	}
+}
+
+func TestLoadErrors(t *testing.T) {
+	entry := "  docker.io/library/a:1: " + digestA + "\n"
+	tests := []struct {
+		name, source string
+		line         int
+		want         string
+	}{
+		{"empty", "", 1, "is empty"},
+		{"comment alone", "# comment\n", 1, "is empty"},
+		{"no version", "images:\n" + entry, 1, "version is missing"},
+		{"other version", "x: 1\nversion: 2\n", 2, "reads version 1 alone"},
+		{"version as text", "version: '1'\n", 1, "reads version 1 alone"},
+		{"version as list", "version: [1]\n", 1, "reads version 1 alone"},
+		{"unknown key", "version: 1\nimage:\n" + entry, 2, `unknown key "image"`},
+		{"second version", "version: 1\nimages: {}\nversion: 1\n", 3, `"version" is here for the second time, after line 1`},
+		{"second entry", "version: 1\nimages:\n" + entry + entry, 4, "after line 3"},
+		{"short reference", "version: 1\nimages:\n  a:1: " + digestA + "\n", 3, "write docker.io/library/a:1"},
+		{"no tag", "version: 1\nimages:\n  docker.io/library/a: " + digestA + "\n", 3, "write docker.io/library/a:latest"},
+		{"index.docker.io", "version: 1\nimages:\n  index.docker.io/library/a:1: " + digestA + "\n", 3, "write docker.io/library/a:1"},
+		{"digest in the reference", "version: 1\nimages:\n  docker.io/library/a:1@" + digestA + ": " + digestA + "\n", 3, "needs no entry"},
+		{"no reference", "version: 1\nimages:\n  A B: " + digestA + "\n", 3, "A B"},
+		{"wrong digests, all of them", "version: 1\nimages:\n  docker.io/library/a:1: sha256:12\n  docker.io/library/b:1: md5:12\n", 3, "lock:4: \"md5:12\" is no digest"},
+		{"upper case", "version: 1\nimages:\n  docker.io/library/a:1: sha256:" + strings.Repeat("A", 64) + "\n", 3, "is no digest"},
+		{"no digest", "version: 1\nimages:\n  docker.io/library/a:1:\n", 3, "is no digest"},
+		{"list for a digest", "version: 1\nimages:\n  docker.io/library/a:1: [x]\n", 3, "is no digest"},
+		{"alias", "version: 1\nimages:\n  docker.io/library/a:1: &x " + digestA + "\n  docker.io/library/b:1: *x\n", 4, "is no digest"},
+		{"merge key", "version: 1\nimages:\n  <<: {docker.io/library/a:1: " + digestA + "}\n", 3, "no plain text"},
+		{"number as key", "version: 1\nimages:\n  1: " + digestA + "\n", 3, "no plain text"},
+		{"list", "- version: 1\n", 1, "must be a mapping"},
+		{"images as list", "version: 1\nimages:\n- x\n", 3, "images must be a mapping"},
+		{"second document", "version: 1\n---\nversion: 1\n", 2, "second document"},
+		{"syntax", "version: 1\nimages: {\n", 2, "did not find"},
+		{"merge conflict", "version: 1\nimages:\n<<<<<<< HEAD\n" + entry + "=======\n" + entry + ">>>>>>> x\n", 3, "conflict"},
+		{"control character", "version: 1\n\x01", 1, "control"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), FileName)
+			write(t, path, test.source)
+			_, err := Load(path)
+			if err == nil {
+				t.Fatal("loaded")
+			}
+			if prefix := fmt.Sprintf("%s:%d: ", path, test.line); !strings.HasPrefix(err.Error(), prefix) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v\nwant %s…%s", err, prefix, test.want)
+			}
+		})
+	}
+	if _, err := Load(t.TempDir()); err == nil {
+		t.Error("a folder was loaded")
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), FileName)
+	f := load(t, path)
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			ref := reference.MustParse(fmt.Sprintf("image:%d", i))
+			f.Set(ref, digestA)
+			if digest, ok := f.Digest(ref); !ok || digest != digestA {
+				t.Errorf("%s: %q, %v", ref, digest, ok)
+			}
+			if err := f.Save(); err != nil {
+				t.Error(err)
+			}
+			_, _ = f.Changed(), f.References()
+			f.Remove(reference.MustParse("other"))
+		})
+	}
+	group.Wait()
+	if got := load(t, path).References(); len(got) != 8 {
+		t.Errorf("%q", got)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	for _, seed := range []string{
+		"version: 1\nimages:\n  docker.io/library/a:1: " + digestA + "\n",
+		"version: 1\nimages: {'[::1]:5000/a:1': " + digestA + ", localhost:1/b:latest: " + digestB + "}\n",
+		"version: 1\n---\n", "a: &x [*x]\n", "version: 1\nimages: *x\n", "<<<<<<< \n{",
+	} {
+		f.Add([]byte(seed))
+	}
+	located := regexp.MustCompile(`^lock:[1-9][0-9]*: .`)
+	f.Fuzz(func(t *testing.T, source []byte) {
+		images, err := parse("lock", source)
+		if err != nil {
+			if !located.MatchString(err.Error()) {
+				t.Errorf("no position: %v", err)
+			}
+			return
+		}
+		for key := range images {
+			if ref, err := reference.Parse(key); err != nil || Key(ref) != key {
+				t.Errorf("entry %q: %v", key, err)
+			}
+		}
+		written, err := format(images)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := parse("lock", written)
+		if err != nil || fmt.Sprint(again) != fmt.Sprint(images) {
+			t.Errorf("%v is written as\n%s and read as %v, %v", images, written, again, err)
+		}
+	})
+}
+
+func load(t *testing.T, path string) *File {
+	t.Helper()
+	f, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func save(t *testing.T, f *File) {
+	t.Helper()
+	if err := f.Save(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}

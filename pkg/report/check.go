@@ -1,0 +1,85 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rtbuild/rtbuild/pkg/reference"
+)
+
+// maxSeconds is what a time.Duration holds, rounded down: 292 years.
+const maxSeconds = float64(292 * 365 * 24 * 60 * 60)
+
+// check finds everything that a report must not say. Writers and readers hold
+// to it alike, so what one wrote the other takes.
+func (r *Report) check() error {
+	var errs []error
+	if r.Started.IsZero() || r.Started.Year() < 1 || r.Started.Year() > 9999 {
+		errs = append(errs, fmt.Errorf("started: %s is no time of a run", r.Started.Format(time.RFC3339)))
+	}
+	if err := checkSeconds(r.Seconds); err != nil {
+		errs = append(errs, err)
+	}
+	seen := map[string]int{}
+	for i := range r.Targets {
+		t := &r.Targets[i]
+		at := fmt.Sprintf("target %d", i+1)
+		if t.Name != "" {
+			at += " (" + t.Name + ")"
+		}
+		if err := t.check(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", at, err))
+		}
+		if first, ok := seen[t.Name]; ok {
+			errs = append(errs, fmt.Errorf("%s: target %d has the same name", at, first+1))
+			continue
+		}
+		seen[t.Name] = i
+	}
+	return errors.Join(errs...)
+}
+
+// check finds the first thing that a target must not say. It looks at what
+// others rely on; words are free.
+func (t *Target) check() error {
+	if t.Name == "" || t.Dockerfile == "" {
+		return fmt.Errorf("name is %q and dockerfile is %q: neither may be empty", t.Name, t.Dockerfile)
+	}
+	if t.Digest != "" {
+		if err := reference.CheckDigest(t.Digest); err != nil {
+			return fmt.Errorf("digest: %w", err)
+		}
+	}
+	switch t.Status {
+	case StatusBuilt, StatusFresh:
+		if t.Error != "" {
+			return fmt.Errorf("status is %q, but there is an error: %s", t.Status, t.Error)
+		}
+	case StatusFailed:
+		if t.Error == "" {
+			return errors.New(`status is "failed", but error is empty`)
+		}
+	case StatusSkipped:
+	default:
+		return fmt.Errorf("status is %q; want built, fresh, failed or skipped", t.Status)
+	}
+	if t.Pushed && (t.Status == StatusFresh || t.Status == StatusSkipped) {
+		return fmt.Errorf("pushed is true, but status is %q", t.Status)
+	}
+	if t.Digest == "" && (t.Pushed || t.Status == StatusFresh) {
+		return errors.New("the image is at the registry, but its digest is missing")
+	}
+	if t.Size < 0 {
+		return fmt.Errorf("size is %d bytes", t.Size)
+	}
+	return checkSeconds(t.Seconds)
+}
+
+func checkSeconds(seconds float64) error {
+	// Written so that NaN does not pass.
+	if !(seconds >= 0 && seconds <= maxSeconds) {
+		return fmt.Errorf("seconds: %v is no length of time", seconds)
+	}
+	return nil
+}
