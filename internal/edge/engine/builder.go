@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/moby/buildkit/client"
-	"github.com/moby/buildkit/session"
 	"github.com/tonistiigi/fsutil"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
@@ -23,6 +23,7 @@ type builder struct {
 	credentials *credentials
 	display     *display
 	siblings    *siblings
+	retry       pushRetry
 
 	closing  sync.Once
 	closeErr error
@@ -66,6 +67,10 @@ func (b *builder) build(ctx context.Context, req build.Request) (build.Result, e
 	if err := b.engine.store.admit(req); err != nil {
 		return build.Result{}, err
 	}
+	secret, err := openConfidences(req)
+	if err != nil {
+		return build.Result{}, err
+	}
 	opt, err := solveOpt(req)
 	if err != nil {
 		return build.Result{}, err
@@ -74,28 +79,35 @@ func (b *builder) build(ctx context.Context, req build.Request) (build.Result, e
 		return build.Result{}, err
 	}
 	show := b.display.attach(req.Name)
-	opt.Session = []session.Attachable{b.credentials.session(show)}
-	response, steps, err := b.solve(ctx, opt, show)
-	if err != nil {
-		return build.Result{}, b.blame(ctx, req, steps, err)
-	}
-	result, err := b.engine.store.finish(ctx, req, response, show)
+	opt.Session = append(secret.attachables, b.credentials.session(show))
+	var result build.Result
+	cached := true
+	// What was built is cached by the engine when the push is tried again.
+	err = b.retry.do(ctx, show, func() error {
+		response, steps, err := b.solve(ctx, opt, secret.mask, show)
+		cached = cached && steps.cached()
+		if err != nil {
+			return b.blame(ctx, req, steps, err)
+		}
+		result, err = b.engine.store.finish(ctx, req, response, show)
+		return err
+	})
 	if err != nil {
 		return build.Result{}, err
 	}
-	result.Cached = steps.cached()
+	result.Cached = cached
 	return result, nil
 }
 
 // solve runs one build. It returns a record of the build's steps with an
 // error too.
-func (b *builder) solve(ctx context.Context, opt client.SolveOpt, show func(*client.SolveStatus)) (map[string]string, *stepRecord, error) {
+func (b *builder) solve(ctx context.Context, opt client.SolveOpt, mask *mask, show func(*client.SolveStatus)) (map[string]string, *stepRecord, error) {
 	statuses := make(chan *client.SolveStatus)
 	steps := newStepRecord()
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		b.siblings.follow(steps, statuses, show)
+		b.siblings.follow(steps, mask.over(statuses), show)
 	}()
 	response, err := b.engine.client.Solve(ctx, nil, opt, statuses)
 	<-drained // Solve closes statuses
@@ -118,6 +130,8 @@ func validate(req build.Request) error {
 		return fmt.Errorf("the Dockerfile's name %q is no base name", req.DockerfileName)
 	case req.Push && len(req.References) == 0:
 		return errors.New("the request says to push, but not where to")
+	case !req.Epoch.IsZero() && req.Args[epochArg] != "":
+		return fmt.Errorf("the request gives the image's time twice: as its epoch, and as the build argument %s", epochArg)
 	}
 	if req.Push {
 		for _, ref := range req.References {
@@ -138,13 +152,16 @@ func solveOpt(req build.Request) (client.SolveOpt, error) {
 	if err != nil {
 		return client.SolveOpt{}, err
 	}
-	files, err := fsutil.NewFS(req.Context)
+	files, err := openContext(req)
 	if err != nil {
 		return client.SolveOpt{}, fmt.Errorf("opening the context %s: %w", req.Context, err)
 	}
 	attrs := map[string]string{"filename": req.DockerfileName}
 	for name, value := range req.Args {
 		attrs["build-arg:"+name] = value
+	}
+	if !req.Epoch.IsZero() {
+		attrs["build-arg:"+epochArg] = strconv.FormatInt(req.Epoch.Unix(), 10)
 	}
 	for name, value := range req.Labels {
 		attrs["label:"+name] = value

@@ -106,7 +106,7 @@ func (s *graphDriverStore) finish(ctx context.Context, req build.Request, respon
 	for _, ref := range req.References {
 		digest, err := s.push(ctx, ref, log)
 		if err != nil {
-			return build.Result{}, fmt.Errorf("pushing %s: %w", ref, err)
+			return build.Result{}, err
 		}
 		if result.Digest != "" && result.Digest != digest {
 			return build.Result{}, fmt.Errorf("pushing %s: its digest is %s, but %s of the same image got %s", ref, digest, req.References[0], result.Digest)
@@ -129,6 +129,7 @@ func (s *containerdStore) prepare(ctx context.Context, req build.Request, opt *c
 	if req.Push {
 		export.Type = client.ExporterImage
 		export.Attrs["push"] = "true"
+		rewriteTimes(req, export.Attrs)
 	}
 	opt.Exports = []client.ExportEntry{export}
 	return s.useLocal(ctx, req, opt)

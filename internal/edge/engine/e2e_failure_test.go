@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e && linux
 
 package engine
 
@@ -93,7 +93,7 @@ func testDockerfileFaults(t *testing.T, b bench) {
 }
 
 func testEngineFaults(t *testing.T, b bench) {
-	nowhere := freeAddress(t)
+	nowhere := deadAddress(t)
 	tests := []struct {
 		name, dockerfile, reference, want string
 	}{
@@ -160,6 +160,7 @@ func testCancel(t *testing.T, b bench) {
 func testLogin(t *testing.T, b bench) {
 	const users = "user:$2a$04$FDDqac7qfpB8h2qNUnB/SOFbib.UiJwOp9wx/5amj9jKsOsMK1i2i\n" // the password is "secret"
 	b.registry = startRegistry(t, users)
+	t.Cleanup(func() { b.sweep(t, b.registry+"/test/") })
 	req := b.request(t, "login", map[string]string{"Dockerfile": "FROM scratch\nCOPY tool /tool\n"})
 	req.Push = true
 	push := func(config string) (build.Result, error) {

@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e && linux
 
 package engine
 
@@ -15,15 +15,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	dockerclient "github.com/docker/docker/client"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
@@ -34,7 +36,10 @@ type bench struct {
 	choice   string // Config.Builder
 	builder  *builder
 	registry string // HOST:PORT
-	tool     []byte
+	// private is HOST/PATH/ of images that are not pushed. It is this run's
+	// own: others may use the same engine at the same time.
+	private string
+	tool    []byte
 }
 
 // builders are the engines to test: RTBUILD_E2E_BUILDERS, a comma-separated
@@ -50,11 +55,17 @@ func builders() []string {
 // openBuilder opens an engine, and closes it with the test.
 func openBuilder(t *testing.T, choice string) *builder {
 	t.Helper()
+	return openBuilderTo(t, choice, t.Output())
+}
+
+// openBuilderTo opens an engine that reports to out.
+func openBuilderTo(t *testing.T, choice string, out io.Writer) *builder {
+	t.Helper()
 	b, err := Open(t.Context(), Config{
 		Builder:  choice,
 		StateDir: t.TempDir(),
-		Progress: Progress{Out: t.Output(), Mode: ProgressPlain},
-		Log:      t.Output(),
+		Progress: Progress{Out: out, Mode: ProgressPlain},
+		Log:      out,
 	})
 	if err != nil {
 		t.Fatalf("opening builder %s: %v", choice, err)
@@ -67,8 +78,9 @@ func openBuilder(t *testing.T, choice string) *builder {
 	return b.(*builder)
 }
 
-// sweep removes the tests' images from an engine that keeps images.
-func (b bench) sweep(t *testing.T) {
+// sweep removes the images whose references begin so from an engine that keeps
+// images.
+func (b bench) sweep(t *testing.T, beginnings ...string) {
 	t.Helper()
 	var api *dockerclient.Client
 	switch store := b.builder.engine.store.(type) {
@@ -79,19 +91,15 @@ func (b bench) sweep(t *testing.T) {
 	default:
 		return
 	}
-	images, err := api.ImageList(context.Background(), image.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ours := func(name string) bool {
-		return strings.HasPrefix(name, "registry.invalid/") || strings.HasPrefix(name, b.registry+"/test/")
-	}
-	for _, i := range images {
-		if !slices.ContainsFunc(append(i.RepoTags, i.RepoDigests...), ours) {
-			continue
+	for _, ours := range beginnings {
+		images, err := api.ImageList(context.Background(), image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", ours+"*"))})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if _, err := api.ImageRemove(context.Background(), i.ID, image.RemoveOptions{Force: true, PruneChildren: true}); err != nil {
-			t.Errorf("removing image %s: %v", i.ID, err)
+		for _, i := range images {
+			if _, err := api.ImageRemove(context.Background(), i.ID, image.RemoveOptions{Force: true, PruneChildren: true}); err != nil {
+				t.Errorf("removing image %s: %v", i.ID, err)
+			}
 		}
 	}
 }
@@ -116,7 +124,26 @@ func buildTool(t *testing.T) []byte {
 // Where users, the content of an htpasswd file, is not empty, it wants a login.
 func startRegistry(t *testing.T, users string) string {
 	t.Helper()
-	address := freeAddress(t)
+	// Between the search for a port and the registry's start another program
+	// may take the port.
+	for range 10 {
+		if address := tryRegistry(t, users); address != "" {
+			return address
+		}
+	}
+	t.Fatal("docker-registry finds no free port")
+	return ""
+}
+
+// tryRegistry returns "" if the registry ended instead of answering.
+func tryRegistry(t *testing.T, users string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	listener.Close()
 	dir := t.TempDir()
 	config, passwords := filepath.Join(dir, "config.yml"), filepath.Join(dir, "htpasswd")
 	text := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: %q}\n", filepath.Join(dir, "data"), address)
@@ -130,29 +157,47 @@ func startRegistry(t *testing.T, users string) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("starting docker-registry: %v", err)
 	}
+	var ended atomic.Bool
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		_ = cmd.Wait() // it does not end by itself but for want of its port
+		ended.Store(true)
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		<-over
 	})
 	await(t, "the registry to answer", func() bool {
 		resp, err := http.Get("http://" + address + "/v2/")
 		if err != nil {
-			return false
+			return ended.Load()
 		}
 		return resp.Body.Close() == nil && (resp.StatusCode == http.StatusOK || users != "" && resp.StatusCode == http.StatusUnauthorized)
 	})
+	if ended.Load() {
+		return ""
+	}
 	return address
 }
 
-// freeAddress is an address on 127.0.0.1 where nobody listens.
-func freeAddress(t *testing.T) string {
+// deadAddress is an address on 127.0.0.1 that refuses connections until the
+// test ends: its port is taken, but nobody listens.
+func deadAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port)
 }
 
 // await polls until done holds; it gives up, and fails, after half a minute.

@@ -30,7 +30,7 @@ func openEmbedded(ctx context.Context, cfg Config) (*engine, error) {
 	if _, err := firstWorker(ctx, running.Client(), reachTimeout); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the embedded engine in %s: %w", cfg.StateDir, err), running.Close())
 	}
-	store := newOCIStore(cfg.InsecureRegistries)
+	store := openOCIStore(cfg)
 	return &engine{
 		client: running.Client(),
 		store:  store,

@@ -83,7 +83,7 @@ func Open(ctx context.Context, cfg Config) (build.Builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &builder{engine: eng, credentials: credentials, display: display, siblings: newSiblings()}, nil
+	return &builder{engine: eng, credentials: credentials, display: display, siblings: newSiblings(), retry: defaultPushRetry()}, nil
 }
 
 // A choice is a parsed Config.Builder.
@@ -130,7 +130,7 @@ func (o opener) open(ctx context.Context, c choice) (*engine, error) {
 	case "docker":
 		return openDocker(ctx, c.address, o.credentials, reachTimeout)
 	case "buildkitd":
-		return openBuildkitd(ctx, c.address, o.cfg.InsecureRegistries)
+		return openBuildkitd(ctx, c.address, o.cfg)
 	case "embedded":
 		return openEmbedded(ctx, o.cfg)
 	}
@@ -153,7 +153,7 @@ func (o opener) open(ctx context.Context, c choice) (*engine, error) {
 }
 
 // openBuildkitd connects to the buildkitd at address.
-func openBuildkitd(ctx context.Context, address string, insecure []string) (*engine, error) {
+func openBuildkitd(ctx context.Context, address string, cfg Config) (*engine, error) {
 	unreachable := func(err error) error {
 		return fmt.Errorf("buildkitd at %s does not answer: %w; check the address and that buildkitd is running", address, err)
 	}
@@ -165,7 +165,7 @@ func openBuildkitd(ctx context.Context, address string, insecure []string) (*eng
 	if err != nil {
 		return nil, errors.Join(unreachable(err), c.Close())
 	}
-	store := newOCIStore(insecure)
+	store := openOCIStore(cfg)
 	return &engine{
 		client: c,
 		store:  store,

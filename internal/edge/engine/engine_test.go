@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
@@ -108,6 +109,9 @@ func TestValidate(t *testing.T) {
 		{"push to a digest", func(r *build.Request) {
 			r.References = []string{"r.example/x@sha256:" + strings.Repeat("0", 64)}
 		}, "only a tag can be pushed"},
+		{"two epochs", func(r *build.Request) {
+			r.Epoch, r.Args = time.Unix(1, 0), map[string]string{"SOURCE_DATE_EPOCH": "2"}
+		}, "gives the image's time twice"},
 		{"no reference", func(r *build.Request) { r.References = []string{"UPPER"} }, `"UPPER"`},
 	}
 	for _, test := range tests {
@@ -162,13 +166,14 @@ func TestSolveOptAttributes(t *testing.T) {
 	opt, err := solveOpt(build.Request{
 		Context: t.TempDir(), ContextDigest: "a", Dockerfile: []byte("b"), DockerfileName: "Dockerfile.1",
 		Args: map[string]string{"A": "1"}, Labels: map[string]string{"l": "2"}, Stage: "s",
-		Platforms: []string{"linux/amd64", "linux/arm64"},
+		Platforms: []string{"linux/amd64", "linux/arm64"}, Epoch: time.Unix(1_700_000_000, 5),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{
 		"filename": "Dockerfile.1", "build-arg:A": "1", "label:l": "2", "target": "s", "platform": "linux/amd64,linux/arm64",
+		"build-arg:SOURCE_DATE_EPOCH": "1700000000",
 	}
 	if len(opt.FrontendAttrs) != len(want) {
 		t.Errorf("attributes = %v, want %v", opt.FrontendAttrs, want)

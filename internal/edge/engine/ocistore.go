@@ -29,7 +29,7 @@ type ociStore struct {
 
 	mu sync.Mutex
 	// folder is the content store's, made when it is first needed.
-	folder  string
+	folder  *imageFolder
 	content content.Store
 }
 
@@ -37,6 +37,16 @@ type ociStore struct {
 const storeID = "rtbuild"
 
 func newOCIStore(insecure []string) *ociStore { return &ociStore{insecure: insecure} }
+
+// openOCIStore makes the store of an engine. It removes what processes that
+// were killed left of theirs, on which no build depends: a failure goes to the
+// log.
+func openOCIStore(cfg Config) *ociStore {
+	if err := removeDeadImageFolders(os.TempDir()); err != nil && cfg.Log != nil {
+		fmt.Fprintf(cfg.Log, "removing images that a killed process left: %v\n", err)
+	}
+	return newOCIStore(cfg.InsecureRegistries)
+}
 
 func (s *ociStore) admit(build.Request) error { return nil }
 
@@ -50,17 +60,16 @@ func (s *ociStore) prepare(_ context.Context, req build.Request, opt *client.Sol
 		if s.allInsecure(req.References) {
 			attrs["registry.insecure"] = "true"
 		}
+		rewriteTimes(req, attrs)
 		opt.Exports = []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}
 	case req.Retain:
 		contents, err := s.open()
 		if err != nil {
 			return err
 		}
-		opt.Exports = []client.ExportEntry{{
-			Type:        client.ExporterOCI,
-			Attrs:       map[string]string{"tar": "false"},
-			OutputStore: contents,
-		}}
+		attrs := map[string]string{"tar": "false"}
+		rewriteTimes(req, attrs)
+		opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: attrs, OutputStore: contents}}
 	}
 	return nil
 }
@@ -121,13 +130,13 @@ func (s *ociStore) open() (content.Store, error) {
 	if s.content != nil {
 		return s.content, nil
 	}
-	folder, err := os.MkdirTemp("", "rtbuild-images-")
+	folder, err := newImageFolder(os.TempDir())
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for images that are not pushed: %w", err)
 	}
-	contents, err := local.NewStore(folder)
+	contents, err := local.NewStore(folder.path)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("making a store for images that are not pushed: %w", err), os.RemoveAll(folder))
+		return nil, errors.Join(fmt.Errorf("making a store for images that are not pushed: %w", err), folder.remove())
 	}
 	s.folder, s.content = folder, contents
 	return contents, nil
@@ -137,12 +146,13 @@ func (s *ociStore) open() (content.Store, error) {
 func (s *ociStore) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.folder == "" {
+	if s.folder == nil {
 		return nil
 	}
-	if err := os.RemoveAll(s.folder); err != nil {
+	if err := s.folder.remove(); err != nil {
 		return fmt.Errorf("removing images that were not pushed: %w", err)
 	}
+	s.folder, s.content = nil, nil
 	return nil
 }
 

@@ -66,6 +66,20 @@ func (r *stepRecord) cached() bool {
 	return true
 }
 
+// retriedExport tells whether BuildKit said that it tried again by itself to
+// send something.
+func (r *stepRecord) retriedExport() bool {
+	for vertex, log := range r.logs {
+		if v := r.vertices[vertex]; v != nil && stepName.MatchString(v.Name) {
+			continue
+		}
+		if slices.ContainsFunc(log.last(), func(line string) bool { return strings.HasPrefix(line, "retrying in ") }) {
+			return true
+		}
+	}
+	return false
+}
+
 // failed returns the step that failed first, and its log. Steps that were
 // stopped because another failed do not count.
 func (r *stepRecord) failed() (*client.Vertex, []string) {
@@ -93,8 +107,8 @@ func isStep(v *client.Vertex) bool {
 // that it cannot turn into steps. Engines send it as text only.
 var dockerfileErrors = regexp.MustCompile(`dockerfile parse error|failed to parse stage name|target stage "?[^ ]* could not be found|file with no instructions`)
 
-// blame makes err a StepError where the Dockerfile is at fault, and leaves it
-// alone where the engine or the network is.
+// blame makes err a StepError where the Dockerfile is at fault, a *pushError
+// where the push is, and leaves it alone where the engine or the network is.
 func (b *builder) blame(ctx context.Context, req build.Request, steps *stepRecord, err error) error {
 	if v, log := b.siblings.failed(ctx, steps, err); v != nil {
 		return &build.StepError{Name: req.Name, Step: v.Name, Log: log, Err: err}
@@ -102,7 +116,7 @@ func (b *builder) blame(ctx context.Context, req build.Request, steps *stepRecor
 	if dockerfileErrors.MatchString(err.Error()) || stepFailure.MatchString(err.Error()) {
 		return &build.StepError{Name: req.Name, Err: err}
 	}
-	return err
+	return exporterPushError(req, steps, err)
 }
 
 // A logTail keeps the last lines of a log that comes in pieces, from the

@@ -38,21 +38,26 @@ func TestGraphDriverStoreAdmit(t *testing.T) {
 	}
 }
 
-func TestPushedDigest(t *testing.T) {
+func TestReadPush(t *testing.T) {
 	const digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-	tests := []struct{ name, stream, want, err string }{
+	tests := []struct {
+		name, stream string
+		want         pushAnswer
+		err          string
+	}{
 		{"pushed", `{"status":"The push refers to …"}` + "\r\n" + `{"status":"Pushed","progressDetail":{},"id":"x"}` +
-			`{"status":"1: digest: …"}{"progressDetail":{},"aux":{"Tag":"1","Digest":"` + digest + `","Size":5}}`, digest, ""},
-		{"refused", `{"status":"x"}{"errorDetail":{"message":"denied: no"},"error":"denied: no"}`, "", "denied: no"},
-		{"cut off", `{"status":"x"}`, "", "without the image's digest"},
-		{"no JSON", `<html>`, "", "reading the engine's answer"},
-		{"bad digest", `{"aux":{"Digest":"sha256:1"}}`, "", `"sha256:1"`},
-		{"error after the digest", `{"aux":{"Digest":"` + digest + `"}}{"error":"late"}`, "", "late"},
+			`{"status":"1: digest: …"}{"progressDetail":{},"aux":{"Tag":"1","Digest":"` + digest + `","Size":5}}`, pushAnswer{digest: digest}, ""},
+		{"refused", `{"status":"x"}{"errorDetail":{"message":"denied: no"},"error":"denied: no"}`, pushAnswer{failure: "denied: no"}, ""},
+		{"refused in the end", `{"status":"Retrying in 5 seconds","id":"x"}{"error":"EOF"}`, pushAnswer{failure: "EOF", retried: true}, ""},
+		{"error after the digest", `{"aux":{"Digest":"` + digest + `"}}{"error":"late"}`, pushAnswer{failure: "late"}, ""},
+		{"cut off", `{"status":"x"}`, pushAnswer{}, "without the image's digest"},
+		{"no JSON", `<html>`, pushAnswer{}, "reading the engine's answer"},
+		{"bad digest", `{"aux":{"Digest":"sha256:1"}}`, pushAnswer{}, `"sha256:1"`},
 	}
 	for _, test := range tests {
-		got, err := pushedDigest(strings.NewReader(test.stream))
+		got, err := readPush(strings.NewReader(test.stream))
 		if got != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
-			t.Errorf("%s: pushedDigest = %q, %v; want %q, %q", test.name, got, err, test.want, test.err)
+			t.Errorf("%s: readPush = %+v, %v; want %+v, %q", test.name, got, err, test.want, test.err)
 		}
 	}
 }

@@ -1,23 +1,31 @@
 // Package registry speaks to image registries: it resolves references to
-// descriptors and pushes images, over go-containerregistry.
+// descriptors, inspects, tags and pushes images, over go-containerregistry.
 //
 // The number of requests is the cost of a run over many images, so a Client
 // keeps what can be kept: connections, the answer to a registry's version
 // check (/v2/) per host, and the token per repository. The first reference of
 // a repository takes a token request, where the registry asks for tokens, and
 // a HEAD; every further one takes the HEAD alone.
+//
+// A request goes through these layers, from the outside: the library's
+// authentication; registryTransport, which refuses plain HTTP and remembers
+// version checks; retryTransport; the limits per host; the connection.
+//
+// Credentials are those of the file that REGISTRY_AUTH_FILE names, if it has
+// some for the repository; else those of docker's configuration (DOCKER_CONFIG,
+// ~/.docker/config.json), its credential helpers included; where there is no
+// docker configuration, those of podman's auth.json.
 package registry
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
@@ -30,10 +38,6 @@ type Descriptor = release.Descriptor
 
 var _ release.Resolver = (*Client)(nil)
 
-// idleConnections is how many connections to one registry are kept for the
-// next request: as many as pkg/release asks with at once.
-const idleConnections = 16
-
 // Config configures a Client. The zero value is usable.
 type Config struct {
 	// Insecure lists hosts, HOST or HOST:PORT, that may be spoken to over
@@ -42,52 +46,91 @@ type Config struct {
 	Insecure []string
 	// UserAgent is put before go-containerregistry's own in User-Agent.
 	UserAgent string
+	// CAFiles are PEM files of authorities that are trusted besides the
+	// system's. One that cannot be read, or holds no certificate, makes every
+	// request fail with an error that names it.
+	CAFiles []string
+	// Retries is how many more times a request is tried after a failure that
+	// may pass: 408, 429, 500, 502, 503, 504, a connection that is reset or
+	// ends early, a time-out. Zero stands for 5, below zero for none.
+	Retries int
+	// RetryBase is what the first wait stays below; it doubles with each
+	// further one. Zero stands for half a second. What a registry asks for in
+	// Retry-After comes on top, unless it is more than 30 seconds: then the
+	// request fails at once. No try starts later than two minutes after the
+	// first.
+	RetryBase time.Duration
+	// Concurrency is how many requests each host has to work on at once. Zero
+	// stands for 16.
+	Concurrency int
+	// Rate is how many requests each host gets in a second. Zero stands for
+	// no limit.
+	Rate float64
 	// Transport carries the requests; nil for one with time limits, the
-	// environment's proxies and the system's trusted certificates.
+	// environment's proxies and trust as CAFiles says. One that is given must
+	// trust by itself: CAFiles is not used then.
 	Transport http.RoundTripper
 }
 
 // A Client asks registries. It is safe for concurrent use. Use New.
 type Client struct {
 	insecure insecureHosts
+	retry    retryPolicy
 	options  []remote.Option
 	puller   *remote.Puller
+	pusher   *remote.Pusher
 }
 
 // New makes a Client. It does not connect to anything.
 func New(cfg Config) *Client {
-	inner := cfg.Transport
-	if inner == nil {
-		inner = newTransport()
-	}
 	insecure := newInsecureHosts(cfg.Insecure)
+	retry := newRetryPolicy(cfg.Retries, cfg.RetryBase)
 	options := []remote.Option{
-		remote.WithTransport(newRegistryTransport(inner, insecure)),
+		remote.WithTransport(newRegistryTransport(newRoundTripper(cfg, retry), insecure)),
 		remote.WithAuthFromKeychain(keychain{}),
 		remote.WithUserAgent(cfg.UserAgent),
+		// The library's own retries are off, so that there is one layer of
+		// them: in its transport, by status; and around uploads, by error.
+		remote.WithRetryStatusCodes(),
+		remote.WithRetryPredicate(func(error) bool { return false }),
+		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
 	}
 	puller, err := remote.NewPuller(options...)
 	if err != nil {
 		// Only contradicting options fail, and these are constant.
 		panic(fmt.Sprintf("registry client: %v", err))
 	}
-	return &Client{insecure: insecure, options: options, puller: puller}
+	return &Client{insecure: insecure, retry: retry, options: options, puller: puller, pusher: newPusher(options)}
 }
 
-// newTransport has a limit for each step that can hang. There is none for a
-// whole request: a layer may take long to push.
-func newTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dialer.DialContext,
-		ForceAttemptHTTP2:     true,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: 60 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConnsPerHost:   idleConnections,
+func newPusher(options []remote.Option) *remote.Pusher {
+	pusher, err := remote.NewPusher(options...)
+	if err != nil {
+		// As in New.
+		panic(fmt.Sprintf("registry client: %v", err))
 	}
+	return pusher
+}
+
+// newRoundTripper puts the decorators around the transport. The limits are
+// inside the retries: a request that waits for its next try takes no place.
+func newRoundTripper(cfg Config, retry retryPolicy) http.RoundTripper {
+	concurrency := cfg.Concurrency
+	if concurrency <= 0 {
+		concurrency = defaultConcurrency
+	}
+	inner := cfg.Transport
+	if inner == nil {
+		var err error
+		if inner, err = newTransport(cfg.CAFiles, concurrency); err != nil {
+			return brokenTransport{err}
+		}
+	}
+	inner = newConcurrencyTransport(inner, concurrency)
+	if cfg.Rate > 0 {
+		inner = newRateTransport(inner, cfg.Rate)
+	}
+	return &retryTransport{inner: inner, policy: retry}
 }
 
 // Resolve asks for ref (NAME:TAG or NAME@DIGEST) with one HEAD and returns its
@@ -104,6 +147,7 @@ func (c *Client) Resolve(ctx context.Context, ref string) (Descriptor, error) {
 		var got *remote.Descriptor
 		if got, err = c.puller.Get(ctx, parsed); err == nil {
 			desc = &got.Descriptor
+			err = checkComplete(got.Manifest)
 		}
 	}
 	if err != nil {
@@ -115,6 +159,15 @@ func (c *Client) Resolve(ctx context.Context, ref string) (Descriptor, error) {
 			ref, parsed.Context().RegistryStr(), err)
 	}
 	return Descriptor{Digest: digest, MediaType: string(desc.MediaType), Size: desc.Size}, nil
+}
+
+// checkComplete refuses a manifest that was cut off where the protocol did not
+// show it: its digest would be that of nothing.
+func checkComplete(manifest []byte) error {
+	if !json.Valid(manifest) {
+		return fmt.Errorf("the manifest of %d bytes that it gave is no JSON document", len(manifest))
+	}
+	return nil
 }
 
 // wantsGet tells whether a HEAD failed in a way that a GET may not: the
@@ -129,50 +182,7 @@ func wantsGet(ctx context.Context, err error) bool {
 	if errors.As(err, &answer) {
 		return answer.StatusCode == http.StatusMethodNotAllowed || answer.StatusCode == http.StatusNotImplemented
 	}
-	return unreachable(err) == nil && !isCredentialError(err)
-}
-
-// Push writes image to ref (NAME:TAG), unless ref stands for the very same
-// manifest already, and returns its descriptor and whether it was written.
-// Layers that the repository has are not sent again; a layer is read from
-// where the image has it as it is sent.
-func (c *Client) Push(ctx context.Context, ref string, image v1.Image) (Descriptor, bool, error) {
-	parsed, err := c.parse(ref)
-	if err != nil {
-		return Descriptor{}, false, fmt.Errorf("pushing %s: %w", ref, err)
-	}
-	want, err := describe(image)
-	if err != nil {
-		return Descriptor{}, false, fmt.Errorf("pushing %s: reading the image: %w", ref, err)
-	}
-	there, err := c.Resolve(ctx, ref)
-	if err == nil && there.Digest == want.Digest {
-		return want, false, nil
-	}
-	if err != nil && !errors.Is(err, release.ErrNotFound) {
-		return Descriptor{}, false, fmt.Errorf("pushing %s: %w", ref, err)
-	}
-	options := append([]remote.Option{remote.WithContext(ctx)}, c.options...)
-	if err := remote.Write(parsed, image, options...); err != nil {
-		return Descriptor{}, false, explain(ctx, "pushing "+ref, parsed.Context(), err)
-	}
-	return want, true, nil
-}
-
-func describe(image v1.Image) (Descriptor, error) {
-	digest, err := image.Digest()
-	if err != nil {
-		return Descriptor{}, err
-	}
-	size, err := image.Size()
-	if err != nil {
-		return Descriptor{}, err
-	}
-	mediaType, err := image.MediaType()
-	if err != nil {
-		return Descriptor{}, err
-	}
-	return Descriptor{Digest: digest.String(), MediaType: string(mediaType), Size: size}, nil
+	return unreachable(err) == nil && !isCredentialError(err) && !isCAError(err)
 }
 
 // parse reads ref and allows plain HTTP where it is allowed: the library

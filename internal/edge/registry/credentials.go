@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// keychain is the docker configuration's credentials, with errors that can be
-// told from a registry's.
+// keychain is the credentials of REGISTRY_AUTH_FILE and of the docker
+// configuration, with errors that can be told from a registry's.
 type keychain struct{}
 
 var _ authn.ContextKeychain = keychain{}
@@ -25,6 +25,13 @@ func (k keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
 
 // ResolveContext implements authn.ContextKeychain.
 func (keychain) ResolveContext(ctx context.Context, target authn.Resource) (authn.Authenticator, error) {
+	entry, err := fromAuthFile(target)
+	if err != nil {
+		return nil, err
+	}
+	if entry != nil {
+		return authn.FromConfig(entry.auth), nil
+	}
 	auth, err := authn.Resolve(ctx, authn.DefaultKeychain, target)
 	if err != nil {
 		return nil, &credentialError{file: authFile(), err: err}
@@ -94,6 +101,13 @@ func isFile(path string) bool {
 // credentialSource tells people where the credentials for repo come from. It
 // is asked only after a registry refused, so it reads the file again.
 func credentialSource(repo name.Repository) string {
+	entry, err := fromAuthFile(repo)
+	if err != nil {
+		return fmt.Sprintf("unknown (%v)", err)
+	}
+	if entry != nil {
+		return entry.source
+	}
 	file := authFile()
 	if file == "" {
 		return "none (anonymous; there is no docker configuration file)"

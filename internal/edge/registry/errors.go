@@ -24,6 +24,13 @@ func explain(ctx context.Context, doing string, repo name.Repository, err error)
 		// The library's error says only that some request was cut off.
 		return fmt.Errorf("%s at %s: %w", doing, host, ctxErr)
 	}
+	if isCAError(err) {
+		var requested *url.Error
+		if errors.As(err, &requested) {
+			err = requested.Err
+		}
+		return fmt.Errorf("%s: %w", doing, err)
+	}
 	if isCredentialError(err) {
 		return fmt.Errorf("%s: reading the credentials for %s: %w", doing, host, err)
 	}
@@ -141,6 +148,7 @@ func reachAdvice(host string, err error) string {
 	switch {
 	case errors.As(err, &unknown):
 		return "; if the certificate is right, add its authority to the system's trusted certificates, " +
+			"name a PEM file of it as a CA file, " +
 			"or set SSL_CERT_FILE to a PEM file that holds the authority's certificate along with the usual ones"
 	case tlsReason(err) != nil:
 		return "; the registry's certificate must be renewed or be issued for this name"

@@ -78,6 +78,17 @@ type hostCheck struct {
 	scheme string // "" until answered
 	status int
 	header http.Header
+	failed map[string]failedCheck // by scheme
+}
+
+// failedCheck is the last failure of a version check. Those who waited for
+// their turn meanwhile take it for theirs: the check was tried again and again
+// already, and each of them would do the same, one after the other.
+type failedCheck struct {
+	count  int
+	err    error
+	status int // if err is nil
+	header http.Header
 }
 
 func newRegistryTransport(inner http.RoundTripper, insecure insecureHosts) *registryTransport {
@@ -97,6 +108,7 @@ func (t *registryTransport) RoundTrip(req *http.Request) (*http.Response, error)
 	if !ok {
 		return t.inner.RoundTrip(req)
 	}
+	before := check.failure(req.URL.Scheme).count
 	select {
 	case turn <- struct{}{}:
 		defer func() { <-turn }()
@@ -106,9 +118,15 @@ func (t *registryTransport) RoundTrip(req *http.Request) (*http.Response, error)
 	if resp, err := check.recall(req); resp != nil || err != nil {
 		return resp, err
 	}
+	if failed := check.failure(req.URL.Scheme); failed.count > before {
+		if failed.err != nil {
+			return nil, failed.err
+		}
+		return answer(req, failed.status, failed.header), nil
+	}
 	resp, err := t.inner.RoundTrip(req)
-	if err == nil {
-		check.remember(resp)
+	if req.Context().Err() == nil {
+		check.remember(req.URL.Scheme, resp, err)
 	}
 	return resp, err
 }
@@ -121,7 +139,7 @@ func (t *registryTransport) host(host string) *hostCheck {
 		check = &hostCheck{turn: map[string]chan struct{}{
 			"http":  make(chan struct{}, 1),
 			"https": make(chan struct{}, 1),
-		}}
+		}, failed: map[string]failedCheck{}}
 		t.hosts[host] = check
 	}
 	return check
@@ -135,31 +153,47 @@ func (c *hostCheck) recall(req *http.Request) (*http.Response, error) {
 	case "":
 		return nil, nil
 	case req.URL.Scheme:
-		return &http.Response{
-			Status:     fmt.Sprintf("%d %s", c.status, http.StatusText(c.status)),
-			StatusCode: c.status,
-			Proto:      "HTTP/1.1",
-			ProtoMajor: 1,
-			ProtoMinor: 1,
-			Header:     c.header.Clone(),
-			Body:       http.NoBody,
-			Request:    req,
-		}, nil
+		return answer(req, c.status, c.header), nil
 	}
 	return nil, errOtherScheme
 }
 
-// remember keeps the two answers that tell how to talk to the host: no
-// credentials needed, or which.
-func (c *hostCheck) remember(resp *http.Response) {
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusUnauthorized {
-		return
+// answer is an answer from memory.
+func answer(req *http.Request, status int, header http.Header) *http.Response {
+	return &http.Response{
+		Status:     fmt.Sprintf("%d %s", status, http.StatusText(status)),
+		StatusCode: status,
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     header.Clone(),
+		Body:       http.NoBody,
+		Request:    req,
 	}
+}
+
+func (c *hostCheck) failure(scheme string) failedCheck {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.scheme == "" {
-		c.scheme = resp.Request.URL.Scheme
-		c.status = resp.StatusCode
-		c.header = resp.Header.Clone()
+	return c.failed[scheme]
+}
+
+// remember keeps the two answers that tell how to talk to the host: no
+// credentials needed, or which. Anything else is a failure.
+func (c *hostCheck) remember(scheme string, resp *http.Response, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil && (resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusUnauthorized) {
+		if c.scheme == "" {
+			c.scheme = scheme
+			c.status = resp.StatusCode
+			c.header = resp.Header.Clone()
+		}
+		return
 	}
+	failed := failedCheck{count: c.failed[scheme].count + 1, err: err}
+	if err == nil {
+		failed.status, failed.header = resp.StatusCode, resp.Header.Clone()
+	}
+	c.failed[scheme] = failed
 }

@@ -161,7 +161,9 @@ func killDuringStep(t *testing.T, root, sleep string) {
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = <-ended // it was killed
+	if err := <-ended; err == nil {
+		t.Error("the child ended by itself")
+	}
 }
 
 // forgetContainers removes what runc noted of the containers of root.

@@ -1,0 +1,334 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rtbuild/rtbuild/pkg/release"
+)
+
+// A clock is a retryPolicy's time: it stands still but for waits, which it
+// notes.
+type clock struct {
+	time  time.Time
+	waits []time.Duration
+}
+
+// policy has no jitter: each wait is its ceiling.
+func (c *clock) policy(retries int, base time.Duration) retryPolicy {
+	return retryPolicy{
+		retries: retries,
+		base:    base,
+		now:     func() time.Time { return c.time },
+		jitter:  func(below time.Duration) time.Duration { return below },
+		sleep: func(ctx context.Context, d time.Duration) error {
+			c.waits = append(c.waits, d)
+			c.time = c.time.Add(d)
+			return ctx.Err()
+		},
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+func status(code int, retryAfter string) *http.Response {
+	return &http.Response{StatusCode: code, Header: http.Header{"Retry-After": {retryAfter}}, Body: io.NopCloser(strings.NewReader("{}"))}
+}
+
+type timeout struct{ error }
+
+func (timeout) Timeout() bool   { return true }
+func (timeout) Temporary() bool { return true }
+
+// brokenBody ends as one does whose connection is cut off.
+type brokenBody struct{ io.Reader }
+
+func (brokenBody) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+func (brokenBody) Close() error             { return nil }
+
+func TestRetry(t *testing.T) {
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	const s = time.Second
+	waits := []time.Duration{1 * s, 2 * s, 4 * s}
+	type outcome struct {
+		resp *http.Response
+		err  error
+	}
+	answers := func(codes ...int) (list []outcome) {
+		for _, code := range codes {
+			list = append(list, outcome{resp: status(code, "")})
+		}
+		return list
+	}
+	for _, test := range []struct {
+		name   string
+		method string
+		url    string
+		body   io.Reader
+		give   []outcome // the last one for ever
+		want   int       // status; 0 for an error
+		waits  []time.Duration
+	}{
+		{name: "success", give: answers(200), want: 200},
+		{name: "passing statuses", give: answers(500, 429, 408, 200), want: 200, waits: waits},
+		{name: "gateway statuses", give: answers(502, 503, 504, 404), want: 404, waits: waits},
+		{name: "bounded attempts", give: answers(503), want: 503, waits: waits},
+		{name: "refused", give: answers(401), want: 401},
+		{name: "forbidden", give: answers(403), want: 403},
+		{name: "not implemented", give: answers(501), want: 501},
+		{name: "reset", give: []outcome{{err: syscall.ECONNRESET}, {err: io.ErrUnexpectedEOF}, {err: timeout{io.ErrClosedPipe}}, {resp: status(200, "")}}, want: 200, waits: waits},
+		{name: "answer cut off", give: []outcome{{resp: &http.Response{StatusCode: 200, Body: brokenBody{}}}, {resp: status(200, "")}}, want: 200, waits: waits[:1]},
+		{name: "broken while sending", give: []outcome{{err: syscall.EPIPE}, {err: net.ErrClosed}, {resp: status(200, "")}}, want: 200, waits: waits[:2]},
+		{name: "connection refused", give: []outcome{{err: syscall.ECONNREFUSED}}},
+		{name: "Retry-After in seconds", give: []outcome{{resp: status(429, "7")}, {resp: status(200, "")}}, want: 200, waits: []time.Duration{8 * s}},
+		{name: "Retry-After as a date", give: []outcome{{resp: status(503, start.Add(9*s).Format(http.TimeFormat))}, {resp: status(200, "")}}, want: 200, waits: []time.Duration{10 * s}},
+		{name: "Retry-After in the past", give: []outcome{{resp: status(503, start.Add(-9*s).Format(http.TimeFormat))}, {resp: status(200, "")}}, want: 200, waits: waits[:1]},
+		{name: "Retry-After that is nonsense", give: []outcome{{resp: status(503, "-5")}, {resp: status(200, "")}}, want: 200, waits: waits[:1]},
+		{name: "Retry-After too long", give: []outcome{{resp: status(429, "21600")}}, want: 429},
+		{name: "body that can be replayed", method: "PUT", body: strings.NewReader("body"), give: answers(500, 201), want: 201, waits: waits[:1]},
+		{name: "body that cannot", method: "PUT", body: io.MultiReader(strings.NewReader("body")), give: answers(500), want: 500},
+		{name: "start of an upload", method: "POST", give: answers(500, 202), want: 202, waits: waits[:1]},
+		{name: "upload under way", method: "PATCH", body: strings.NewReader("body"), give: answers(500)},
+		{name: "end of an upload", method: "PUT", url: "?digest=sha256:00", give: answers(500)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			clock := &clock{time: start}
+			calls := 0
+			transport := &retryTransport{policy: clock.policy(3, s), inner: roundTripper(func(req *http.Request) (*http.Response, error) {
+				if test.body != nil {
+					if content, err := io.ReadAll(req.Body); err != nil || string(content) != "body" {
+						t.Errorf("try %d got the body %q, %v", calls, content, err)
+					}
+				}
+				next := test.give[min(calls, len(test.give)-1)]
+				calls++
+				return next.resp, next.err
+			})}
+			req, err := http.NewRequest(test.method, "http://registry.example/v2/"+test.url, test.body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := transport.RoundTrip(req)
+			switch {
+			case test.want == 0 && err == nil:
+				t.Errorf("got %d, want an error", resp.StatusCode)
+			case test.want != 0 && err != nil:
+				t.Errorf("error: %v", err)
+			case test.want != 0 && resp.StatusCode != test.want:
+				t.Errorf("got %d, want %d", resp.StatusCode, test.want)
+			}
+			if !slices.Equal(clock.waits, test.waits) {
+				t.Errorf("waits %v, want %v", clock.waits, test.waits)
+			}
+			if calls != 1+len(test.waits) {
+				t.Errorf("%d tries, want %d", calls, 1+len(test.waits))
+			}
+		})
+	}
+}
+
+func TestRetryTimeIsBounded(t *testing.T) {
+	clock := &clock{time: time.Now()}
+	began := clock.time
+	tries := clock.policy(1000, time.Second).start()
+	for {
+		again, err := tries.again(t.Context(), 20*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !again {
+			break
+		}
+	}
+	if took := clock.time.Sub(began); took > maxRetryTime || took < maxRetryTime/2 {
+		t.Errorf("gave up after %v, want about %v", took, maxRetryTime)
+	}
+	for _, wait := range clock.waits {
+		if wait > 20*time.Second+maxRetryWait {
+			t.Errorf("waited %v", wait)
+		}
+	}
+}
+
+func TestJitterIsFull(t *testing.T) {
+	policy := newRetryPolicy(0, 0)
+	if policy.retries != defaultRetries || policy.base != defaultRetryBase {
+		t.Errorf("defaults: %d, %v", policy.retries, policy.base)
+	}
+	if newRetryPolicy(-1, 0).retries != 0 {
+		t.Error("retries cannot be turned off")
+	}
+	low, high := 0, 0
+	for range 200 {
+		switch d := policy.jitter(time.Second); {
+		case d < 0 || d >= time.Second:
+			t.Fatalf("jitter of %v", d)
+		case d < time.Second/2:
+			low++
+		default:
+			high++
+		}
+	}
+	if low == 0 || high == 0 {
+		t.Errorf("%d below the middle, %d above", low, high)
+	}
+}
+
+func TestCancelEndsTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		calls := 0
+		transport := &retryTransport{policy: newRetryPolicy(0, 0), inner: roundTripper(func(*http.Request) (*http.Response, error) {
+			calls++
+			return status(429, "20"), nil
+		})}
+		began := time.Now()
+		time.AfterFunc(time.Second, cancel)
+		_, err := transport.RoundTrip(request(ctx, t, "registry.example"))
+		if !errors.Is(err, context.Canceled) || calls != 1 {
+			t.Errorf("after %d tries: %v", calls, err)
+		}
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("ended after %v, want 1s", took)
+		}
+	})
+}
+
+// One layer of retries: the number of requests is what Config says, though the
+// library has retries of its own.
+func TestOneLayerOfRetries(t *testing.T) {
+	noCredentials(t)
+	for _, method := range []string{"HEAD", "GET", "POST", "PATCH", "PUT"} {
+		t.Run(method, func(t *testing.T) {
+			registry := newRegistry()
+			host, requests := startServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == method && r.URL.Path != "/v2/" {
+					w.WriteHeader(503)
+					return
+				}
+				registry.ServeHTTP(w, r)
+			}))
+			c := New(Config{Retries: 2, RetryBase: time.Microsecond})
+			var err error
+			if method == "GET" {
+				_, err = c.Inspect(t.Context(), host+"/acme/go:1")
+			} else {
+				image := randomImage(t)
+				_, _, err = c.Push(t.Context(), host+"/acme/go:1", image)
+			}
+			if err == nil {
+				t.Fatal("no error")
+			}
+			mustContain(t, err, "registry "+host+" answered 503 Service Unavailable")
+			perPath := map[string]int{}
+			for _, request := range requests.take() {
+				if strings.HasPrefix(request, method+" ") && request != "GET /v2/" {
+					path := request
+					if method == "PATCH" || method == "PUT" {
+						path = method // an upload begun again has another path
+					}
+					perPath[path]++
+				}
+			}
+			want := 3
+			if method == "PATCH" || method == "PUT" || method == "POST" {
+				want = 6 // a layer and the configuration; one may cancel the other
+			}
+			for path, n := range perPath {
+				if n < 3 || n > want {
+					t.Errorf("%s: %d requests, want 3 to %d", path, n, want)
+				}
+			}
+			if len(perPath) == 0 {
+				t.Error("no requests")
+			}
+		})
+	}
+}
+
+// Those who wait for a failing version check share its failure; who comes
+// later checks again.
+func TestVersionCheckFailsOnceForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls, answer := 0, make(chan struct{})
+		transport := newRegistryTransport(roundTripper(func(*http.Request) (*http.Response, error) {
+			calls++
+			<-answer
+			return status(503, ""), nil
+		}), newInsecureHosts([]string{"registry.example"}))
+		check := func() {
+			resp, err := transport.RoundTrip(request(t.Context(), t, "registry.example"))
+			if err != nil || resp.StatusCode != 503 {
+				t.Errorf("got %v, %v", resp, err)
+			}
+		}
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(check)
+		}
+		synctest.Wait()
+		close(answer)
+		group.Wait()
+		if calls != 1 {
+			t.Errorf("%d checks, want 1", calls)
+		}
+		if check(); calls != 2 {
+			t.Errorf("%d checks, want another one later", calls)
+		}
+	})
+}
+
+// A wrong password shows up in no error, wherever it comes from.
+func TestSecretsStayOut(t *testing.T) {
+	home := noCredentials(t)
+	const login, password, encoded = "someone", "s3cret-word", "c29tZW9uZTpzM2NyZXQtd29yZA=="
+	for name, challenge := range map[string]string{
+		"basic":  `Basic realm="test"`,
+		"bearer": `Bearer realm="http://%s/token",service="test"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			sent := false
+			host, requests := startServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if user, pass, ok := r.BasicAuth(); ok && user == login && pass == password {
+					sent = true
+				}
+				w.Header().Set("WWW-Authenticate", strings.Replace(challenge, "%s", r.Host, 1))
+				w.WriteHeader(401)
+			}))
+			file := writeConfig(t, home, `{"auths": {"`+host+`": {"auth": "`+encoded+`"}}}`)
+			c := New(Config{RetryBase: time.Microsecond})
+			_, resolveErr := c.Resolve(t.Context(), host+"/acme/go:1")
+			seen := requests.take()
+			_, _, pushErr := c.Push(t.Context(), host+"/acme/go:1", randomImage(t))
+			for _, err := range []error{resolveErr, pushErr} {
+				if !errors.Is(err, release.ErrUnauthorized) {
+					t.Fatalf("got %v", err)
+				}
+				mustContain(t, err, host, file)
+				for _, secret := range []string{password, encoded} {
+					if strings.Contains(err.Error(), secret) {
+						t.Errorf("the error says %q:\n%v", secret, err)
+					}
+				}
+			}
+			if !sent {
+				t.Error("the password was never used")
+			}
+			if len(seen) != 2 {
+				t.Errorf("requests %v, want the version check and one refused request", seen)
+			}
+		})
+	}
+}

@@ -1,0 +1,62 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/rtbuild/rtbuild/pkg/reference"
+	"github.com/rtbuild/rtbuild/pkg/release"
+)
+
+var _ release.Tagger = (*Client)(nil)
+
+// Tag implements release.Tagger. It takes a GET of the manifest by its digest,
+// a PUT of the same bytes under the tag, and a HEAD that proves that the tag
+// stands for the digest.
+func (c *Client) Tag(ctx context.Context, ref, digest string) error {
+	doing := fmt.Sprintf("tagging %s as %s", digest, ref)
+	parsed, err := c.parse(ref)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	tag, ok := parsed.(name.Tag)
+	if !ok {
+		return fmt.Errorf("%s: the reference names a digest, not a tag", doing)
+	}
+	if err := reference.CheckDigest(digest); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	// The library checks that the bytes are those of the digest.
+	got, err := c.puller.Get(ctx, tag.Context().Digest(digest))
+	if err != nil {
+		return explain(ctx, doing, tag.Context(), err)
+	}
+	if err := c.pusher.Put(ctx, tag, rawManifest{content: got.Manifest, mediaType: got.MediaType}); err != nil {
+		return explain(ctx, doing, tag.Context(), err)
+	}
+	there, err := c.Resolve(ctx, ref)
+	if err != nil {
+		return fmt.Errorf("%s: confirming: %w", doing, err)
+	}
+	if there.Digest != digest {
+		return fmt.Errorf("%s: registry %s took the tag and then gave %s for it; is something else moving the tag?",
+			doing, tag.Context().RegistryStr(), there.Digest)
+	}
+	return nil
+}
+
+// rawManifest is a remote.Taggable of the very bytes that a registry gave:
+// parsed and written again they might have another digest.
+type rawManifest struct {
+	content   []byte
+	mediaType types.MediaType
+}
+
+// RawManifest implements remote.Taggable.
+func (m rawManifest) RawManifest() ([]byte, error) { return m.content, nil }
+
+// MediaType makes the library send the manifest as what it is.
+func (m rawManifest) MediaType() (types.MediaType, error) { return m.mediaType, nil }

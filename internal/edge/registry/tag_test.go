@@ -1,0 +1,125 @@
+package registry
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/rtbuild/rtbuild/pkg/release"
+)
+
+func TestTag(t *testing.T) {
+	noCredentials(t)
+	host, requests := startServer(t, newRegistry())
+	c := New(Config{})
+	push(t, c, host+"/acme/go:1")
+	image := push(t, c, host+"/acme/go:new")
+	index := writeIndex(t, host+"/acme/go:index", mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: platformImage(t, "arm64", nil)}))
+	requests.take()
+
+	for _, want := range []Descriptor{image, index, image} {
+		if err := c.Tag(t.Context(), host+"/acme/go:1", want.Digest); err != nil {
+			t.Fatal(err)
+		}
+		got := slices.DeleteFunc(requests.take(), func(r string) bool { return r == "GET /v2/" })
+		if want := []string{"GET /v2/acme/go/manifests/" + want.Digest, "PUT /v2/acme/go/manifests/1", "HEAD /v2/acme/go/manifests/1"}; !slices.Equal(got, want) {
+			t.Errorf("requests %v, want %v", got, want)
+		}
+		resolved, err := c.Resolve(t.Context(), host+"/acme/go:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resolved != want {
+			t.Errorf("the tag stands for %v, want %v", resolved, want)
+		}
+		requests.take()
+	}
+}
+
+func TestTagRefusals(t *testing.T) {
+	noCredentials(t)
+	registry := newRegistry()
+	host, _ := startServer(t, registry)
+	c := New(Config{})
+	before := push(t, c, host+"/acme/go:1")
+	other := push(t, c, host+"/acme/go:2")
+	// This one takes tags and forgets them.
+	forgetful, _ := startServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			w.WriteHeader(201)
+			return
+		}
+		registry.ServeHTTP(w, r)
+	}))
+	readOnly, _ := startServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			w.WriteHeader(403)
+			return
+		}
+		registry.ServeHTTP(w, r)
+	}))
+	absent := "sha256:" + strings.Repeat("0", 64)
+	for _, test := range []struct {
+		name, ref, digest string
+		want              error
+		says              string
+	}{
+		{"no such digest", host + "/acme/go:1", absent, release.ErrNotFound, absent},
+		{"not a tag", host + "/acme/go@" + absent, other.Digest, nil, "not a tag"},
+		{"not a digest", host + "/acme/go:1", "sha256:short", nil, "sha256:short"},
+		{"not a reference", host + "/Acme:1", other.Digest, nil, "/Acme:1"},
+		{"forgotten", forgetful + "/acme/go:1", other.Digest, nil, before.Digest},
+		{"forbidden", readOnly + "/acme/go:1", other.Digest, release.ErrForbidden, "credentials: none"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := c.Tag(t.Context(), test.ref, test.digest)
+			if err == nil || test.want != nil && !errors.Is(err, test.want) {
+				t.Fatalf("got %v, want %v", err, test.want)
+			}
+			mustContain(t, err, test.ref, test.says)
+		})
+	}
+	if got, err := c.Resolve(t.Context(), host+"/acme/go:1"); err != nil || got != before {
+		t.Errorf("the tag stands for %v, %v; want %v as before", got, err, before)
+	}
+}
+
+func platformImage(t *testing.T, arch string, labels map[string]string) v1.Image {
+	t.Helper()
+	image, err := mutate.ConfigFile(mutate.MediaType(randomImage(t), types.OCIManifestSchema1), &v1.ConfigFile{
+		OS: "linux", Architecture: arch, Config: v1.Config{Labels: labels},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mutate.ConfigMediaType(image, types.OCIConfigJSON)
+}
+
+func writeIndex(t *testing.T, ref string, index v1.ImageIndex) Descriptor {
+	t.Helper()
+	parsed, err := name.ParseReference(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.WriteIndex(parsed, index); err != nil {
+		t.Fatal(err)
+	}
+	digest, err := index.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, err := index.Size()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Descriptor{Digest: digest.String(), MediaType: string(types.OCIImageIndex), Size: size}
+}
