@@ -72,7 +72,7 @@ docker_engine "$logs/dockerd" || die "no Docker engine, and dockerd does not sta
 step "pinning, on full and failing disks" go test -count=1 -tags e2e ./pkg/pin
 step "engines" go test -count=1 -tags e2e ./internal/edge/...
 step "base images" base_images
-step "pipeline" go test -count=1 -tags e2e -timeout 40m ./test/e2e
+step "pipeline" env RTBUILD_E2E_RELEASES=200 go test -count=1 -tags e2e -timeout 40m ./test/e2e
 step "runtimes" runtimes
 step "API server" api_server
 

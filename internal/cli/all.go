@@ -1,73 +1,75 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rtbuild/rtbuild/pkg/pin"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
 func (a *app) allCommand() *cobra.Command {
-	var push bool
-	var o configMapOptions
+	var run runOptions
+	var configMap configMapOptions
 	cmd := &cobra.Command{
 		Use:   "all [NAME...]",
 		Short: "Build, push, resolve, pin, and print the ConfigMap",
-		Long: `Build every image, push it, ask the registry for its digest, write the digests
-into the manifests, and print the ConfigMap. If anything fails, no manifest is
-changed.
+		Long: `Build every image that the registry does not have, push it under a tag of its
+content, and ask the registry for its digest. When all are there, move the
+version tags, write the digests into the manifests, and print the ConfigMap.
 
-Without --push the images are built, and the manifests stay as they are.`,
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if err := o.check(); err != nil {
+If anything fails, tags and manifests are as they were, and the next run goes on
+with what is missing. Without --push the images are built, and nothing else.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := configMap.check(); err != nil {
 				return err
 			}
-			s, err := a.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, s.close()) }()
-			return s.all(cmd, args, push, o)
+			return a.with(cmd, func(ctx context.Context, s *session) error {
+				if err := s.project.Releasable(); err != nil {
+					return err
+				}
+				if err := s.all(ctx, args, run); err != nil {
+					return err
+				}
+				if err := s.load(ctx); err != nil {
+					return err
+				}
+				return s.printConfigMap(ctx, configMap)
+			})
 		},
 	}
-	cmd.Flags().BoolVar(&push, "push", false, "push the images and pin their digests")
-	o.flags(cmd.Flags())
+	run.flags(cmd.Flags(), "push the images and pin their digests")
+	configMap.flags(cmd.Flags())
 	return cmd
 }
 
-func (s *session) all(cmd *cobra.Command, names []string, push bool, o configMapOptions) error {
-	ctx := cmd.Context()
-	if err := s.project.Releasable(); err != nil {
-		return err
-	}
-	outcomes, err := s.build(ctx, names, push)
+func (s *session) all(ctx context.Context, names []string, o runOptions) error {
+	result, done, err := s.execute(ctx, names, o)
 	if err != nil {
 		return err
 	}
-	if err := s.app.failures(outcomes); err != nil {
+	defer done()
+	var pins *pin.Plan
+	if o.push && !result.failed() {
+		if pins, err = s.project.Pin(ctx, release.PinOutcomes(result.outcomes)); err == nil {
+			err = s.publish(ctx, result, pins)
+		}
+	}
+	if err := errors.Join(err, s.finish(result, o)); err != nil {
 		return fmt.Errorf("%w; nothing is pinned", err)
 	}
-	if !push {
+	if !o.push {
 		s.app.notef("nothing is pinned: images have digests once they are pushed (--push)")
-		return s.printConfigMap(ctx, o)
-	}
-	plan, err := s.project.Pin(ctx, release.PinOutcomes(outcomes))
-	if err != nil {
-		return fmt.Errorf("%w\nthe images are pushed, but nothing is pinned", err)
-	}
-	if err := plan.Write(); err != nil {
-		return fmt.Errorf("%w\nthe images are pushed, but nothing is pinned", err)
+		return nil
 	}
 	if !s.app.flags.quiet {
-		if err := pinTable(s.app.streams.Err, s.app.describePins(plan)); err != nil {
+		if err := pinTable(s.app.streams.Err, s.app.describePins(pins)); err != nil {
 			return err
 		}
 	}
-	s.app.notef("%s", pinTotals(plan, false))
-	if err := s.load(ctx); err != nil {
-		return err
-	}
-	return s.printConfigMap(ctx, o)
+	s.app.notef("%s", pinTotals(pins, false))
+	return nil
 }

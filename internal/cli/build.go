@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,104 +14,51 @@ import (
 
 // builtTarget is what became of a target, as build prints it.
 type builtTarget struct {
-	Name       string       `json:"name"`
-	Status     build.Status `json:"status"`
-	References []string     `json:"references"`
-	Digest     string       `json:"digest,omitempty"`
-	ImageID    string       `json:"imageID,omitempty"`
-	Cached     bool         `json:"cached"`
-	Seconds    float64      `json:"seconds"`
-	Error      string       `json:"error,omitempty"`
+	Name        string       `json:"name"`
+	Status      build.Status `json:"status"`
+	Reason      string       `json:"reason,omitempty"`
+	Fingerprint string       `json:"fingerprint,omitempty"`
+	References  []string     `json:"references"`
+	Digest      string       `json:"digest,omitempty"`
+	ImageID     string       `json:"imageID,omitempty"`
+	Cached      bool         `json:"cached"`
+	Seconds     float64      `json:"seconds"`
+	Error       string       `json:"error,omitempty"`
 }
 
 func (a *app) buildCommand() *cobra.Command {
-	var push bool
+	var o runOptions
 	cmd := &cobra.Command{
 		Use:   "build [NAME...]",
 		Short: "Build images, and with --push push them and print their digests",
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			s, err := a.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, s.close()) }()
-			outcomes, err := s.build(cmd.Context(), args, push)
-			if err != nil {
-				return err
-			}
-			targets := a.describeOutcomes(outcomes)
-			if err := a.print(targets, func(out io.Writer) error { return outcomeTable(out, targets) }); err != nil {
-				return err
-			}
-			return a.failures(outcomes)
+		Long: `Build images. With --push, images that the registry has already are not built
+again, the others are pushed under a tag of their content, and when all are
+there the version tags move to them.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, s *session) error {
+				result, done, err := s.execute(ctx, args, o)
+				if err != nil {
+					return err
+				}
+				defer done()
+				if o.push && !result.failed() {
+					err = s.publish(ctx, result, nil)
+				}
+				return errors.Join(err, s.finish(result, o), a.printOutcomes(result))
+			})
 		},
 	}
-	cmd.Flags().BoolVar(&push, "push", false, "push the images")
+	o.flags(cmd.Flags(), "push the images")
 	return cmd
 }
 
-// build runs the builds of the named targets.
-func (s *session) build(ctx context.Context, names []string, push bool) (outcomes []build.Outcome, err error) {
-	if err := s.project.Tree.Valid(); err != nil {
-		return nil, err
+// printOutcomes prints what became of the targets.
+func (a *app) printOutcomes(result *runResult) error {
+	targets := []builtTarget{}
+	for _, out := range result.outcomes {
+		targets = append(targets, a.describeOutcome(result, out))
 	}
-	plan, err := s.project.Plan(names)
-	if err != nil {
-		return nil, err
-	}
-	for _, u := range s.project.Discovery.Undecided {
-		s.app.warnf("not built, undecided: %s", u)
-	}
-	if len(plan.Steps) == 0 {
-		s.app.notef("nothing to build")
-		return nil, nil
-	}
-	builder, err := s.openBuilder(ctx)
-	if err != nil {
-		return nil, err
-	}
-	closed := false
-	defer func() {
-		if !closed {
-			err = errors.Join(err, builder.Close())
-		}
-	}()
-	run, err := s.run(ctx, builder, push)
-	if err != nil {
-		return nil, err
-	}
-	start := time.Now()
-	outcomes = run.Do(ctx, plan)
-	// The progress display ends with the builder; results come after it.
-	closed = true
-	if err := builder.Close(); err != nil {
-		return nil, fmt.Errorf("closing the build engine: %w", err)
-	}
-	s.app.notef("%s", totals(outcomes, push, time.Since(start)))
-	return outcomes, nil
-}
-
-// totals is one line that sums a run up.
-func totals(outcomes []build.Outcome, push bool, elapsed time.Duration) string {
-	var built, cached, failed, skipped int
-	for _, out := range outcomes {
-		switch out.Status {
-		case build.StatusBuilt:
-			built++
-			if out.Cached {
-				cached++
-			}
-		case build.StatusFailed:
-			failed++
-		case build.StatusSkipped:
-			skipped++
-		}
-	}
-	verb := "built"
-	if push {
-		verb = "built and pushed"
-	}
-	return fmt.Sprintf("%d %s (%d from the engine's cache), %d failed, %d skipped, in %s", built, verb, cached, failed, skipped, elapsed.Round(100*time.Millisecond))
+	return a.print(targets, func(out io.Writer) error { return outcomeTable(out, targets) })
 }
 
 // failures prints what went wrong, each target with the end of its log, and
@@ -120,15 +66,15 @@ func totals(outcomes []build.Outcome, push bool, elapsed time.Duration) string {
 func (a *app) failures(outcomes []build.Outcome) error {
 	failed := 0
 	for _, out := range outcomes {
-		if out.Status == build.StatusBuilt {
+		if out.Status.Done() {
 			continue
 		}
 		failed++
 		fmt.Fprintf(a.streams.Err, "%s %s (%s): %s\n", out.Status, out.Target.Name, out.Target.Dockerfile, a.relative(out.Err.Error()))
 		var step *build.StepError
 		if errors.As(out.Err, &step) {
-			for _, line := range step.Log {
-				fmt.Fprintln(a.streams.Err, "    "+line)
+			if err := a.printLog(out.Target.Name+": the end of its log", step.Log); err != nil {
+				return err
 			}
 		}
 	}
@@ -138,20 +84,29 @@ func (a *app) failures(outcomes []build.Outcome) error {
 	return nil
 }
 
-func (a *app) describeOutcomes(outcomes []build.Outcome) []builtTarget {
-	targets := []builtTarget{}
-	for _, out := range outcomes {
-		t := builtTarget{
-			Name: out.Target.Name, Status: out.Status, References: notNil(out.References),
-			Digest: out.Digest, ImageID: out.ImageID, Cached: out.Cached,
-			Seconds: float64(out.Duration.Milliseconds()) / 1000,
-		}
-		if out.Err != nil {
-			t.Error = a.relative(out.Err.Error())
-		}
-		targets = append(targets, t)
+func (a *app) describeOutcome(result *runResult, out build.Outcome) builtTarget {
+	t := builtTarget{
+		Name: out.Target.Name, Status: out.Status, Reason: out.Reason, Fingerprint: out.Fingerprint,
+		References: notNil(result.references(out)), Digest: out.Digest, ImageID: out.ImageID, Cached: out.Cached,
+		Seconds: float64(out.Duration.Milliseconds()) / 1000,
 	}
-	return targets
+	if out.Err != nil {
+		t.Error = a.relative(out.Err.Error())
+	}
+	return t
+}
+
+// references are those that stand for an image: once it is published, its
+// version tags.
+func (r *runResult) references(out build.Outcome) []string {
+	if !r.published {
+		return out.References
+	}
+	var refs []string
+	for _, ref := range out.Target.References(r.place) {
+		refs = append(refs, ref.String())
+	}
+	return refs
 }
 
 func outcomeTable(out io.Writer, targets []builtTarget) error {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -27,32 +28,34 @@ the manifests, and the Dockerfiles themselves. Everything found is reported at
 once. Errors exit with 1; warnings alone with 0.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.open(cmd)
-			if err != nil {
-				return err
-			}
-			findings := s.project.Check()
-			list := []finding{}
-			for _, f := range findings {
-				list = append(list, finding{Severity: f.Severity, File: a.relative(f.Position.File), Line: f.Position.Line, Subject: f.Subject, Message: a.relative(f.Message)})
-			}
-			err = a.print(list, func(out io.Writer) error {
-				for _, f := range findings {
-					if _, err := fmt.Fprintln(out, a.relative(f.String())); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-			errs := len(manifest.Errors(findings))
-			a.notef("%d errors, %d warnings in %d runtimes", errs, len(findings)-errs, len(s.project.Tree.Runtimes))
-			if errs > 0 {
-				return errReported
-			}
-			return nil
+			return a.with(cmd, func(_ context.Context, s *session) error { return s.check() })
 		},
 	}
+}
+
+// check prints what is wrong with the tree.
+func (s *session) check() error {
+	a := s.app
+	findings := s.project.Check()
+	list := []finding{}
+	for _, f := range findings {
+		list = append(list, finding{Severity: f.Severity, File: a.relative(f.Position.File), Line: f.Position.Line, Subject: f.Subject, Message: a.relative(f.Message)})
+	}
+	err := a.print(list, func(out io.Writer) error {
+		for _, f := range findings {
+			if _, err := fmt.Fprintln(out, a.relative(f.String())); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	errs := len(manifest.Errors(findings))
+	a.notef("%d errors, %d warnings in %d runtimes", errs, len(findings)-errs, len(s.project.Tree.Runtimes))
+	if errs > 0 {
+		return errReported
+	}
+	return nil
 }

@@ -84,11 +84,12 @@ type app struct {
 // flags are the global flags, filled from the command line, then the
 // environment, then rtbuild.yaml.
 type flags struct {
-	directory, manifest          string
-	registry, builder, output    string
-	jobs                         int
-	platforms, mirrors, insecure []string
-	quiet, verbose               bool
+	directory, manifest, lockFile string
+	registry, builder, output     string
+	jobs                          int
+	platforms, mirrors            []string
+	insecure, caFiles             []string
+	quiet, verbose                bool
 }
 
 func (a *app) command() *cobra.Command {
@@ -118,7 +119,8 @@ Exit codes: 0 done, 1 a target or check failed, 2 wrong usage.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err: err} })
 	a.globalFlags(root.PersistentFlags())
 	root.AddCommand(a.listCommand(), a.planCommand(), a.buildCommand(), a.pinCommand(), a.configMapCommand(),
-		a.checkCommand(), a.allCommand(), a.registryCommand(), a.versionCommand())
+		a.checkCommand(), a.allCommand(), a.lockCommand(), a.outdatedCommand(), a.explainCommand(), a.auditCommand(),
+		a.matrixCommand(), a.registryCommand(), a.versionCommand())
 	return root
 }
 
@@ -140,12 +142,14 @@ func (a *app) globalFlags(set *pflag.FlagSet) {
 	f := &a.flags
 	set.StringVarP(&f.directory, "directory", "C", ".", "the repository of runtimes")
 	set.StringVar(&f.manifest, "manifest", "", "the root document (default runtimes.jsonnet)")
+	set.StringVar(&f.lockFile, "lock-file", "rtbuild.lock", "the lock file of base images")
 	set.StringVar(&f.registry, "registry", "", "push to `HOST[/PREFIX]` instead of where the manifests say; local[/PREFIX] is the embedded registry")
 	set.StringVar(&f.builder, "builder", "auto", "build engine: auto, docker://[CONTEXT], unix://SOCKET, tcp://HOST:PORT (a buildkitd), embedded")
 	set.IntVar(&f.jobs, "jobs", 0, "how many images to build at once (default 4)")
 	set.StringSliceVar(&f.platforms, "platform", nil, "build for `OS/ARCH`, may be repeated (default: the engine's own)")
 	set.StringSliceVar(&f.mirrors, "mirror", nil, "take base images `FROM=HOST[/PREFIX]`, as docker.io=mirror.example/hub; may be repeated")
 	set.StringSliceVar(&f.insecure, "insecure-registry", nil, "speak plain HTTP to `HOST[:PORT]`, may be repeated (loopback always does)")
+	set.StringSliceVar(&f.caFiles, "ca-file", nil, "trust the certificates in `FILE` (PEM) at registries, may be repeated; an engine has its own")
 	set.StringVar(&f.output, "output", "text", "form of results: text or json")
 	set.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "say more on stderr")
@@ -187,16 +191,16 @@ func globalFlag(name string) bool {
 
 // settings is what a command works with, from flags, environment and file.
 type settings struct {
-	config              *config.Config
-	registry, builder   string
-	jobs                int
-	platforms, insecure []string
-	mirrors             map[string]string
+	config                       *config.Config
+	registry, builder, lockFile  string
+	jobs                         int
+	platforms, insecure, caFiles []string
+	mirrors                      map[string]string
 }
 
 // merge adds the settings file to what flags and environment say.
 func (a *app) merge(set *pflag.FlagSet, c *config.Config) (*settings, error) {
-	s := &settings{config: c, registry: a.flags.registry, builder: a.flags.builder, jobs: a.flags.jobs, platforms: a.flags.platforms, insecure: a.flags.insecure, mirrors: map[string]string{}}
+	s := &settings{config: c, lockFile: a.flags.lockFile, registry: a.flags.registry, builder: a.flags.builder, jobs: a.flags.jobs, platforms: a.flags.platforms, insecure: a.flags.insecure, caFiles: a.flags.caFiles, mirrors: map[string]string{}}
 	if !set.Changed("registry") {
 		s.registry = c.Registry
 	}
@@ -214,6 +218,9 @@ func (a *app) merge(set *pflag.FlagSet, c *config.Config) (*settings, error) {
 	}
 	if !set.Changed("platform") {
 		s.platforms = c.Platforms
+	}
+	if !set.Changed("ca-file") {
+		s.caFiles = c.CAFiles
 	}
 	if !set.Changed("insecure-registry") {
 		s.insecure = c.InsecureRegistries

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -44,16 +43,11 @@ With --registry, the images that this tree builds are named there.`,
 		Example: `  rtbuild configmap | kubectl apply -f -
   rtbuild configmap --namespace-object | kubectl apply -f -`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
 				return err
 			}
-			s, err := a.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, s.close()) }()
-			return s.printConfigMap(cmd.Context(), o)
+			return a.with(cmd, func(ctx context.Context, s *session) error { return s.printConfigMap(ctx, o) })
 		},
 	}
 	o.flags(cmd.Flags())

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -34,15 +35,13 @@ func (a *app) listCommand() *cobra.Command {
   undecided  more than one Dockerfile or image fits; rtbuild check says why
   missing    no digest and no Dockerfile`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.open(cmd)
-			if err != nil {
-				return err
-			}
-			images, err := s.list(args)
-			if err != nil {
-				return err
-			}
-			return a.print(notNil(images), func(out io.Writer) error { return listTable(out, images) })
+			return a.with(cmd, func(_ context.Context, s *session) error {
+				images, err := s.list(args)
+				if err != nil {
+					return err
+				}
+				return a.print(notNil(images), func(out io.Writer) error { return listTable(out, images) })
+			})
 		},
 	}
 }

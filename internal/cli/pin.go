@@ -11,9 +11,13 @@ import (
 
 	"github.com/rtbuild/rtbuild/pkg/pin"
 	"github.com/rtbuild/rtbuild/pkg/release"
+	"github.com/rtbuild/rtbuild/pkg/report"
 )
 
-type pinOptions struct{ check, diff, external bool }
+type pinOptions struct {
+	check, diff, external bool
+	reports               []string
+}
 
 // pinnedImage is a reference before and after, as pin prints it.
 type pinnedImage struct {
@@ -41,29 +45,30 @@ reason.`,
 		Example: `  rtbuild pin
   rtbuild pin kubeless/python:3.13=sha256:…
   rtbuild pin --check --diff`,
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			s, err := a.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, s.close()) }()
-			changes, err := s.changes(cmd.Context(), args, o.external)
-			if err != nil {
-				return err
-			}
-			return s.pin(cmd.Context(), changes, o)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, s *session) error {
+				changes, err := s.changes(ctx, args, o)
+				if err != nil {
+					return err
+				}
+				return s.pin(ctx, changes, o)
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&o.check, "check", false, "change nothing; exit 1 if something would change")
 	cmd.Flags().BoolVar(&o.diff, "diff", false, "print a unified diff instead of the table")
+	cmd.Flags().StringArrayVar(&o.reports, "report", nil, "pin what the report `FILE` of a run says, without asking the registry; may be repeated, for the jobs of a matrix")
 	cmd.Flags().BoolVar(&o.external, "external", false, "also look up third-party images")
 	return cmd
 }
 
 // changes are what the arguments ask for.
-func (s *session) changes(ctx context.Context, args []string, external bool) ([]pin.Change, error) {
+func (s *session) changes(ctx context.Context, args []string, o pinOptions) ([]pin.Change, error) {
 	if err := s.project.Tree.Valid(); err != nil {
 		return nil, err
+	}
+	if len(o.reports) > 0 {
+		return s.reported(append(o.reports, args...))
 	}
 	var assignments []release.Assignment
 	for _, arg := range args {
@@ -86,7 +91,32 @@ func (s *session) changes(ctx context.Context, args []string, external bool) ([]
 	if err != nil {
 		return nil, err
 	}
-	return s.project.PinResolved(ctx, s.resolver(), place, args, external)
+	return s.project.PinResolved(ctx, s.registryClient(), place, args, o.external)
+}
+
+// reported are the changes that the merged reports of matrix jobs ask for. A
+// report of a run that failed in part is refused: half a release is none.
+func (s *session) reported(paths []string) ([]pin.Change, error) {
+	var reports []*report.Report
+	for _, path := range paths {
+		r, err := readReport(path)
+		if err != nil {
+			return nil, err
+		}
+		reports = append(reports, r)
+	}
+	merged, err := report.Merge(reports...)
+	if err != nil {
+		return nil, err
+	}
+	digests := map[string]string{}
+	for _, t := range merged.Targets {
+		if pushed := t.Status == report.StatusBuilt && t.Pushed; !pushed && t.Status != report.StatusFresh {
+			return nil, fmt.Errorf("the reports say of %s: %s; nothing is pinned until all images are pushed", t.Name, t.Status)
+		}
+		digests[t.Name] = t.Digest
+	}
+	return s.project.PinDigests(digests)
 }
 
 func (s *session) pin(ctx context.Context, changes []pin.Change, o pinOptions) error {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -36,25 +37,35 @@ type plan struct {
 }
 
 func (a *app) planCommand() *cobra.Command {
-	return &cobra.Command{
+	var since string
+	cmd := &cobra.Command{
 		Use:   "plan [NAME...]",
 		Short: "Show what all would build and in which order; touch nothing",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.open(cmd)
-			if err != nil {
-				return err
-			}
-			if err := s.project.Releasable(); err != nil {
-				return err
-			}
-			steps, err := s.project.Plan(args)
-			if err != nil {
-				return err
-			}
-			p := s.describe(steps)
-			return a.print(p, p.text)
+			return a.with(cmd, func(ctx context.Context, s *session) error {
+				if err := s.project.Releasable(); err != nil {
+					return err
+				}
+				steps, err := s.project.Plan(args)
+				if err != nil {
+					return err
+				}
+				if since != "" {
+					run, _, err := s.newRun(ctx, runOptions{})
+					if err != nil {
+						return err
+					}
+					if steps, err = s.plan(ctx, run, args, since); err != nil {
+						return err
+					}
+				}
+				p := s.describe(steps)
+				return a.print(p, p.text)
+			})
 		},
 	}
+	cmd.Flags().StringVar(&since, "since", "", "only images that are made of something else than at the git revision `REV`")
+	return cmd
 }
 
 func (s *session) describe(steps *build.Plan) plan {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -29,18 +30,7 @@ type session struct {
 	app     *app
 	project *release.Project
 	local   *local.Server
-}
-
-// open loads the repository that the flags name.
-func (a *app) open(cmd *cobra.Command) (*session, error) {
-	s, err := a.openSettings(cmd)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.load(cmd.Context()); err != nil {
-		return nil, err
-	}
-	return s, nil
+	client  *registry.Client
 }
 
 // openSettings reads the settings alone.
@@ -109,11 +99,30 @@ func (s *session) close() error {
 	return nil
 }
 
-func (s *session) resolver() *registry.Client {
-	return registry.New(registry.Config{Insecure: s.insecure, UserAgent: "rtbuild/" + version()})
+// with opens the repository that the flags name, does something with it, and
+// closes what that started.
+func (a *app) with(cmd *cobra.Command, do func(ctx context.Context, s *session) error) (err error) {
+	s, err := a.openSettings(cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.load(cmd.Context()); err != nil {
+		return err
+	}
+	return do(cmd.Context(), s)
 }
 
-// builder opens the build engine.
+// registryClient is the session's one client: it keeps connections and
+// tokens.
+func (s *session) registryClient() *registry.Client {
+	if s.client == nil {
+		s.client = registry.New(registry.Config{Insecure: s.insecure, CAFiles: s.caFiles, Concurrency: 32, UserAgent: "rtbuild/" + version()})
+	}
+	return s.client
+}
+
+// openBuilder opens the build engine.
 func (s *session) openBuilder(ctx context.Context) (build.Builder, error) {
 	mode := engine.ProgressAuto
 	if s.app.flags.quiet {
@@ -126,31 +135,6 @@ func (s *session) openBuilder(ctx context.Context) (build.Builder, error) {
 		InsecureRegistries: s.insecure,
 		Log:                s.app.verboseLog(),
 	})
-}
-
-// run prepares a run of builds.
-func (s *session) run(ctx context.Context, builder build.Builder, push bool) (*build.Run, error) {
-	place, err := s.place(ctx)
-	if err != nil {
-		return nil, err
-	}
-	mirrors := map[string]string{}
-	for from, to := range s.mirrors {
-		if mirrors[from], err = s.locate(ctx, to); err != nil {
-			return nil, err
-		}
-	}
-	resolver := s.resolver()
-	return &build.Run{
-		Builder:   builder,
-		Locator:   release.NewMirrors(resolver, mirrors),
-		Confirmer: release.Confirm{Resolver: resolver},
-		Place:     place,
-		Push:      push,
-		Jobs:      s.jobs,
-		Labels:    s.config.Labels,
-		Platforms: s.platforms,
-	}, nil
 }
 
 func (a *app) verboseLog() io.Writer {

@@ -15,25 +15,38 @@ import (
 type Status string
 
 const (
-	// StatusBuilt means that the image is built and, if asked for, pushed and confirmed.
+	// StatusBuilt means that the image is built and, if asked for, pushed and
+	// confirmed.
 	StatusBuilt Status = "built"
-	// StatusFailed means that it is not.
+	// StatusFresh means that the registry had an image of these inputs
+	// already, so that nothing was built.
+	StatusFresh Status = "fresh"
+	// StatusFailed means that there is no image.
 	StatusFailed Status = "failed"
-	// StatusSkipped means that it was not tried, because an image that it is built from
-	// failed or the run was interrupted.
+	// StatusSkipped means that it was not tried, because an image that it is
+	// built from failed or the run was interrupted.
 	StatusSkipped Status = "skipped"
 )
+
+// Done tells whether there is an image.
+func (s Status) Done() bool { return s == StatusBuilt || s == StatusFresh }
 
 // An Outcome is what became of a target.
 type Outcome struct {
 	Target *Target
 	Status Status
+	// Reason says why it was built, or why not.
+	Reason string
+	// Fingerprint is that of the inputs; empty where a base image is left to
+	// the engine.
+	Fingerprint string
 	// Digest is the manifest's digest: the registry's word after a push, else
 	// the engine's, which may not know it.
 	Digest string
 	// ImageID is the digest of the image's configuration, where known.
 	ImageID string
-	// References are the full references that the image has.
+	// References are the full references that the image has: after a push,
+	// the one with the content tag.
 	References []string
 	// Cached tells that no step had to run.
 	Cached   bool
@@ -42,41 +55,53 @@ type Outcome struct {
 	Err error
 }
 
-// A Locator says where an engine is to find an image that this run does not
-// build: a mirror, a digest. An empty answer leaves the reference as it is.
-type Locator interface {
-	Locate(ctx context.Context, ref reference.Reference) (string, error)
-}
-
-// A Confirmer asks a registry which digest a reference has there.
+// A Confirmer asks a registry which digest a reference has there. The error
+// is one of Missing's where there is none.
 type Confirmer interface {
 	Confirm(ctx context.Context, ref string) (digest string, err error)
+	// Missing tells whether an error of Confirm says that the registry has no
+	// such image.
+	Missing(err error) bool
 }
 
 // A Run executes plans.
 type Run struct {
 	Builder   Builder
-	Locator   Locator
+	Bases     Bases
 	Confirmer Confirmer
 	// Place is HOST[/PREFIX] to push to; empty: where the references say.
 	Place string
-	// Push pushes every image and confirms its digest at the registry.
+	// Push pushes every image under its content tag, unless the registry has
+	// it already, and confirms its digest there.
 	Push bool
+	// Rebuild builds what the registry has already, too.
+	Rebuild bool
+	// FailFast ends the run at the first failure.
+	FailFast bool
 	// Jobs is how many builds run at once, at least 1.
 	Jobs      int
 	Labels    map[string]string
 	Platforms []string
+	// Epoch gives the time that an image carries, for those that have one.
+	Epoch func(ctx context.Context, context string) (time.Time, error)
+	// Secrets and SSH are passed to every build.
+	Secrets, SSH map[string]string
+	// Verify, if set, decides whether a pushed image may be released.
+	Verify func(ctx context.Context, t *Target, ref string) error
 }
 
-// Do builds the plan's steps, each when those that it depends on are done.
-// One failure does not stop the others: what depends on it is skipped. The
-// outcomes are in the plan's order.
-func (r *Run) Do(ctx context.Context, plan *Plan) []Outcome {
-	outcomes := make([]Outcome, len(plan.Steps))
-	done := make(map[string]chan struct{}, len(plan.Steps))
-	index := make(map[string]int, len(plan.Steps))
+// Do builds the prepared steps, each when those that it depends on are done.
+// One failure does not stop the others, unless the run is to fail fast: what
+// depends on it is skipped. The outcomes are in the plan's order.
+func (r *Run) Do(ctx context.Context, prepared *Prepared) []Outcome {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	steps := prepared.Steps
+	outcomes := make([]Outcome, len(steps))
+	done := make(map[string]chan struct{}, len(steps))
+	index := make(map[string]int, len(steps))
 	needed := map[string]bool{}
-	for i, step := range plan.Steps {
+	for i, step := range steps {
 		done[step.Name], index[step.Name] = make(chan struct{}), i
 		for _, dependency := range step.DependsOn {
 			needed[dependency] = true
@@ -84,35 +109,44 @@ func (r *Run) Do(ctx context.Context, plan *Plan) []Outcome {
 	}
 	slots := make(chan struct{}, max(1, r.Jobs))
 	var group sync.WaitGroup
-	for i, step := range plan.Steps {
+	for i, step := range steps {
 		group.Go(func() {
 			defer close(done[step.Name])
-			for _, dependency := range step.DependsOn {
-				<-done[dependency]
-			}
 			parents := map[string]Outcome{}
 			for _, dependency := range step.DependsOn {
+				<-done[dependency]
 				parents[dependency] = outcomes[index[dependency]]
 			}
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			outcomes[i] = r.step(ctx, plan.Root, step, parents, needed[step.Name])
+			outcomes[i] = r.step(ctx, prepared.Root, step, parents, needed[step.Name])
+			if r.FailFast && outcomes[i].Status == StatusFailed {
+				cancel(fmt.Errorf("%s failed", step.Name))
+			}
 		})
 	}
 	group.Wait()
 	return outcomes
 }
 
-func (r *Run) step(ctx context.Context, root string, step Step, parents map[string]Outcome, needed bool) Outcome {
-	out := Outcome{Target: step.Target, Status: StatusSkipped}
+func (r *Run) step(ctx context.Context, root string, step PreparedStep, parents map[string]Outcome, needed bool) Outcome {
+	out := Outcome{Target: step.Target, Status: StatusSkipped, Fingerprint: step.Fingerprint}
 	for _, dependency := range step.DependsOn {
-		if parents[dependency].Status != StatusBuilt {
+		if !parents[dependency].Status.Done() {
 			out.Err = fmt.Errorf("%s, which it is built from, was not built", dependency)
 			return out
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		out.Err = fmt.Errorf("interrupted: %w", err)
+	switch {
+	case ctx.Err() != nil:
+		out.Err = fmt.Errorf("not tried: %w", context.Cause(ctx))
+		return out
+	case step.Err != nil:
+		out.Status, out.Err = StatusFailed, step.Err
+		return out
+	case step.Existing != "" && !r.Rebuild:
+		out.Status, out.Digest, out.References = StatusFresh, step.Existing, []string{step.Content}
+		out.Reason = "the registry has an image of these inputs"
 		return out
 	}
 	start := time.Now()
@@ -126,6 +160,11 @@ func (r *Run) step(ctx context.Context, root string, step Step, parents map[stri
 			err = r.confirm(ctx, req, &out)
 		}
 	}
+	if err == nil && r.Push && r.Verify != nil {
+		if err = r.Verify(ctx, step.Target, step.Content); err != nil {
+			err = fmt.Errorf("verifying %s: %w", step.Content, err)
+		}
+	}
 	if err == nil {
 		out.Status = StatusBuilt
 	}
@@ -134,28 +173,36 @@ func (r *Run) step(ctx context.Context, root string, step Step, parents map[stri
 }
 
 // request makes the engine's request of a step: the Dockerfile's images are
-// replaced by this run's parents and by what the locator says.
-func (r *Run) request(ctx context.Context, root string, step Step, parents map[string]Outcome) (Request, error) {
+// replaced by this run's parents and by the digests of the bases.
+func (r *Run) request(ctx context.Context, root string, step PreparedStep, parents map[string]Outcome) (Request, error) {
 	req := Request{
 		Name:           step.Name,
 		Context:        filepath.Join(root, filepath.FromSlash(step.Context)),
 		DockerfileName: filepath.Base(step.Dockerfile),
 		Args:           step.Args,
 		Stage:          step.Stage,
-		Labels:         r.Labels,
+		Labels:         step.Labels,
 		Platforms:      r.Platforms,
 		Push:           r.Push,
+		Secrets:        r.Secrets,
+		SSH:            r.SSH,
 		Parents:        map[string]Result{},
 	}
-	if r.Push && len(step.Tags) == 0 {
-		return req, fmt.Errorf("%s: no manifest names the image that it makes, so there is no repository to push to; name it in a manifest, or under images: in rtbuild.yaml", step.Dockerfile)
-	}
-	for _, ref := range step.References(r.Place) {
-		req.References = append(req.References, ref.String())
+	if r.Push {
+		req.References = []string{step.Content}
+	} else {
+		for _, ref := range step.References(r.Place) {
+			req.References = append(req.References, ref.String())
+		}
 	}
 	var err error
 	if req.ContextDigest, err = ContextDigest(req.Context, req.DockerfileName); err != nil {
 		return req, err
+	}
+	if r.Epoch != nil {
+		if req.Epoch, err = r.Epoch(ctx, step.Context); err != nil {
+			return req, err
+		}
 	}
 	replaced := map[string]string{}
 	for _, use := range step.Images {
@@ -167,7 +214,7 @@ func (r *Run) request(ctx context.Context, root string, step Step, parents map[s
 		if err != nil {
 			return req, fmt.Errorf("%s:%d: %w", step.Dockerfile, use.Line, err)
 		}
-		if replaced[use.Image], err = r.Locator.Locate(ctx, ref); err != nil {
+		if replaced[use.Image], err = r.Bases.Locate(ctx, ref, step.Inputs.Bases[use.Image]); err != nil {
 			return req, fmt.Errorf("%s:%d: finding %s: %w", step.Dockerfile, use.Line, use.Image, err)
 		}
 	}

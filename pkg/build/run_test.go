@@ -41,12 +41,22 @@ func (r *recorder) Close() error                     { return nil }
 func digestOf(name string) string { return fmt.Sprintf("sha256:%064x", name)[:71] }
 
 // where answers for registries: it confirms what the recorder built, except
-// for the references in moved.
-type where struct{ moved map[string]bool }
+// for the references in moved, and has the images in existing from before.
+type where struct {
+	moved    map[string]bool
+	existing map[string]string
+	engine   *recorder
+}
 
-func (w where) Locate(_ context.Context, ref reference.Reference) (string, error) {
+var errMissing = errors.New("no such image")
+
+func (w where) Digest(_ context.Context, ref reference.Reference) (string, error) {
+	return digestOf(ref.Name), nil
+}
+
+func (w where) Locate(_ context.Context, ref reference.Reference, digest string) (string, error) {
 	if ref.Name == "debian" {
-		return "mirror.example/debian@" + digestOf("debian"), nil
+		return "mirror.example/debian@" + digest, nil
 	}
 	return "", nil
 }
@@ -55,9 +65,20 @@ func (w where) Confirm(_ context.Context, ref string) (string, error) {
 	if w.moved[ref] {
 		return digestOf("somebody else's"), nil
 	}
-	name := ref[strings.LastIndexByte(ref, '/')+1:]
-	return digestOf(name), nil
+	if digest, ok := w.existing[ref]; ok {
+		return digest, nil
+	}
+	w.engine.mu.Lock()
+	defer w.engine.mu.Unlock()
+	for name, req := range w.engine.requests {
+		if slices.Contains(req.References, ref) {
+			return digestOf(name), nil
+		}
+	}
+	return "", errMissing
 }
+
+func (w where) Missing(err error) bool { return errors.Is(err, errMissing) }
 
 // tree makes targets a:1, b:1 … whose Dockerfiles are given.
 func tree(t *testing.T, dockerfiles map[string]string) *build.Plan {
@@ -78,15 +99,13 @@ func tree(t *testing.T, dockerfiles map[string]string) *build.Plan {
 	return plan
 }
 
-func do(t *testing.T, run build.Run, engine *recorder, plan *build.Plan) map[string]build.Outcome {
+func do(t *testing.T, run build.Run, engine *recorder, w where, plan *build.Plan) map[string]build.Outcome {
 	t.Helper()
 	engine.requests = map[string]build.Request{}
-	run.Builder = engine
-	if run.Locator == nil {
-		run.Locator, run.Confirmer = where{}, where{}
-	}
+	w.engine = engine
+	run.Builder, run.Bases, run.Confirmer = engine, w, w
 	outcomes := map[string]build.Outcome{}
-	for _, out := range run.Do(t.Context(), plan) {
+	for _, out := range run.Do(t.Context(), run.Prepare(t.Context(), plan)) {
 		outcomes[out.Target.Name] = out
 	}
 	return outcomes
@@ -102,7 +121,7 @@ var family = map[string]string{
 // this run; base images are taken from where the locator says.
 func TestParentsComeFirst(t *testing.T) {
 	engine := &recorder{}
-	outcomes := do(t, build.Run{Push: true, Place: "localhost:5000", Jobs: 4}, engine, tree(t, family))
+	outcomes := do(t, build.Run{Push: true, Place: "localhost:5000", Jobs: 4}, engine, where{}, tree(t, family))
 	if slices.Index(engine.order, "parent:1") > slices.Index(engine.order, "child:1") {
 		t.Errorf("order %q", engine.order)
 	}
@@ -110,7 +129,7 @@ func TestParentsComeFirst(t *testing.T) {
 	if got := string(engine.requests["child:1"].Dockerfile); got != want {
 		t.Errorf("the child's Dockerfile is %q, want %q", got, want)
 	}
-	if got := engine.requests["other:1"]; string(got.Dockerfile) != "FROM alpine\n" || got.References[0] != "localhost:5000/acme/other:1" {
+	if got := engine.requests["other:1"]; string(got.Dockerfile) != "FROM alpine\n" || !strings.HasPrefix(got.References[0], "localhost:5000/acme/other:1-") {
 		t.Errorf("other: %+v", got)
 	}
 	if out := outcomes["child:1"]; out.Status != build.StatusBuilt || out.Digest != digestOf("child:1") {
@@ -122,7 +141,7 @@ func TestParentsComeFirst(t *testing.T) {
 // told which image of this run that is.
 func TestParentsWithoutPush(t *testing.T) {
 	engine := &recorder{}
-	do(t, build.Run{Jobs: 1}, engine, tree(t, family))
+	do(t, build.Run{Jobs: 1}, engine, where{}, tree(t, family))
 	child := engine.requests["child:1"]
 	if !strings.HasPrefix(string(child.Dockerfile), "FROM acme/parent:1\n") || child.Parents["acme/parent:1"].Digest != digestOf("parent:1") {
 		t.Errorf("child: %q, parents %+v", child.Dockerfile, child.Parents)
@@ -135,7 +154,7 @@ func TestParentsWithoutPush(t *testing.T) {
 // One failure does not stop the others; what depends on it is skipped.
 func TestFailureSkipsDependants(t *testing.T) {
 	engine := &recorder{fail: map[string]bool{"parent:1": true}}
-	outcomes := do(t, build.Run{Push: true, Jobs: 2}, engine, tree(t, family))
+	outcomes := do(t, build.Run{Push: true, Jobs: 2}, engine, where{}, tree(t, family))
 	want := map[string]build.Status{"parent:1": build.StatusFailed, "child:1": build.StatusSkipped, "other:1": build.StatusBuilt}
 	for name, status := range want {
 		if outcomes[name].Status != status {
@@ -147,13 +166,94 @@ func TestFailureSkipsDependants(t *testing.T) {
 	}
 }
 
-// A tag that somebody else moved between push and confirmation is a failure:
-// the digest would be of an image that this run did not build.
+// An image that somebody else pushed over ours between push and confirmation
+// is a failure: the digest would be of an image that this run did not build.
 func TestMovedTag(t *testing.T) {
-	moved := where{moved: map[string]bool{"acme/other:1": true}}
-	outcomes := do(t, build.Run{Push: true, Jobs: 2, Locator: moved, Confirmer: moved}, &recorder{}, tree(t, family))
-	if out := outcomes["other:1"]; out.Status != build.StatusFailed || !strings.Contains(out.Err.Error(), "somebody else pushed that tag") {
+	plan := tree(t, map[string]string{"other": "FROM alpine\n"})
+	run := build.Run{Push: true, Jobs: 2}
+	engine := &recorder{}
+	do(t, run, engine, where{}, plan)
+	content := engine.requests["other:1"].References[0]
+	engine = &recorder{}
+	w := where{engine: engine}
+	run.Builder, run.Bases, run.Confirmer = engine, w, w
+	prepared := run.Prepare(t.Context(), plan)
+	engine.requests = map[string]build.Request{}
+	w.moved = map[string]bool{content: true}
+	run.Confirmer = w
+	if out := run.Do(t.Context(), prepared)[0]; out.Status != build.StatusFailed || !strings.Contains(out.Err.Error(), "somebody else pushed that tag") {
 		t.Errorf("other: %+v", out)
+	}
+}
+
+// What the registry has under its content tag is not built again, and hands
+// its digest to its children all the same.
+func TestFresh(t *testing.T) {
+	plan := tree(t, family)
+	engine := &recorder{}
+	run := build.Run{Push: true, Place: "localhost:5000", Jobs: 2}
+	do(t, run, engine, where{}, plan)
+	existing := map[string]string{}
+	for name, req := range engine.requests {
+		existing[req.References[0]] = digestOf(name)
+	}
+	again := &recorder{}
+	for name, out := range do(t, run, again, where{existing: existing}, plan) {
+		if out.Status != build.StatusFresh || out.Digest != digestOf(name) {
+			t.Errorf("%s: %+v", name, out)
+		}
+	}
+	if len(again.order) > 0 {
+		t.Errorf("built again: %q", again.order)
+	}
+
+	// The child's image is gone: it alone is built, on the parent's digest.
+	for ref := range existing {
+		if strings.Contains(ref, "/child:") {
+			delete(existing, ref)
+		}
+	}
+	again = &recorder{}
+	do(t, run, again, where{existing: existing}, plan)
+	if len(again.order) != 1 || !strings.Contains(string(again.requests["child:1"].Dockerfile), digestOf("parent:1")) {
+		t.Errorf("built %q: %s", again.order, again.requests["child:1"].Dockerfile)
+	}
+	run.Rebuild = true
+	again = &recorder{}
+	do(t, run, again, where{existing: existing}, plan)
+	if len(again.order) != 3 {
+		t.Errorf("with rebuilding: built %q", again.order)
+	}
+}
+
+func TestFailFast(t *testing.T) {
+	engine := &recorder{fail: map[string]bool{"a:1": true}}
+	plan := tree(t, map[string]string{"a": "FROM alpine\n", "b": "FROM acme/a:1\n", "c": "FROM acme/b:1\n"})
+	for name, out := range do(t, build.Run{Push: true, FailFast: true, Jobs: 1}, engine, where{}, plan) {
+		want := build.StatusSkipped
+		if name == "a:1" {
+			want = build.StatusFailed
+		}
+		if out.Status != want {
+			t.Errorf("%s: %s, want %s", name, out.Status, want)
+		}
+	}
+}
+
+// A pushed image that is not verified is not released.
+func TestVerify(t *testing.T) {
+	run := build.Run{Push: true, Jobs: 1, Verify: func(_ context.Context, target *build.Target, ref string) error {
+		if target.Name == "parent:1" {
+			return errors.New("answers 200 for a failure: " + ref)
+		}
+		return nil
+	}}
+	outcomes := do(t, run, &recorder{}, where{}, tree(t, family))
+	want := map[string]build.Status{"parent:1": build.StatusFailed, "child:1": build.StatusSkipped, "other:1": build.StatusBuilt}
+	for name, status := range want {
+		if outcomes[name].Status != status {
+			t.Errorf("%s: %s, want %s", name, outcomes[name].Status, status)
+		}
 	}
 }
 
@@ -161,8 +261,9 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	engine := &recorder{requests: map[string]build.Request{}}
-	run := build.Run{Builder: engine, Locator: where{}, Confirmer: where{}, Jobs: 2}
-	for _, out := range run.Do(ctx, tree(t, family)) {
+	w := where{engine: engine}
+	run := build.Run{Builder: engine, Bases: w, Confirmer: w, Jobs: 2}
+	for _, out := range run.Do(ctx, run.Prepare(ctx, tree(t, family))) {
 		if out.Status != build.StatusSkipped || len(engine.order) > 0 {
 			t.Errorf("%s: %s, engine asked for %q", out.Target.Name, out.Status, engine.order)
 		}

@@ -31,6 +31,9 @@ type Config struct {
 	// InsecureRegistries are hosts spoken to over plain HTTP, besides
 	// loopback.
 	InsecureRegistries []string `yaml:"insecureRegistries"`
+	// CAFiles are PEM files of certificates to trust at registries, besides
+	// the system's.
+	CAFiles []string `yaml:"caFiles"`
 	// Builder is the build engine: auto, docker://, unix://…, tcp://…,
 	// embedded.
 	Builder string `yaml:"builder"`

@@ -3,7 +3,6 @@
 package dockerfile
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -40,22 +39,23 @@ type Options struct {
 // order: those of the stages that the wanted stage depends on. Names of
 // stages and "scratch" are no images. Errors start with "name:line:".
 func Images(name string, source []byte, opts Options) ([]Use, error) {
-	ast, err := parser.Parse(bytes.NewReader(source))
+	g, err := newGraph(name, source, opts)
 	if err != nil {
-		return nil, located(name, err)
+		return nil, err
 	}
-	stages, metaArgs, err := instructions.Parse(ast.AST, nil)
-	if err != nil {
-		return nil, located(name, err)
-	}
+	return g.images(), nil
+}
+
+// walk follows what the wanted stage depends on.
+func walk(name string, escape rune, stages []instructions.Stage, metaArgs []instructions.ArgCommand, opts Options) (*graph, error) {
 	if len(stages) == 0 {
 		return nil, fmt.Errorf("%s:1: no FROM instruction", name)
 	}
 	g := &graph{
 		name:   name,
 		stages: stages,
-		env:    globals(shell.NewLex(ast.EscapeToken), metaArgs, opts.Args),
-		lex:    shell.NewLex(ast.EscapeToken),
+		env:    globals(shell.NewLex(escape), metaArgs, opts.Args),
+		lex:    shell.NewLex(escape),
 		needed: map[int]bool{},
 	}
 	target := len(stages) - 1
@@ -65,10 +65,7 @@ func Images(name string, source []byte, opts Options) ([]Use, error) {
 			return nil, fmt.Errorf("%s:1: no stage is named %q", name, opts.Stage)
 		}
 	}
-	if err := g.need(target); err != nil {
-		return nil, err
-	}
-	return g.images(), nil
+	return g, g.need(target)
 }
 
 var parseError = regexp.MustCompile(`^dockerfile parse error on line (\d+): `)

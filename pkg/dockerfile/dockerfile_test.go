@@ -103,3 +103,36 @@ func TestRewrite(t *testing.T) {
 		})
 	}
 }
+
+func TestReads(t *testing.T) {
+	tests := []struct {
+		name   string
+		source string
+		opts   dockerfile.Options
+		want   []string
+	}{
+		{"nothing", "FROM scratch\n", dockerfile.Options{}, nil},
+		{"sources", "FROM a\nCOPY server.py lib/ /srv/\nADD ./x.tar /\n", dockerfile.Options{}, []string{"server.py", "lib", "x.tar"}},
+		{"the whole context", "FROM a\nCOPY . /srv/\n", dockerfile.Options{}, []string{dockerfile.Everything}},
+		{"wildcards", "FROM a\nCOPY *.py src/*/go.mod /srv/\n", dockerfile.Options{}, []string{"*.py", "src/*/go.mod"}},
+		{"other images and addresses", "FROM a AS b\nFROM c\nCOPY --from=b /x /\nADD https://example.com/x /\n", dockerfile.Options{}, nil},
+		{"stages that are not needed", "FROM a AS x\nCOPY x /\nFROM b\nCOPY y /\n", dockerfile.Options{}, []string{"y"}},
+		{"wanted stage", "FROM a AS x\nCOPY x /\nFROM b\nCOPY y /\n", dockerfile.Options{Stage: "x"}, []string{"x"}},
+		{"variable", "FROM a\nARG F\nCOPY $F /\n", dockerfile.Options{}, []string{dockerfile.Everything}},
+		{"heredoc", "FROM a\nCOPY <<EOF /x\ntext\nEOF\n", dockerfile.Options{}, nil},
+		{"bind mounts", "FROM a\nRUN --mount=type=bind,source=src,target=/s true\nRUN --mount=target=/all true\n", dockerfile.Options{}, []string{"src", dockerfile.Everything}},
+		{"cache mounts and images", "FROM a\nRUN --mount=type=cache,target=/c --mount=from=b,target=/b true\n", dockerfile.Options{}, nil},
+		{"out of the context", "FROM a\nCOPY ../x /\n", dockerfile.Options{}, []string{"x"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := dockerfile.Reads("Dockerfile", []byte(test.source), test.opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, test.want) {
+				t.Errorf("reads %q, want %q", got, test.want)
+			}
+		})
+	}
+}

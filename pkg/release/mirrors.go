@@ -10,7 +10,7 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
-// Mirrors finds base images at mirrors. It implements build.Locator.
+// Mirrors knows where images are found besides where their references say.
 type Mirrors struct {
 	resolver Resolver
 	places   map[string]string // start of a repository to its place
@@ -20,12 +20,13 @@ type Mirrors struct {
 }
 
 type location struct {
-	once  sync.Once
-	image string
-	err   error
+	once sync.Once
+	ref  reference.Reference // at the mirror, with its digest
+	has  bool
+	err  error
 }
 
-// NewMirrors makes a locator of places: from a repository or the start of one
+// NewMirrors makes mirrors of places: from a repository or the start of one
 // ("docker.io", "docker.io/library/debian") to HOST[/PREFIX].
 func NewMirrors(resolver Resolver, places map[string]string) *Mirrors {
 	m := &Mirrors{resolver: resolver, places: map[string]string{}, found: map[string]*location{}}
@@ -35,14 +36,13 @@ func NewMirrors(resolver Resolver, places map[string]string) *Mirrors {
 	return m
 }
 
-// Locate names the image at the mirror, by digest, so that the engine cannot
-// take an older image of the same tag that it happens to have. It is empty
-// where no mirror is set or the mirror does not have the image. Every image
-// is looked up once.
-func (m *Mirrors) Locate(ctx context.Context, ref reference.Reference) (string, error) {
+// find names an image at its mirror, with its digest there; false if no
+// mirror is set for it or the mirror does not have it. Every image is looked
+// up once.
+func (m *Mirrors) find(ctx context.Context, ref reference.Reference) (reference.Reference, bool, error) {
 	mirrored, ok := m.mirrored(ref)
 	if !ok {
-		return "", nil
+		return reference.Reference{}, false, nil
 	}
 	m.mu.Lock()
 	l := m.found[mirrored]
@@ -51,23 +51,20 @@ func (m *Mirrors) Locate(ctx context.Context, ref reference.Reference) (string, 
 		m.found[mirrored] = l
 	}
 	m.mu.Unlock()
-	l.once.Do(func() { l.image, l.err = m.lookUp(ctx, mirrored) })
-	return l.image, l.err
+	l.once.Do(func() { l.ref, l.has, l.err = m.lookUp(ctx, mirrored) })
+	return l.ref, l.has, l.err
 }
 
-func (m *Mirrors) lookUp(ctx context.Context, mirrored string) (string, error) {
+func (m *Mirrors) lookUp(ctx context.Context, mirrored string) (reference.Reference, bool, error) {
 	descriptor, err := m.resolver.Resolve(ctx, mirrored)
 	if errors.Is(err, ErrNotFound) {
-		return "", nil
+		return reference.Reference{}, false, nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("at the mirror: %w", err)
+		return reference.Reference{}, false, fmt.Errorf("at the mirror: %w", err)
 	}
 	ref, err := reference.Parse(mirrored)
-	if err != nil {
-		return "", err
-	}
-	return ref.WithTag("").WithDigest(descriptor.Digest).String(), nil
+	return ref.WithDigest(descriptor.Digest), err == nil, err
 }
 
 // mirrored is the reference at the mirror of the longest start that fits.

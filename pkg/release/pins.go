@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -13,9 +14,9 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
-// resolveJobs is how many references are resolved at once: they wait for the
-// network, not for this machine.
-const resolveJobs = 16
+// resolveJobs is how many questions are put to registries at once: they wait
+// for the network, not for this machine.
+const resolveJobs = 32
 
 // Pin computes the edits that put the digests into the manifests. Nothing is
 // written.
@@ -32,6 +33,20 @@ func PinOutcomes(outcomes []build.Outcome) []pin.Change {
 		}
 	}
 	return changes
+}
+
+// PinDigests are the changes that digests by target's name ask for. A name
+// that is no target of this tree is an error.
+func (p *Project) PinDigests(digests map[string]string) ([]pin.Change, error) {
+	var outcomes []build.Outcome
+	for _, name := range slices.Sorted(maps.Keys(digests)) {
+		i := slices.IndexFunc(p.Discovery.Targets, func(t *build.Target) bool { return t.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no target of this tree is named %s: the report is of another tree, or of another state of it", name)
+		}
+		outcomes = append(outcomes, build.Outcome{Target: p.Discovery.Targets[i], Digest: digests[name]})
+	}
+	return PinOutcomes(outcomes), nil
 }
 
 // An Assignment is REF=sha256:… of the command line.
@@ -175,3 +190,6 @@ func (c Confirm) Confirm(ctx context.Context, ref string) (string, error) {
 	descriptor, err := c.Resolver.Resolve(ctx, ref)
 	return descriptor.Digest, err
 }
+
+// Missing implements build.Confirmer.
+func (c Confirm) Missing(err error) bool { return errors.Is(err, ErrNotFound) }

@@ -201,3 +201,13 @@ func unchanged(t *testing.T, root string, before map[string]string) {
 		}
 	}
 }
+
+// placeOf is a prefix at a registry that no other engine's test uses.
+func placeOf(host, builder string) string {
+	return host + "/" + strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(builder)), "-")
+}

@@ -91,10 +91,11 @@ func TestFailurePinsNothing(t *testing.T) {
 	host := registry(t)
 	for _, builder := range builders() {
 		t.Run(builder, func(t *testing.T) {
+			place := placeOf(host, builder)
 			root := small(t)
 			write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo the reason; exit 3\"]\n")
 			before := sources(t, root)
-			r := want(t, 1, root, "all", "--push", "--builder", builder, "--registry", host+"/failing", "--quiet")
+			r := want(t, 1, root, "all", "--push", "--builder", builder, "--registry", place, "--quiet")
 			unchanged(t, root, before)
 			if r.stdout != "" {
 				t.Errorf("a ConfigMap was printed all the same: %s", r.stdout)
@@ -104,8 +105,23 @@ func TestFailurePinsNothing(t *testing.T) {
 					t.Errorf("stderr lacks %q:\n%s", text, r.stderr)
 				}
 			}
-			if digestAt(t, host+"/failing/acme/web:2") == "" {
-				t.Error("the image that does build was not pushed")
+			if digest := digestAt(t, place+"/acme/web:2"); digest != "" {
+				t.Errorf("a version tag was moved by a release that failed: to %s", digest)
+			}
+
+			// The next run goes on with what is missing.
+			write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo of-the-base > /mark\"]\n")
+			report := filepath.Join(t.TempDir(), "report.json")
+			r = want(t, 0, root, "all", "--push", "--builder", builder, "--registry", place, "--report", report)
+			for name, status := range map[string]string{"base": "built", "web:1": "built", "web:2": "fresh"} {
+				if got := statuses(t, report)[name]; got != status {
+					t.Errorf("%s: %s, want %s", name, got, status)
+				}
+			}
+			for _, image := range imagesOf(t, r.stdout) {
+				if _, digest, _ := strings.Cut(image, "@"); digestAt(t, image) != digest || digest == "" {
+					t.Errorf("%s: the registry has %q", image, digestAt(t, image))
+				}
 			}
 		})
 	}
@@ -153,29 +169,8 @@ func TestInterrupt(t *testing.T) {
 			root := small(t)
 			write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo now sleeping; sleep 600\"]\n")
 			before := sources(t, root)
-			cmd := exec.Command(binary, "-C", root, "all", "--push", "--builder", builder, "--registry", host+"/interrupted")
-			stderr, err := cmd.StderrPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			var seen strings.Builder
-			for buffer := make([]byte, 4096); !strings.Contains(seen.String(), "now sleeping\n"); {
-				n, err := stderr.Read(buffer)
-				seen.Write(buffer[:n])
-				if err != nil {
-					t.Fatalf("the build did not come to its long step: %v\n%s", err, tail(seen.String()))
-				}
-			}
-			go func() {
-				for buffer := make([]byte, 4096); ; {
-					if _, err := stderr.Read(buffer); err != nil {
-						return
-					}
-				}
-			}()
+			cmd, stderr := start(t, root, "all", "--push", "--builder", builder, "--registry", host+"/interrupted")
+			waitFor(t, stderr, "now sleeping\n")
 			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 				t.Fatal(err)
 			}

@@ -27,7 +27,7 @@ func TestRelease(t *testing.T) {
 	for _, builder := range builders() {
 		t.Run(builder, func(t *testing.T) {
 			root := ownTree(t)
-			place := host + "/" + strings.Trim(strings.NewReplacer(":", "", "/", "").Replace(builder), "-")
+			place := placeOf(host, builder)
 			args := []string{"all", "--push", "--builder", builder, "--registry", place, "--mirror", "docker.io=" + mirror}
 			before := sources(t, root)
 

@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rtbuild/rtbuild/pkg/release"
+)
+
+func (a *app) lockCommand() *cobra.Command {
+	var update bool
+	cmd := &cobra.Command{
+		Use:   "lock [IMAGE...]",
+		Short: "Write the digests of base images into rtbuild.lock",
+		Long: `Look up every base image that the lock file does not have, and drop those that
+no Dockerfile names any more. With --update, look up the others as well: all of
+them, or the images given.
+
+Builds take base images by these digests, whichever way tags move. Commit the
+file.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd, func(ctx context.Context, s *session) error {
+				if len(args) > 0 && !update {
+					return usagef("rtbuild lock takes images with --update only: rtbuild lock --update %s", args[0])
+				}
+				bases, images, err := s.lockedBases(ctx)
+				if err != nil {
+					return err
+				}
+				changes, err := bases.Update(ctx, images, update && len(args) == 0, args)
+				if err != nil {
+					return err
+				}
+				if err := bases.Save(); err != nil {
+					return err
+				}
+				return a.print(notNil(changes), func(out io.Writer) error { return lockTable(out, changes) })
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&update, "update", false, "also look up the images that are locked already")
+	return cmd
+}
+
+// lockedBases opens the lock file, and lists the base images of the tree.
+func (s *session) lockedBases(ctx context.Context) (*release.Bases, []release.BaseImage, error) {
+	images, err := s.project.BaseImages()
+	if err != nil {
+		return nil, nil, err
+	}
+	bases, err := s.openBases(ctx, s.lockPath(), s.registryClient(), release.LockAdd)
+	return bases, images, err
+}
+
+func lockTable(out io.Writer, changes []release.LockChange) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	var rows [][]string
+	for _, c := range changes {
+		rows = append(rows, []string{c.Image, shortDigest(dash(c.Old)), "→", shortDigest(dash(c.New))})
+	}
+	return table(out, []string{"IMAGE", "OLD", "", "NEW"}, rows)
+}
+
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func (a *app) outdatedCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "outdated",
+		Short: "List base images that moved since they were locked, and what they would rebuild",
+		Long: `Compare the lock file with what the registries have now. Exit 1 if a base image
+moved; rtbuild lock --update IMAGE takes the new one.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd, func(ctx context.Context, s *session) error {
+				bases, images, err := s.lockedBases(ctx)
+				if err != nil {
+					return err
+				}
+				moved, err := bases.Outdated(ctx, images)
+				if err != nil {
+					return err
+				}
+				err = a.print(notNil(moved), func(out io.Writer) error {
+					var rows [][]string
+					for _, m := range moved {
+						for i, target := range m.Targets {
+							image, old, now := m.Image, shortDigest(m.Old), shortDigest(m.New)
+							if i > 0 {
+								image, old, now = "", "", ""
+							}
+							rows = append(rows, []string{image, old, now, target})
+						}
+					}
+					if len(rows) == 0 {
+						return nil
+					}
+					return table(out, []string{"IMAGE", "LOCKED", "NOW", "REBUILDS"}, rows)
+				})
+				if err != nil {
+					return err
+				}
+				if len(moved) > 0 {
+					return fmt.Errorf("%d base images moved; rtbuild lock --update takes the new ones", len(moved))
+				}
+				return nil
+			})
+		},
+	}
+}

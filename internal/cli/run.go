@@ -1,0 +1,307 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/rtbuild/rtbuild/internal/edge/git"
+	"github.com/rtbuild/rtbuild/internal/edge/registry"
+	"github.com/rtbuild/rtbuild/internal/edge/runlock"
+	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/lockfile"
+	"github.com/rtbuild/rtbuild/pkg/pin"
+	"github.com/rtbuild/rtbuild/pkg/release"
+)
+
+// runOptions are the flags of the commands that build.
+type runOptions struct {
+	push, rebuild, failFast, locked bool
+	since, verify                   string
+	secrets, ssh, reports           []string
+}
+
+func (o *runOptions) flags(set *pflag.FlagSet, push string) {
+	set.BoolVar(&o.push, "push", false, push)
+	set.BoolVar(&o.rebuild, "rebuild", false, "build what the registry has already, too")
+	set.BoolVar(&o.failFast, "fail-fast", false, "end the run at the first failure")
+	set.BoolVar(&o.locked, "locked", false, "refuse a base image that the lock file does not have")
+	set.StringVar(&o.since, "since", "", "only images that are made of something else than at the git revision `REV`")
+	set.StringVar(&o.verify, "verify", "", "shell `COMMAND` that decides whether a pushed image may be released; it gets RTBUILD_IMAGE, RTBUILD_TARGET and RTBUILD_KIND")
+	set.StringArrayVar(&o.secrets, "secret", nil, "file for RUN --mount=type=secret: `id=ID,src=FILE`; may be repeated")
+	set.StringArrayVar(&o.ssh, "ssh", nil, "agent socket or key for RUN --mount=type=ssh: `default|ID[=PATH]`; may be repeated")
+	set.StringArrayVar(&o.reports, "report", nil, "write a report to `FILE`: .json, or .xml for JUnit; may be repeated")
+}
+
+// A runResult is what became of a run.
+type runResult struct {
+	prepared *build.Prepared
+	outcomes []build.Outcome
+	place    string
+	engine   string
+	started  time.Time
+	// published tells that the version tags stand for these images.
+	published bool
+}
+
+// failed tells whether a target has no image.
+func (r *runResult) failed() bool {
+	for _, out := range r.outcomes {
+		if !out.Status.Done() {
+			return true
+		}
+	}
+	return false
+}
+
+// execute builds the named targets, pushes them by content tag if asked to,
+// and keeps every other run out of the tree until done is called.
+func (s *session) execute(ctx context.Context, names []string, o runOptions) (result *runResult, done func(), err error) {
+	if err := checkReports(o.reports); err != nil {
+		return nil, nil, err
+	}
+	if err := s.project.Tree.Valid(); err != nil {
+		return nil, nil, err
+	}
+	for _, u := range s.project.Discovery.Undecided {
+		s.app.warnf("not built, undecided: %s", u)
+	}
+	lock, err := runlock.Acquire(filepath.Join(s.app.root, stateDir, "run.lock"))
+	if err != nil {
+		return nil, nil, err
+	}
+	release := func() {
+		if err := lock.Release(); err != nil {
+			s.app.warnf("%v", err)
+		}
+	}
+	result, err = s.executeLocked(ctx, names, o)
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return result, release, nil
+}
+
+func (s *session) executeLocked(ctx context.Context, names []string, o runOptions) (*runResult, error) {
+	result := &runResult{started: time.Now()}
+	run, bases, err := s.newRun(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := s.plan(ctx, run, names, o.since)
+	if err != nil {
+		return nil, err
+	}
+	result.place = run.Place
+	result.prepared = run.Prepare(ctx, plan)
+	if err := s.saveLock(bases); err != nil {
+		return nil, err
+	}
+	if err := s.build(ctx, run, result); err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+// build runs the builds. An engine is only opened if there is something to
+// build.
+func (s *session) build(ctx context.Context, run *build.Run, result *runResult) (err error) {
+	stale := false
+	for _, step := range result.prepared.Steps {
+		stale = stale || step.Err == nil && (run.Rebuild || !step.Fresh())
+	}
+	if stale {
+		builder, err := s.openBuilder(ctx)
+		if err != nil {
+			return err
+		}
+		result.engine = builder.Capabilities().Engine
+		run.Builder = builder
+		// The progress display ends with the builder; results come after it.
+		defer func() {
+			if closeErr := builder.Close(); closeErr != nil {
+				err = errors.Join(err, fmt.Errorf("closing the build engine: %w", closeErr))
+			}
+		}()
+	}
+	reasons, err := s.reasons(ctx, run, result)
+	if err != nil {
+		return err
+	}
+	result.outcomes = run.Do(ctx, result.prepared)
+	for i := range result.outcomes {
+		if result.outcomes[i].Status == build.StatusBuilt {
+			result.outcomes[i].Reason = reasons[result.outcomes[i].Target.Name]
+		}
+	}
+	return nil
+}
+
+// reasons says why each stale image is built, for the report.
+func (s *session) reasons(ctx context.Context, run *build.Run, result *runResult) (map[string]string, error) {
+	reasons := map[string]string{}
+	if !run.Push {
+		return reasons, nil
+	}
+	stale := &build.Prepared{Root: result.prepared.Root}
+	for _, step := range result.prepared.Steps {
+		switch {
+		case step.Err != nil:
+		case step.Fresh():
+			reasons[step.Name] = "rebuilding was asked for"
+		default:
+			stale.Steps = append(stale.Steps, step)
+		}
+	}
+	explanations, err := release.Explain(ctx, s.registryClient(), run.Place, stale)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range explanations {
+		reasons[e.Target] = strings.Join(e.Reasons, "; ")
+	}
+	return reasons, nil
+}
+
+// newRun prepares a run with its bases.
+func (s *session) newRun(ctx context.Context, o runOptions) (*build.Run, *release.Bases, error) {
+	place, err := s.place(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	mode := release.LockAdd
+	switch {
+	case o.locked:
+		mode = release.LockStrict
+	case !o.push:
+		mode = release.LockOffer
+	}
+	client := s.registryClient()
+	bases, err := s.openBases(ctx, s.lockPath(), client, mode)
+	if err != nil {
+		return nil, nil, err
+	}
+	secrets, err := keyValues(o.secrets, "secret", "id", "src")
+	if err != nil {
+		return nil, nil, err
+	}
+	ssh := map[string]string{}
+	for _, value := range o.ssh {
+		id, path, _ := strings.Cut(value, "=")
+		ssh[id] = path
+	}
+	run := &build.Run{
+		Bases: bases, Confirmer: release.Confirm{Resolver: client},
+		Place: place, Push: o.push, Rebuild: o.rebuild, FailFast: o.failFast,
+		Jobs: s.jobs, Labels: s.config.Labels, Platforms: s.platforms,
+		Epoch: s.epochs(ctx), Secrets: secrets, SSH: ssh,
+	}
+	if o.verify != "" {
+		run.Verify = s.app.verifier(o.verify)
+	}
+	return run, bases, nil
+}
+
+// keyValues reads "id=x,src=y" lists into a map of one to the other.
+func keyValues(values []string, flag, key, value string) (map[string]string, error) {
+	result := map[string]string{}
+	for _, text := range values {
+		fields := map[string]string{}
+		for _, pair := range strings.Split(text, ",") {
+			k, v, ok := strings.Cut(pair, "=")
+			if !ok || k != key && k != value {
+				return nil, usagef("--%s %q: write %s=…,%s=…", flag, text, key, value)
+			}
+			fields[k] = v
+		}
+		if fields[key] == "" || fields[value] == "" {
+			return nil, usagef("--%s %q: write %s=…,%s=…", flag, text, key, value)
+		}
+		path, err := filepath.Abs(fields[value])
+		if err != nil {
+			return nil, fmt.Errorf("--%s: %w", flag, err)
+		}
+		result[fields[key]] = path
+	}
+	return result, nil
+}
+
+// openBases reads a lock file and knows the mirrors.
+func (s *session) openBases(ctx context.Context, path string, client *registry.Client, mode release.LockMode) (*release.Bases, error) {
+	lock, err := lockfile.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	mirrors := map[string]string{}
+	for from, to := range s.mirrors {
+		if mirrors[from], err = s.locate(ctx, to); err != nil {
+			return nil, err
+		}
+	}
+	return release.NewBases(lock, release.NewMirrors(client, mirrors), client, mode), nil
+}
+
+func (s *session) lockPath() string {
+	if filepath.IsAbs(s.lockFile) {
+		return s.lockFile
+	}
+	return filepath.Join(s.app.root, s.lockFile)
+}
+
+// saveLock writes what the run added to the lock file.
+func (s *session) saveLock(bases *release.Bases) error {
+	added := bases.Added()
+	if len(added) == 0 {
+		return nil
+	}
+	s.app.notef("locked %s in %s", strings.Join(added, ", "), s.lockFile)
+	return bases.Save()
+}
+
+// epochs gives images the time of the last commit that touched their context,
+// so that the same sources make the same image. Outside of git, and where a
+// shallow clone does not know, images carry the time of the build.
+func (s *session) epochs(ctx context.Context) func(context.Context, string) (time.Time, error) {
+	repository, err := git.Open(ctx, s.app.root)
+	if err != nil {
+		return nil
+	}
+	return func(ctx context.Context, folder string) (time.Time, error) {
+		changed, err := repository.LastChange(ctx, []string{folder})
+		if errors.Is(err, git.ErrShallow) {
+			return time.Time{}, nil
+		}
+		return changed, err
+	}
+}
+
+// plan is what the names select, less what is as it was at a revision.
+func (s *session) plan(ctx context.Context, run *build.Run, names []string, since string) (*build.Plan, error) {
+	plan, err := s.project.Plan(names)
+	if err != nil || since == "" {
+		return plan, err
+	}
+	affected, err := s.affected(ctx, run, plan, since)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Subset(affected), nil
+}
+
+// publish moves the version tags of a run whose images are all there, and
+// writes the pins with them.
+func (s *session) publish(ctx context.Context, result *runResult, pins *pin.Plan) error {
+	client := s.registryClient()
+	publication := release.NewPublication(client, client, result.place, result.prepared, result.outcomes, pins)
+	if err := publication.Publish(ctx); err != nil {
+		return fmt.Errorf("%w\nthe images are pushed by their content tags; tags and manifests are as they were, except as said", err)
+	}
+	result.published = true
+	return nil
+}

@@ -1,0 +1,120 @@
+package build_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/reference"
+)
+
+// A fingerprint follows what the image is made of, and nothing else.
+func TestFingerprint(t *testing.T) {
+	root := t.TempDir()
+	file := func(name string) string { return filepath.Join(root, "stable/rt", name) }
+	write(t, file("Dockerfile.1"), "FROM debian\nCOPY server.py lib/*.py link /srv/\n")
+	write(t, file("Dockerfile.2"), "FROM debian\n")
+	write(t, file("server.py"), "1")
+	write(t, file("lib/a.py"), "1")
+	write(t, file("linked/x"), "1")
+	if err := os.Symlink("linked", file("link")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, file(".dockerignore"), "lib/ignored.py\n")
+	target := build.Target{Name: "rt:1", Repository: reference.MustParse("acme/rt"), Tags: []string{"1"}, Context: "stable/rt", Dockerfile: "stable/rt/Dockerfile.1"}
+	run := build.Run{Bases: where{}, Confirmer: where{}}
+	prepare := func() build.PreparedStep {
+		t.Helper()
+		plan, err := build.NewPlan(root, []*build.Target{&target})
+		if err != nil {
+			t.Fatal(err)
+		}
+		step := run.Prepare(t.Context(), plan).Steps[0]
+		if step.Err != nil || step.Fingerprint == "" {
+			t.Fatalf("%+v", step)
+		}
+		return step
+	}
+	steps := []struct {
+		name    string
+		do      func() error
+		changes []string // nil: the fingerprint stays
+	}{
+		{"a README", func() error { write(t, file("README.md"), "x"); return nil }, nil},
+		{"another version's Dockerfile", func() error { write(t, file("Dockerfile.2"), "FROM alpine\n"); return nil }, nil},
+		{"an ignored file", func() error { write(t, file("lib/ignored.py"), "x"); return nil }, nil},
+		{"times", func() error { return os.Chtimes(file("server.py"), time.Unix(1, 0), time.Unix(1, 0)) }, nil},
+		{"what a umask changes", func() error { return os.Chmod(file("server.py"), 0o664) }, nil},
+		{"content", func() error { write(t, file("server.py"), "2"); return nil }, []string{"stable/rt/server.py changed"}},
+		{"a file that the pattern matches", func() error { write(t, file("lib/b.py"), "1"); return nil }, []string{"stable/rt/lib/b.py is new"}},
+		{"a file that it does not", func() error { write(t, file("lib/b.txt"), "1"); return nil }, nil},
+		{"a file behind a link", func() error { write(t, file("linked/x"), "2"); return nil }, []string{"stable/rt/linked/x changed"}},
+		{"an executable bit", func() error { return os.Chmod(file("lib/a.py"), 0o755) }, []string{"stable/rt/lib/a.py changed"}},
+		{"the Dockerfile", func() error { write(t, file("Dockerfile.1"), "FROM debian\nCOPY server.py /srv/\n"); return nil },
+			[]string{"its Dockerfile changed", "stable/rt/lib/a.py is gone", "stable/rt/lib/b.py is gone", "stable/rt/link is gone", "stable/rt/linked is gone", "stable/rt/linked/x is gone"}},
+		{"an argument", func() error { target.Args = map[string]string{"V": "1"}; return nil }, []string{"build argument V is new"}},
+		{"its value", func() error { target.Args = map[string]string{"V": "2"}; return nil }, []string{"build argument V changed"}},
+		{"a label", func() error { run.Labels = map[string]string{"a": "b"}; return nil }, []string{"label a is new"}},
+		{"platforms", func() error { run.Platforms = []string{"linux/arm64"}; return nil }, []string{`its platforms changed from [] to ["linux/arm64"]`}},
+	}
+	before := prepare()
+	for _, step := range steps {
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		after := prepare()
+		if (after.Fingerprint != before.Fingerprint) != (step.changes != nil) {
+			t.Errorf("%s: the fingerprint changed %v", step.name, after.Fingerprint != before.Fingerprint)
+		}
+		then, err := build.ParseInputs(before.Labels[build.LabelInputs])
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, err := build.ParseInputs(after.Labels[build.LabelInputs])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := now.Changes(then, "stable/rt"); !slices.Equal(got, step.changes) {
+			t.Errorf("%s: changes %q, want %q", step.name, got, step.changes)
+		}
+		before = after
+	}
+}
+
+// What the engine could not read is an error before it is asked, and says
+// what to do.
+func TestUnreadableInputs(t *testing.T) {
+	for name, test := range map[string]struct {
+		prepare func(t *testing.T, dir string)
+		want    string
+	}{
+		"missing": {func(*testing.T, string) {}, "a, which is not in the build context"},
+		"hidden": {func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, "a"), "x")
+			write(t, filepath.Join(dir, ".dockerignore"), "*\n")
+		}, "which the ignore file hides: add !a to it"},
+		"a link out": {func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, "../outside"), "x")
+			if err := os.Symlink("../outside", filepath.Join(dir, "a")); err != nil {
+				t.Fatal(err)
+			}
+		}, "a link out of the build context"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "context")
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			test.prepare(t, dir)
+			var hasher build.Hasher
+			_, err := hasher.Files(dir, "Dockerfile", []string{"a"})
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want one with %q", err, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,77 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
+)
+
+// An Audited is a pinned image and what the registry has of it.
+type Audited struct {
+	Runtime string `json:"runtime"`
+	Version string `json:"version"`
+	Phase   string `json:"phase"`
+	// Image is the reference that was asked for.
+	Image string `json:"image"`
+	// Exists tells whether the registry still has the digest.
+	Exists    bool     `json:"exists"`
+	Platforms []string `json:"platforms"`
+	// Fingerprint is that of the inputs that made the image, if it says so.
+	Fingerprint string `json:"fingerprint,omitempty"`
+	// Current tells whether today's inputs have that fingerprint; nil where
+	// that is not known: the image does not say, or this tree does not build
+	// it.
+	Current *bool  `json:"current,omitempty"`
+	Error   string `json:"error,omitempty"`
+}
+
+// Sound tells whether nothing is wrong with the image: it exists.
+func (a Audited) Sound() bool { return a.Exists && a.Error == "" }
+
+// Audit asks for every pinned image of the manifests. Those that this tree
+// builds are looked for at place. today are the tree's targets prepared,
+// which need not have been looked up.
+func (p *Project) Audit(ctx context.Context, inspector Inspector, place string, today *build.Prepared) []Audited {
+	fingerprints := map[string]string{}
+	for _, step := range today.Steps {
+		fingerprints[step.Name] = step.Fingerprint
+	}
+	pinned := slices.DeleteFunc(slices.Clone(p.Discovery.Usages), func(u build.Usage) bool { return u.Ref.Digest == "" })
+	audits := make([]Audited, len(pinned))
+	slots := make(chan struct{}, resolveJobs)
+	var group sync.WaitGroup
+	for i, u := range pinned {
+		group.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			audits[i] = audit(ctx, inspector, place, u, fingerprints)
+		})
+	}
+	group.Wait()
+	return audits
+}
+
+func audit(ctx context.Context, inspector Inspector, place string, u build.Usage, fingerprints map[string]string) Audited {
+	ref := u.Ref
+	if u.Origin == build.OriginBuilt {
+		ref = ref.Relocate(place)
+	}
+	a := Audited{Runtime: u.Runtime, Version: u.Version, Phase: string(u.Phase), Image: ref.String(), Platforms: []string{}}
+	image, err := inspector.Inspect(ctx, ref.WithTag("").WithDigest(ref.Digest).String())
+	if errors.Is(err, ErrNotFound) {
+		return a
+	}
+	if err != nil {
+		a.Error = err.Error()
+		return a
+	}
+	a.Exists, a.Platforms, a.Fingerprint = true, image.Platforms, image.Labels[build.LabelFingerprint]
+	if today := fingerprints[u.Target]; today != "" && a.Fingerprint != "" {
+		current := today == a.Fingerprint
+		a.Current = &current
+	}
+	return a
+}

@@ -1,0 +1,250 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/rtbuild/rtbuild/pkg/lockfile"
+	"github.com/rtbuild/rtbuild/pkg/reference"
+)
+
+// A LockMode says what to do about a base image that the lock file does not
+// have.
+type LockMode int
+
+const (
+	// LockAdd looks the base up and adds it to the lock file.
+	LockAdd LockMode = iota
+	// LockStrict refuses: for continuous integration.
+	LockStrict
+	// LockOffer is LockAdd, except that a base that cannot be found is left to
+	// the engine, which may have it: for builds that are not pushed.
+	LockOffer
+)
+
+// Bases knows the base images of a run: their digests by the lock file, and
+// where they are found by the mirrors. It implements build.Bases.
+type Bases struct {
+	lock     *lockfile.File
+	mirrors  *Mirrors
+	resolver Resolver
+	mode     LockMode
+
+	mu    sync.Mutex
+	added []string
+}
+
+// NewBases makes the bases of a run. The caller saves the lock file.
+func NewBases(lock *lockfile.File, mirrors *Mirrors, resolver Resolver, mode LockMode) *Bases {
+	return &Bases{lock: lock, mirrors: mirrors, resolver: resolver, mode: mode}
+}
+
+// Digest implements build.Bases: the reference's own digest, else the locked
+// one, else the one that it has now, which is locked.
+func (b *Bases) Digest(ctx context.Context, ref reference.Reference) (string, error) {
+	if ref.Digest != "" {
+		return ref.Digest, nil
+	}
+	if digest, ok := b.lock.Digest(ref); ok {
+		return digest, nil
+	}
+	key := lockfile.Key(ref)
+	if b.mode == LockStrict {
+		return "", fmt.Errorf("%s is not in rtbuild.lock, and --locked adds nothing to it: run rtbuild lock and commit the file", key)
+	}
+	digest, err := b.Current(ctx, ref)
+	if err != nil {
+		if b.mode == LockOffer && (errors.Is(err, ErrNotFound) || errors.Is(err, ErrUnreachable) || errors.Is(err, ErrUnauthorized)) {
+			return "", nil
+		}
+		return "", err
+	}
+	b.lock.Set(ref, digest)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.added = append(b.added, key)
+	return digest, nil
+}
+
+// Added are the bases that Digest added to the lock file.
+func (b *Bases) Added() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string(nil), b.added...)
+}
+
+// Current is the digest that a base image has now: at its mirror, else where
+// its reference says.
+func (b *Bases) Current(ctx context.Context, ref reference.Reference) (string, error) {
+	found, ok, err := b.mirrors.find(ctx, ref)
+	if err != nil || ok {
+		return found.Digest, err
+	}
+	descriptor, err := b.resolver.Resolve(ctx, ref.String())
+	return descriptor.Digest, err
+}
+
+// Locate implements build.Bases. The engine is given the digest, so that it
+// cannot take an older image of the same tag that it happens to have.
+func (b *Bases) Locate(ctx context.Context, ref reference.Reference, digest string) (string, error) {
+	if digest == "" {
+		return "", nil
+	}
+	exact := ref.WithTag("").WithDigest(digest)
+	found, ok, err := b.mirrors.find(ctx, exact)
+	if err != nil {
+		return "", err
+	}
+	if ok {
+		return found.WithTag("").String(), nil
+	}
+	return exact.String(), nil
+}
+
+// Save writes the lock file, if something changed.
+func (b *Bases) Save() error { return b.lock.Save() }
+
+// A BaseImage is an image that Dockerfiles name and this tree does not build.
+type BaseImage struct {
+	Ref reference.Reference
+	// Targets are the names of the targets that name it themselves.
+	Targets []string
+}
+
+// BaseImages are the images of all Dockerfiles that are not named by digest,
+// in alphabetical order.
+func (p *Project) BaseImages() ([]BaseImage, error) {
+	plan, err := p.Plan(nil)
+	if err != nil {
+		return nil, err
+	}
+	images := map[string]*BaseImage{}
+	for _, step := range plan.Steps {
+		for _, use := range step.Images {
+			if _, sibling := step.Siblings[use.Image]; sibling {
+				continue
+			}
+			ref, err := reference.Parse(use.Image)
+			if err != nil {
+				return nil, fmt.Errorf("%s:%d: %w", step.Dockerfile, use.Line, err)
+			}
+			if ref.Digest != "" {
+				continue
+			}
+			key := lockfile.Key(ref)
+			if images[key] == nil {
+				images[key] = &BaseImage{Ref: ref}
+			}
+			if !slices.Contains(images[key].Targets, step.Name) {
+				images[key].Targets = append(images[key].Targets, step.Name)
+			}
+		}
+	}
+	var list []BaseImage
+	for _, key := range slices.Sorted(maps.Keys(images)) {
+		list = append(list, *images[key])
+	}
+	return list, nil
+}
+
+// A LockChange is a change to the lock file. An empty digest stands for no
+// entry.
+type LockChange struct {
+	Image string `json:"image"`
+	Old   string `json:"old,omitempty"`
+	New   string `json:"new,omitempty"`
+	// Targets are those that would be built anew, without the images that are
+	// built from them.
+	Targets []string `json:"targets,omitempty"`
+}
+
+// Update looks up the images that the lock file does not have, and those
+// that names choose, and drops entries that no image has. Only names (as the
+// lock file writes them, or as a Dockerfile does) chooses among the locked;
+// with all, all are looked up. A name that is no base image is an error. The
+// caller saves the file; after an error nothing is changed.
+func (b *Bases) Update(ctx context.Context, images []BaseImage, all bool, names []string) ([]LockChange, error) {
+	chosen, err := choose(images, names)
+	if err != nil {
+		return nil, err
+	}
+	var wanted []BaseImage
+	used := map[string]bool{}
+	for _, image := range images {
+		key := lockfile.Key(image.Ref)
+		used[key] = true
+		if _, locked := b.lock.Digest(image.Ref); !locked || all || chosen[key] {
+			wanted = append(wanted, image)
+		}
+	}
+	changes, err := b.compare(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
+	for _, change := range changes {
+		b.lock.Set(reference.MustParse(change.Image), change.New)
+	}
+	for _, key := range b.lock.References() {
+		if !used[key] {
+			ref := reference.MustParse(key)
+			old, _ := b.lock.Digest(ref)
+			b.lock.Remove(ref)
+			changes = append(changes, LockChange{Image: key, Old: old})
+		}
+	}
+	return changes, nil
+}
+
+func choose(images []BaseImage, names []string) (map[string]bool, error) {
+	chosen := map[string]bool{}
+	for _, name := range names {
+		ref, err := reference.Parse(name)
+		if err != nil {
+			return nil, err
+		}
+		key := lockfile.Key(ref)
+		if !slices.ContainsFunc(images, func(image BaseImage) bool { return lockfile.Key(image.Ref) == key }) {
+			return nil, fmt.Errorf("no Dockerfile of this tree names %s as a base image", key)
+		}
+		chosen[key] = true
+	}
+	return chosen, nil
+}
+
+// Outdated lists the locked images that have another digest now.
+func (b *Bases) Outdated(ctx context.Context, images []BaseImage) ([]LockChange, error) {
+	locked := slices.DeleteFunc(slices.Clone(images), func(image BaseImage) bool {
+		_, ok := b.lock.Digest(image.Ref)
+		return !ok
+	})
+	return b.compare(ctx, locked)
+}
+
+// compare looks images up and lists those that are not what is locked.
+func (b *Bases) compare(ctx context.Context, images []BaseImage) ([]LockChange, error) {
+	digests, errs := make([]string, len(images)), make([]error, len(images))
+	slots := make(chan struct{}, resolveJobs)
+	var group sync.WaitGroup
+	for i, image := range images {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			digests[i], errs[i] = b.Current(ctx, image.Ref)
+		})
+	}
+	group.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	var changes []LockChange
+	for i, image := range images {
+		if old, _ := b.lock.Digest(image.Ref); old != digests[i] {
+			changes = append(changes, LockChange{Image: lockfile.Key(image.Ref), Old: old, New: digests[i], Targets: image.Targets})
+		}
+	}
+	return changes, nil
+}

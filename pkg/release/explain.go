@@ -1,0 +1,98 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
+)
+
+// An Explanation says whether the registry has a target's image, and if not,
+// what makes it stale.
+type Explanation struct {
+	Target      string `json:"target"`
+	Fresh       bool   `json:"fresh"`
+	Fingerprint string `json:"fingerprint"`
+	// Image is the reference with the content tag; Digest is what it has at
+	// the registry, if it is fresh.
+	Image  string `json:"image"`
+	Digest string `json:"digest,omitempty"`
+	// Against is the image that the inputs were compared with, and Reasons are
+	// what is different since.
+	Against string   `json:"against,omitempty"`
+	Reasons []string `json:"reasons"`
+}
+
+// Explain compares what each step is made of with what the registry's image
+// of its version says that it was made of. All that could not be asked is
+// reported.
+func Explain(ctx context.Context, inspector Inspector, place string, prepared *build.Prepared) ([]Explanation, error) {
+	explanations, errs := make([]Explanation, len(prepared.Steps)), make([]error, len(prepared.Steps))
+	slots := make(chan struct{}, resolveJobs)
+	var group sync.WaitGroup
+	for i, step := range prepared.Steps {
+		group.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			if errs[i] = step.Err; errs[i] == nil {
+				explanations[i], errs[i] = explain(ctx, inspector, place, step)
+			}
+		})
+	}
+	group.Wait()
+	return explanations, errors.Join(errs...)
+}
+
+func explain(ctx context.Context, inspector Inspector, place string, step build.PreparedStep) (Explanation, error) {
+	e := Explanation{Target: step.Name, Fresh: step.Fresh(), Fingerprint: step.Fingerprint, Image: step.Content, Digest: step.Existing, Reasons: []string{}}
+	if e.Fresh {
+		return e, nil
+	}
+	ref := step.References(place)[0].String()
+	if step.Published[ref] == "" {
+		e.Reasons = append(e.Reasons, "the registry has no "+ref)
+		return e, nil
+	}
+	e.Against = ref + "@" + step.Published[ref]
+	image, err := inspector.Inspect(ctx, ref)
+	if err != nil {
+		return e, fmt.Errorf("reading what %s was made from: %w", ref, err)
+	}
+	label, ok := image.Labels[build.LabelInputs]
+	if !ok {
+		e.Reasons = append(e.Reasons, ref+" does not say what it was made from")
+		return e, nil
+	}
+	since, err := build.ParseInputs(label)
+	if err != nil {
+		return e, fmt.Errorf("reading what %s was made from: %w", ref, err)
+	}
+	now, err := build.ParseInputs(step.Inputs.Label())
+	if err != nil {
+		return e, err
+	}
+	e.Reasons = append(e.Reasons, now.Changes(since, step.Context)...)
+	if len(e.Reasons) == 0 {
+		e.Reasons = append(e.Reasons, "the image of these inputs, "+step.Content+", is gone")
+	}
+	return e, nil
+}
+
+// Affected are the names of the steps whose images are made of something else
+// than in another state of the tree, or are new in it. Steps whose inputs
+// cannot be known count.
+func Affected(before, after *build.Prepared) map[string]bool {
+	fingerprints := map[string]string{}
+	for _, step := range before.Steps {
+		fingerprints[step.Name] = step.Fingerprint
+	}
+	affected := map[string]bool{}
+	for _, step := range after.Steps {
+		if step.Fingerprint == "" || fingerprints[step.Name] != step.Fingerprint {
+			affected[step.Name] = true
+		}
+	}
+	return affected
+}

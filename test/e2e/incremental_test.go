@@ -1,0 +1,195 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// statuses are what a report says became of the targets.
+func statuses(t *testing.T, path string) map[string]string {
+	t.Helper()
+	var report struct {
+		Targets []struct{ Name, Status string }
+	}
+	if err := json.Unmarshal([]byte(read(t, path)), &report); err != nil {
+		t.Fatal(err)
+	}
+	result := map[string]string{}
+	for _, target := range report.Targets {
+		result[target.Name] = target.Status
+	}
+	return result
+}
+
+// clone copies a tree as git does: content and executable bits, new times.
+func clone(t *testing.T, root string) string {
+	t.Helper()
+	copied := t.TempDir()
+	git := func(dir string, args ...string) {
+		t.Helper()
+		cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=x", "-c", "user.email=x@example.com"}, args...)...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %q: %v\n%s", args, err, out)
+		}
+	}
+	write(t, filepath.Join(root, ".gitignore"), "/.rtbuild/\n")
+	git(root, "init", "-q")
+	git(root, "add", "-A")
+	git(root, "commit", "-q", "-m", "x", "--allow-empty")
+	git(copied, "clone", "-q", root, ".")
+	return copied
+}
+
+// The registry is the state: a fresh clone builds nothing that exists, and
+// does not even need an engine. What changed is built, with what is built from
+// it, and nothing else.
+func TestIncremental(t *testing.T) {
+	host := registry(t)
+	for _, builder := range builders() {
+		t.Run(builder, func(t *testing.T) {
+			place := placeOf(host, builder)
+			root := small(t)
+			first := want(t, 0, root, "all", "--push", "--builder", builder, "--registry", place)
+
+			fresh := clone(t, root)
+			second := want(t, 0, fresh, "all", "--push", "--builder", "unix:///nowhere.sock", "--registry", place)
+			if second.stdout != first.stdout {
+				t.Errorf("the fresh clone prints another ConfigMap:\n%s", second.stdout)
+			}
+			r := want(t, 0, fresh, "explain", "--registry", place)
+			if strings.Count(r.stdout, ": fresh: ") != 3 {
+				t.Errorf("explain: %s", r.stdout)
+			}
+			want(t, 0, fresh, "audit", "--registry", place)
+
+			// What no image is made of makes nothing stale.
+			write(t, filepath.Join(fresh, "stable/web/README.md"), "new\n")
+			want(t, 0, fresh, "all", "--push", "--builder", "unix:///nowhere.sock", "--registry", place)
+
+			// A hub: the image and what is built from it.
+			write(t, filepath.Join(fresh, "base/Dockerfile"), read(t, filepath.Join(fresh, "base/Dockerfile"))+"ENV A=b\n")
+			r = want(t, 0, fresh, "explain", "--registry", place)
+			for _, line := range []string{"base: stale\n    its Dockerfile changed", "web:1: stale\n    sibling acme/base changed", "web:2: fresh: "} {
+				if !strings.Contains(r.stdout, line) {
+					t.Errorf("explain lacks %q:\n%s", line, r.stdout)
+				}
+			}
+			report := filepath.Join(t.TempDir(), "report.json")
+			want(t, 0, fresh, "all", "--push", "--builder", builder, "--registry", place, "--report", report)
+			for name, status := range map[string]string{"base": "built", "web:1": "built", "web:2": "fresh"} {
+				if got := statuses(t, report)[name]; got != status {
+					t.Errorf("%s: %s, want %s", name, got, status)
+				}
+			}
+
+			// Matrix jobs' reports pin the same, without the registry.
+			write(t, filepath.Join(fresh, "stable/web/web.jsonnet"), read(t, filepath.Join(root, "stable/web/web.jsonnet")))
+			want(t, 0, fresh, "pin", "--report", report)
+			want(t, 0, fresh, "pin", "--check", "--registry", place)
+		})
+	}
+}
+
+// Only what changed since a revision is planned, with what is built from it.
+func TestSince(t *testing.T) {
+	root := small(t)
+	clone(t, root)
+	for rev, wanted := range map[string]string{"HEAD": ""} {
+		if got := planned(t, root, "--since", rev); got != wanted {
+			t.Errorf("since %s: %q, want %q", rev, got, wanted)
+		}
+	}
+	write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY sh /bin/sh2\n")
+	if got := planned(t, root, "--since", "HEAD"); got != "web:2" {
+		t.Errorf("after changing web:2: %q", got)
+	}
+	write(t, filepath.Join(root, "base/sh"), "#!changed\n")
+	if got := planned(t, root, "--since", "HEAD"); got != "base web:1 web:2" {
+		t.Errorf("after changing the base: %q", got)
+	}
+	r := want(t, 0, root, "matrix", "--since", "HEAD")
+	var matrix struct {
+		Include []struct{ Target, Dockerfile string }
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &matrix); err != nil || len(matrix.Include) != 2 || matrix.Include[0].Target != "web:1" {
+		t.Errorf("matrix %s: %v", r.stdout, err)
+	}
+	r = want(t, 1, root, "plan", "--since", "no-such-rev")
+	if !strings.Contains(r.stderr, "no-such-rev") {
+		t.Errorf("stderr does not name the revision: %s", r.stderr)
+	}
+}
+
+// planned are the names of the targets of a plan.
+func planned(t *testing.T, root string, args ...string) string {
+	t.Helper()
+	r := want(t, 0, root, append([]string{"plan", "--output", "json"}, args...)...)
+	var plan struct{ Targets []struct{ Name string } }
+	if err := json.Unmarshal([]byte(r.stdout), &plan); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, target := range plan.Targets {
+		names = append(names, target.Name)
+	}
+	return strings.Join(names, " ")
+}
+
+// The gate: an image that is pushed but not verified is not released.
+func TestVerifyCommand(t *testing.T) {
+	host := registry(t)
+	builder := builders()[0]
+	root := small(t)
+	before := sources(t, root)
+	r := want(t, 1, root, "all", "--push", "--builder", builder, "--registry", host, "--verify", `test "$RTBUILD_TARGET" != web:2`)
+	unchanged(t, root, before)
+	if !strings.Contains(r.stderr, "verifying "+host+"/acme/web:2-") || digestAt(t, host+"/acme/web:1") != "" {
+		t.Errorf("stderr:\n%s", tail(r.stderr))
+	}
+	want(t, 0, root, "all", "--push", "--builder", builder, "--registry", host, "--verify", "true")
+}
+
+// The lock file holds the digests of base images whichever way tags move.
+func TestLock(t *testing.T) {
+	host := registry(t)
+	builder := builders()[0]
+	root := small(t)
+	want(t, 0, root, "build", "--push", "--builder", builder, "--registry", host+"/mirror", "base")
+	other := t.TempDir()
+	base := "docker.io/acme/base:latest"
+	mirrored := []string{"--mirror", "docker.io=" + host + "/mirror", "--registry", host + "/out", "--builder", builder}
+	write(t, filepath.Join(other, "runtimes.jsonnet"), "[import 'stable/x/x.jsonnet']\n")
+	write(t, filepath.Join(other, "stable/x/x.jsonnet"), "{ ID: 'x', versions: [{ name: 'x', version: '1', images: [{ phase: 'runtime', image: 'other/x:1' }] }] }\n")
+	write(t, filepath.Join(other, "stable/x/Dockerfile.1"), "FROM acme/base\nENV A=b\n")
+
+	r := want(t, 1, other, append([]string{"all", "--push", "--locked"}, mirrored...)...)
+	if !strings.Contains(r.stderr, base+" is not in rtbuild.lock") {
+		t.Errorf("stderr:\n%s", tail(r.stderr))
+	}
+	want(t, 0, other, append([]string{"all", "--push"}, mirrored...)...)
+	locked := read(t, filepath.Join(other, "rtbuild.lock"))
+	digest := digestAt(t, host+"/mirror/acme/base:latest")
+	if !strings.Contains(locked, base) || !strings.Contains(locked, digest) {
+		t.Errorf("the lock file:\n%s", locked)
+	}
+	want(t, 0, other, append([]string{"outdated"}, mirrored...)...)
+
+	// The base moves: nothing is rebuilt until it is asked for.
+	write(t, filepath.Join(root, "base/Dockerfile"), read(t, filepath.Join(root, "base/Dockerfile"))+"ENV NEW=yes\n")
+	want(t, 0, root, "build", "--push", "--builder", builder, "--registry", host+"/mirror", "base")
+	want(t, 0, other, append([]string{"all", "--push", "--locked"}, append(mirrored[:4:4], "--builder", "unix:///nowhere.sock")...)...)
+	r = want(t, 1, other, append([]string{"outdated"}, mirrored...)...)
+	if !strings.Contains(r.stdout, base) || !strings.Contains(r.stdout, "x:1") {
+		t.Errorf("outdated: %s", r.stdout)
+	}
+	want(t, 0, other, append([]string{"lock", "--update", "acme/base"}, mirrored...)...)
+	r = want(t, 0, other, append([]string{"explain"}, mirrored...)...)
+	if !strings.Contains(r.stdout, "base image acme/base changed") {
+		t.Errorf("explain: %s", r.stdout)
+	}
+}
