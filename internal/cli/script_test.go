@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -60,6 +61,11 @@ func pushImage(ts *testscript.TestScript, neg bool, args []string) {
 	ref, err := name.ParseReference(args[0])
 	ts.Check(err)
 	image, err := random.Image(64, 1)
+	ts.Check(err)
+	platform, err := image.ConfigFile()
+	ts.Check(err)
+	platform.OS, platform.Architecture = "linux", "amd64"
+	image, err = mutate.ConfigFile(image, platform)
 	ts.Check(err)
 	ts.Check(remote.Write(ref, image))
 	digest, err := image.Digest()

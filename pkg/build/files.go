@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -113,28 +112,11 @@ func (w *contextWalk) walk(start string, wanted func(rel string) bool) error {
 	if _, err := os.Lstat(root); errors.Is(err, fs.ErrNotExist) {
 		return nil // the engine says so, with the instruction
 	}
-	return filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		native, err := filepath.Rel(w.dir, file)
-		if err != nil || native == "." {
-			return err
-		}
-		rel := filepath.ToSlash(native)
-		skip, err := w.ignored.MatchesOrParentMatches(native)
-		if err != nil {
-			return err
-		}
-		if skip {
-			if entry.IsDir() && !w.ignored.Exclusions() {
-				return filepath.SkipDir
-			}
-			return nil
-		}
+	return walkContext(w.dir, start, w.ignored, func(file, rel string, entry fs.DirEntry) error {
 		if !wanted(rel) || w.files[rel] != "" {
 			return nil
 		}
+		var err error
 		if w.files[rel], err = w.hasher.hash(file, entry); err != nil {
 			return err
 		}
@@ -177,22 +159,8 @@ func (h *Hasher) hash(file string, entry fs.DirEntry) (string, error) {
 		return "", err
 	}
 	fmt.Fprintf(sum, "%s %t\n", info.Mode().Type(), info.Mode().IsRegular() && info.Mode()&0o111 != 0)
-	switch {
-	case info.Mode().IsRegular():
-		f, err := os.Open(file)
-		if err != nil {
-			return "", err
-		}
-		defer f.Close()
-		if _, err := io.Copy(sum, f); err != nil {
-			return "", err
-		}
-	case info.Mode()&fs.ModeSymlink != 0:
-		target, err := os.Readlink(file)
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintln(sum, target)
+	if err := writeContent(sum, file, info); err != nil {
+		return "", err
 	}
 	hashed := hex.EncodeToString(sum.Sum(nil))
 	h.mu.Lock()

@@ -89,7 +89,8 @@ func (b *Bases) Current(ctx context.Context, ref reference.Reference) (string, e
 }
 
 // Locate implements build.Bases. The engine is given the digest, so that it
-// cannot take an older image of the same tag that it happens to have.
+// cannot take an older image of the same tag that it happens to have. A
+// locked image that is gone is an error that says how to lock another.
 func (b *Bases) Locate(ctx context.Context, ref reference.Reference, digest string) (string, error) {
 	if digest == "" {
 		return "", nil
@@ -101,6 +102,15 @@ func (b *Bases) Locate(ctx context.Context, ref reference.Reference, digest stri
 	}
 	if ok {
 		return found.WithTag("").String(), nil
+	}
+	_, err = b.resolver.Resolve(ctx, exact.String())
+	switch {
+	case errors.Is(err, ErrNotFound) && ref.Digest == "":
+		return "", fmt.Errorf("rtbuild.lock has %s at %s, which is gone: take the image that there is now with rtbuild lock --update %s", lockfile.Key(ref), digest, lockfile.Key(ref))
+	case err != nil && b.mode == LockOffer:
+		return exact.String(), nil // the engine may have it
+	case err != nil:
+		return "", err
 	}
 	return exact.String(), nil
 }

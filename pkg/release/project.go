@@ -6,6 +6,7 @@ package release
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
@@ -108,6 +109,11 @@ func (p *Project) Check() []manifest.Finding {
 		findings = append(findings, p.finding(manifest.SeverityWarning, t.Dockerfile, "makes no image that a manifest names; it is built only on request: rtbuild build "+t.Dockerfile))
 	}
 	all := append(p.Discovery.Targets[:len(p.Discovery.Targets):len(p.Discovery.Targets)], p.Discovery.Unused...)
+	for _, t := range all {
+		if total, largest, err := build.ContextSize(filepath.Join(p.Tree.Root, t.Context), filepath.Base(t.Dockerfile)); err == nil && total > build.LargeContext {
+			findings = append(findings, p.finding(manifest.SeverityWarning, t.Dockerfile, largeContext(t, total, largest)))
+		}
+	}
 	if _, err := build.NewPlan(p.Tree.Root, all); err != nil {
 		for _, err := range split(err) {
 			findings = append(findings, manifest.Finding{Severity: manifest.SeverityError, Message: err.Error()})
@@ -115,6 +121,14 @@ func (p *Project) Check() []manifest.Finding {
 	}
 	manifest.SortFindings(findings)
 	return findings
+}
+
+func largeContext(t *build.Target, total int64, largest []build.File) string {
+	var files []string
+	for _, f := range largest {
+		files = append(files, fmt.Sprintf("%s (%d MiB)", f.Path, f.Size>>20))
+	}
+	return fmt.Sprintf("its build context %s holds %d MiB, the most of it in %s: hide what the image does not need in %s/.dockerignore", t.Context, total>>20, strings.Join(files, ", "), t.Context)
 }
 
 func (p *Project) finding(severity manifest.Severity, file, message string) manifest.Finding {
