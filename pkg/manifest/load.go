@@ -34,12 +34,12 @@ func Load(ctx context.Context, ev provenance.Evaluator, opts Options) (*Tree, er
 	if err != nil {
 		return nil, err
 	}
-	result, err := ev.Evaluate(ctx, provenance.Request{File: entry})
+	source, err := provenance.Load(ctx, ev, entry)
 	if err != nil {
 		return nil, fmt.Errorf("evaluating %s: %w", filepath.Base(entry), err)
 	}
 	var document any
-	decoder := json.NewDecoder(bytes.NewReader(result.JSON))
+	decoder := json.NewDecoder(bytes.NewReader(source.Result.JSON))
 	decoder.UseNumber()
 	if err := decoder.Decode(&document); err != nil {
 		return nil, fmt.Errorf("reading the evaluated %s: %w", filepath.Base(entry), err)
@@ -48,11 +48,7 @@ func Load(ctx context.Context, ev provenance.Evaluator, opts Options) (*Tree, er
 	if !ok {
 		return nil, fmt.Errorf("%s:1: evaluates to %s, want a list of runtimes: [ (import 'stable/…'), … ]", entry, kindOf(document))
 	}
-	origins, err := provenance.Origins(ctx, ev, entry)
-	if err != nil {
-		return nil, fmt.Errorf("tracing %s: %w", filepath.Base(entry), err)
-	}
-	specs, err := buildSpecs(ctx, ev, entry)
+	origins, specs, err := annotate(ctx, ev, source)
 	if err != nil {
 		return nil, err
 	}
@@ -60,13 +56,32 @@ func Load(ctx context.Context, ev provenance.Evaluator, opts Options) (*Tree, er
 	if len(folders) == 0 {
 		folders = DefaultFolders()
 	}
-	d := &decoding{tree: &Tree{Root: root, Entry: entry, JSON: result.JSON}, origins: newOrigins(origins, entry), specs: specs, folders: folders}
+	d := &decoding{tree: &Tree{Root: root, Entry: entry, JSON: source.Result.JSON}, origins: newOrigins(origins, entry), specs: specs, folders: folders}
 	for i, item := range list {
 		d.runtime(fmt.Sprintf("/%d", i), item)
 	}
 	d.validate()
 	SortFindings(d.tree.Findings)
 	return d.tree, nil
+}
+
+// annotate finds what the evaluated document does not hold: where its strings
+// come from, and its hidden build fields. Each takes an evaluation of its own,
+// the most expensive part of loading, so they go side by side.
+func annotate(ctx context.Context, ev provenance.Evaluator, source *provenance.Document) (map[string]provenance.Position, [][][]hiddenField, error) {
+	var specs [][][]hiddenField
+	var specsErr error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		specs, specsErr = buildSpecs(ctx, ev, source.Entry)
+	}()
+	origins, err := source.Origins(ctx)
+	<-done
+	if err != nil {
+		return nil, nil, fmt.Errorf("tracing %s: %w", filepath.Base(source.Entry), err)
+	}
+	return origins, specs, specsErr
 }
 
 // DefaultFolders are the folders that hold runtime folders unless configured
