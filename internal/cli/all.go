@@ -31,11 +31,14 @@ with what is missing. Without --push the images are built, and nothing else.`,
 				if err := s.project.Releasable(); err != nil {
 					return err
 				}
-				if err := s.all(ctx, args, run); err != nil {
+				changed, err := s.all(ctx, args, run)
+				if err != nil {
 					return err
 				}
-				if err := s.load(ctx); err != nil {
-					return err
+				if changed {
+					if err := s.load(ctx); err != nil {
+						return err
+					}
 				}
 				return s.printConfigMap(ctx, configMap)
 			})
@@ -46,10 +49,12 @@ with what is missing. Without --push the images are built, and nothing else.`,
 	return cmd
 }
 
-func (s *session) all(ctx context.Context, names []string, o runOptions) error {
+// all does everything but print the ConfigMap, and tells whether it changed the
+// manifests.
+func (s *session) all(ctx context.Context, names []string, o runOptions) (changed bool, err error) {
 	result, done, err := s.execute(ctx, names, o)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer done()
 	var pins *pin.Plan
@@ -59,17 +64,17 @@ func (s *session) all(ctx context.Context, names []string, o runOptions) error {
 		}
 	}
 	if err := errors.Join(err, s.finish(result, o)); err != nil {
-		return fmt.Errorf("%w; nothing is pinned", err)
+		return false, fmt.Errorf("%w; nothing is pinned", err)
 	}
 	if !o.push {
 		s.app.notef("nothing is pinned: images have digests once they are pushed (--push)")
-		return nil
+		return false, nil
 	}
 	if !s.app.flags.quiet {
 		if err := pinTable(s.app.streams.Err, s.app.describePins(pins)); err != nil {
-			return err
+			return false, err
 		}
 	}
 	s.app.notef("%s", pinTotals(pins, false))
-	return nil
+	return len(pins.Files) > 0, nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +23,11 @@ with --registry local use this server while it is there.`,
 			if err != nil {
 				return err
 			}
-			server, err := local.Start(cmd.Context(), local.Config{Root: filepath.Join(a.root, stateDir, "registry"), Address: address, Log: a.verboseLog()})
+			folder, err := a.stateFolder("registry")
+			if err != nil {
+				return err
+			}
+			server, err := local.Start(cmd.Context(), local.Config{Root: folder, Address: address, Log: a.verboseLog()})
 			if err != nil {
 				return fmt.Errorf("starting the embedded registry: %w", err)
 			}

@@ -71,21 +71,25 @@ func (s *session) execute(ctx context.Context, names []string, o runOptions) (re
 	for _, u := range s.project.Discovery.Undecided {
 		s.app.warnf("not built, undecided: %s", u)
 	}
-	lock, err := runlock.Acquire(filepath.Join(s.app.root, stateDir, "run.lock"))
+	path, err := s.app.stateFolder("run.lock")
 	if err != nil {
 		return nil, nil, err
 	}
-	release := func() {
+	lock, err := runlock.Acquire(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	unlock := func() {
 		if err := lock.Release(); err != nil {
 			s.app.warnf("%v", err)
 		}
 	}
 	result, err = s.executeLocked(ctx, names, o)
 	if err != nil {
-		release()
+		unlock()
 		return nil, nil, err
 	}
-	return result, release, nil
+	return result, unlock, nil
 }
 
 func (s *session) executeLocked(ctx context.Context, names []string, o runOptions) (*runResult, error) {

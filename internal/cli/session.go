@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -23,6 +25,22 @@ import (
 // stateDir is the folder under the repository that holds what may be thrown
 // away: the embedded registry and the embedded engine's cache.
 const stateDir = ".rtbuild"
+
+// stateFolder is the path of name under the state folder, which is made if it
+// is missing, and which git is told to ignore.
+func (a *app) stateFolder(name string) (string, error) {
+	folder := filepath.Join(a.root, stateDir)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return "", fmt.Errorf("making the folder for state: %w", err)
+	}
+	ignore := filepath.Join(folder, ".gitignore")
+	if _, err := os.Lstat(ignore); errors.Is(err, fs.ErrNotExist) {
+		if err := os.WriteFile(ignore, []byte("*\n"), 0o644); err != nil {
+			return "", fmt.Errorf("making the folder for state: %w", err)
+		}
+	}
+	return filepath.Join(folder, name), nil
+}
 
 // A session is a repository with the edges that a command opened on it.
 type session struct {
@@ -73,7 +91,11 @@ func (s *session) locate(ctx context.Context, place string) (string, error) {
 		return place, nil
 	}
 	if s.local == nil {
-		server, err := local.Start(ctx, local.Config{Root: filepath.Join(s.app.root, stateDir, "registry"), Log: s.app.verboseLog()})
+		folder, err := s.app.stateFolder("registry")
+		if err != nil {
+			return "", err
+		}
+		server, err := local.Start(ctx, local.Config{Root: folder, Log: s.app.verboseLog()})
 		if err != nil {
 			return "", fmt.Errorf("starting the embedded registry: %w", err)
 		}
@@ -124,13 +146,17 @@ func (s *session) registryClient() *registry.Client {
 
 // openBuilder opens the build engine.
 func (s *session) openBuilder(ctx context.Context) (build.Builder, error) {
+	folder, err := s.app.stateFolder("buildkit")
+	if err != nil {
+		return nil, err
+	}
 	mode := engine.ProgressAuto
 	if s.app.flags.quiet {
 		mode = engine.ProgressQuiet
 	}
 	return engine.Open(ctx, engine.Config{
 		Builder:            s.builder,
-		StateDir:           filepath.Join(s.app.root, stateDir, "buildkit"),
+		StateDir:           folder,
 		Progress:           engine.Progress{Out: s.app.streams.Err, Mode: mode},
 		InsecureRegistries: s.insecure,
 		Log:                s.app.verboseLog(),

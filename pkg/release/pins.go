@@ -19,9 +19,30 @@ import (
 const resolveJobs = 32
 
 // Pin computes the edits that put the digests into the manifests. Nothing is
-// written.
+// written. Where every image has its digest already, the sources are not
+// looked into.
 func (p *Project) Pin(ctx context.Context, changes []pin.Change) (*pin.Plan, error) {
+	if plan := p.pinned(changes); plan != nil {
+		return plan, nil
+	}
 	return pin.Compute(ctx, p.evaluator, p.Tree.Root, p.Tree.Entry, changes)
+}
+
+// pinned is the plan of changes that change nothing, or nil if one does.
+func (p *Project) pinned(changes []pin.Change) *pin.Plan {
+	usages := map[string]build.Usage{}
+	for _, u := range p.Discovery.Usages {
+		usages[u.Pointer] = u
+	}
+	plan := &pin.Plan{}
+	for _, change := range changes {
+		u, ok := usages[change.Pointer]
+		if !ok || u.Ref.Digest != change.Digest {
+			return nil
+		}
+		plan.Pins = append(plan.Pins, pin.Pin{Pointer: change.Pointer, Old: u.Ref.String(), New: u.Ref.String(), Position: u.Image.Position})
+	}
+	return plan
 }
 
 // PinOutcomes are the changes that a run's images ask for.
