@@ -101,7 +101,7 @@ func (b *Bases) Locate(ctx context.Context, ref reference.Reference, digest stri
 		return "", err
 	}
 	if ok {
-		return found.WithTag("").String(), nil
+		return found.String(), nil
 	}
 	_, err = b.resolver.Resolve(ctx, exact.String())
 	switch {
