@@ -62,7 +62,7 @@ base_images() {
 
 # The images that the engine has from the pipeline's tests, by their own names.
 runtimes() {
-	bin/rtbuild build --quiet --builder docker:// --mirror docker.io=local/mirror && go test -count=1 -tags e2e ./test/runtime
+	bin/rtbuild build --quiet --builder docker:// --mirror docker.io=local/mirror --lock-file .rtbuild/rtbuild.lock && go test -count=1 -tags e2e ./test/runtime
 }
 
 step "build" make -s build

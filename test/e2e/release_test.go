@@ -42,7 +42,14 @@ func TestRelease(t *testing.T) {
 					t.Errorf("%s: the registry has %q", image, digestAt(t, image))
 				}
 			}
-			onlyDigestsChanged(t, before, sources(t, root))
+			after, lock := sources(t, root), filepath.Join(root, "rtbuild.lock")
+			for _, suite := range []string{"bookworm", "trixie"} {
+				if base := digestAt(t, mirror+"/library/debian:"+suite+"-slim"); !strings.Contains(after[lock], base) {
+					t.Errorf("%s, the base of %s, is not in the lock file:\n%s", base, suite, after[lock])
+				}
+			}
+			delete(after, lock)
+			onlyDigestsChanged(t, before, after)
 			for _, image := range images {
 				manifest := read(t, filepath.Join(root, "stable/python/python.jsonnet"))
 				if !strings.Contains(manifest, strings.TrimPrefix(image, place+"/")) {
