@@ -1,0 +1,201 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rtbuild/rtbuild/proxy/internal/pool"
+	"github.com/rtbuild/rtbuild/proxy/internal/upstream"
+)
+
+// attempts is how many workers are tried if connecting fails. Nothing was sent
+// then, so the function is not called twice.
+const attempts = 3
+
+// call is one call of the function while it runs on a worker.
+type call struct {
+	g        *Gateway
+	w        http.ResponseWriter
+	r        *http.Request
+	body     body
+	request  upstream.Request
+	lease    *pool.Lease
+	conn     *upstream.Conn
+	id       string // for the worker's cancel request, or empty
+	deadline time.Time
+	upload   chan error // the outcome of sending a streamed body; nil if there is none
+	sent     bool       // the whole body was sent
+	stop     func() bool
+}
+
+// function passes a request to a worker.
+func (g *Gateway) function(w http.ResponseWriter, r *http.Request) outcome {
+	if r.Method == http.MethodConnect {
+		return g.fail(w, r, http.StatusMethodNotAllowed, "this server is no tunnel", "")
+	}
+	b, status, err := g.body(w, r)
+	if err != nil {
+		w.Header().Set("Connection", "close") // what is left of the body is not wanted
+		return g.fail(w, r, status, err.Error(), "")
+	}
+	if b.buffer != nil {
+		defer g.buffers.Put(b.buffer)
+	}
+	c := &call{g: g, w: w, r: r, body: b, stop: func() bool { return true }}
+	for attempt := 1; ; attempt++ {
+		c.lease, err = g.opt.Pool.Acquire(r.Context())
+		if err != nil {
+			return g.refused(w, r, err)
+		}
+		c.deadline = time.Now().Add(g.opt.Timeout)
+		if c.conn, err = c.lease.Conn(min(connectWithin, g.opt.Timeout)); err == nil {
+			return c.run()
+		}
+		c.lease.Unreachable(err)
+		if attempt == attempts {
+			g.opt.Log.Error("no worker takes connections", "error", err)
+			return g.refused(w, r, &pool.UnavailableError{Reason: err.Error()})
+		}
+	}
+}
+
+// connectWithin bounds connecting to a local process.
+const connectWithin = 5 * time.Second
+
+// run sends the request, and answers with the response. Deadline and the
+// caller's leaving both make the connection's reads and writes fail.
+func (c *call) run() outcome {
+	if err := c.conn.SetDeadline(c.deadline); err != nil {
+		return c.broken(err)
+	}
+	c.stop = context.AfterFunc(c.r.Context(), c.conn.Interrupt)
+	if err := c.send(); err != nil {
+		return c.broken(err)
+	}
+	resp, err := c.conn.ReadResponse(c.r.Method, c.early)
+	if err != nil {
+		return c.broken(err)
+	}
+	return c.respond(resp)
+}
+
+// send sends a body that is there, or starts to stream one.
+func (c *call) send() error {
+	r := c.r
+	c.request = upstream.Request{Method: r.Method, URI: target(r), Host: r.Host, Header: r.Header,
+		Length: int64(len(c.body.whole))}
+	if c.lease.Cancels() {
+		c.id = c.g.callID()
+		c.request.Extra = append(c.request.Extra, [2]string{pool.CallHeader, c.id})
+	}
+	if len(r.Header["X-Forwarded-For"]) == 0 {
+		if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+			c.request.Extra = append(c.request.Extra, [2]string{"X-Forwarded-For", host})
+		}
+	}
+	if c.body.stream == nil {
+		c.conn.WriteHead(&c.request)
+		c.conn.Write(c.body.whole)
+		c.sent = true
+		return c.conn.Flush()
+	}
+	c.request.Length, c.request.Trailer = c.body.length, r.Trailer
+	// The function may answer while it reads; HTTP/2 always allows that.
+	_ = http.NewResponseController(c.w).EnableFullDuplex()
+	c.conn.WriteHead(&c.request)
+	upload := make(chan error, 1)
+	c.upload = upload
+	go func() {
+		buf := c.g.buffers.Get().(*[]byte)
+		defer c.g.buffers.Put(buf)
+		err := c.conn.SendBody(&c.request, c.body.stream, *buf)
+		upload <- err
+		if bad := (*upstream.BodyError)(nil); errors.As(err, &bad) {
+			c.conn.Interrupt() // the function waits for a body that never comes
+		}
+	}()
+	return nil
+}
+
+// target is the request's path and query, made fit for a request line.
+func target(r *http.Request) string {
+	uri := r.URL.RequestURI()
+	if strings.IndexByte(uri, ' ') >= 0 {
+		uri = strings.ReplaceAll(uri, " ", "%20")
+	}
+	return uri
+}
+
+// early passes informational responses.
+func (c *call) early(status int, h http.Header) {
+	out := c.w.Header()
+	for name, values := range h {
+		out[name] = values
+	}
+	c.w.WriteHeader(status)
+	for name := range h {
+		delete(out, name)
+	}
+}
+
+// endUpload stops the streaming of the body, if it still runs, and returns its
+// error. The body must not be read after the handler has returned.
+func (c *call) endUpload() error {
+	if c.upload == nil {
+		return nil
+	}
+	upload := c.upload
+	c.upload = nil
+	select {
+	case err := <-upload:
+		c.sent = err == nil
+		return err
+	case <-time.After(uploadGrace):
+		_ = http.NewResponseController(c.w).SetReadDeadline(time.Unix(1, 0))
+		c.conn.Interrupt()
+		if err := <-upload; err != nil {
+			c.g.opt.Log.Debug("upload stopped, as the response has ended", "error", err)
+		}
+		return nil
+	}
+}
+
+// uploadGrace is how long sending a body may seem to run after the response
+// has ended, though the worker has read all of it.
+const uploadGrace = 10 * time.Millisecond
+
+// broken answers a call whose connection failed before the response: over
+// time, the caller gone, a bad body, or the worker's end.
+func (c *call) broken(err error) outcome {
+	uploadErr := c.endUpload()
+	if c.body.stream != nil && !c.sent {
+		c.w.Header().Set("Connection", "close") // what is left of the body is not wanted
+	}
+	gone := !c.stop() // also ends the watch
+	c.conn.Close()
+	var bad *upstream.BodyError
+	var o outcome
+	switch {
+	case !time.Now().Before(c.deadline):
+		c.lease.TimedOut(c.id)
+		o = c.g.fail(c.w, c.r, http.StatusRequestTimeout, "the function ran longer than "+c.g.opt.Timeout.String(), "")
+		o.failed = true
+	case errors.As(uploadErr, &bad) && !gone:
+		c.lease.Abandon(c.deadline)
+		o = c.g.fail(c.w, c.r, refusal(bad), bad.Error(), "")
+	case gone:
+		c.lease.Abandon(c.deadline)
+		o = outcome{status: statusGone, note: "the caller left", abort: true}
+	default:
+		c.lease.Broken(c.deadline)
+		c.g.opt.Log.Error("call failed", "error", err)
+		o = c.g.fail(c.w, c.r, http.StatusInternalServerError, "the function ended without an answer", err.Error())
+		o.failed = true
+	}
+	o.called = true
+	return o
+}

@@ -1,0 +1,187 @@
+// Package gateway is the HTTP side of the proxy: it answers /healthz, /metrics
+// and CORS preflights, and passes every other request to a worker, within the
+// limits on time and size.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rtbuild/rtbuild/proxy/internal/accesslog"
+	"github.com/rtbuild/rtbuild/proxy/internal/metrics"
+	"github.com/rtbuild/rtbuild/proxy/internal/pool"
+)
+
+// Options say how to serve.
+type Options struct {
+	Pool       *pool.Pool
+	Metrics    *metrics.Metrics
+	Access     *accesslog.Log
+	Log        *slog.Logger
+	Traces     io.Writer     // gets the traces of failed functions
+	Timeout    time.Duration // of a call
+	BodyWithin time.Duration // to read a small body
+	MaxBody    int64         // bytes; 0 is no limit
+	LogProbes  bool
+	Debug      bool     // whether callers see why a call failed
+	Reserved   []string // paths of the worker protocol, hidden from callers
+	Origins    []string // that CORS allows
+}
+
+// Gateway is an http.Handler.
+type Gateway struct {
+	opt     Options
+	metrics http.Handler
+	cors    cors
+	buffers sync.Pool // of *[]byte with bufferSize bytes
+	serial  atomic.Uint64
+}
+
+// bufferSize is the size of copy buffers, and the largest body that is read
+// before a worker is taken, in bytes.
+const bufferSize = 32 << 10
+
+// New makes a gateway.
+func New(opt Options) *Gateway {
+	return &Gateway{
+		opt: opt, metrics: opt.Metrics.Handler(), cors: newCORS(opt.Origins),
+		buffers: sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }},
+	}
+}
+
+// outcome is how a request ended.
+type outcome struct {
+	status int
+	bytes  int64  // of the answer's body
+	note   string // why the proxy answered or cut the call
+	called bool   // whether the function was reached
+	failed bool
+	abort  bool // the answer is cut short: the connection must not look fine
+}
+
+// statusGone is logged where the caller went away before the answer.
+const statusGone = 499
+
+// ServeHTTP serves one request and prints its line of the access log.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	probe := false
+	var o outcome
+	switch path := r.URL.Path; {
+	case path == "/healthz":
+		probe = true
+		o = g.healthz(w, r)
+	case path == "/metrics":
+		probe = true
+		counted := &recorder{ResponseWriter: w, status: http.StatusOK}
+		g.metrics.ServeHTTP(counted, r)
+		o = outcome{status: counted.status, bytes: counted.bytes}
+	case g.reserved(path):
+		o = g.fail(w, r, http.StatusNotFound, "this path is the proxy's own", "")
+	case g.cors.preflight(w, r):
+		w.WriteHeader(http.StatusNoContent)
+		o = outcome{status: http.StatusNoContent}
+	default:
+		o = g.function(w, r)
+	}
+	duration := time.Since(start)
+	if o.called {
+		g.opt.Metrics.Call(r.Method, o.failed, duration)
+	} else if o.status >= 400 && !probe {
+		g.opt.Metrics.Refuse(strconv.Itoa(o.status))
+	}
+	if !probe || g.opt.LogProbes {
+		g.opt.Access.Add(accesslog.Entry{Time: start, Method: r.Method, Path: r.URL.EscapedPath(),
+			Status: o.status, Duration: duration, Bytes: o.bytes, Note: o.note})
+	}
+	if o.abort {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (g *Gateway) reserved(path string) bool {
+	for _, p := range g.opt.Reserved {
+		if path == p {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *Gateway) healthz(w http.ResponseWriter, r *http.Request) outcome {
+	text, status := "OK\n", http.StatusOK
+	if err := g.opt.Pool.Health(r.Context()); err != nil {
+		text, status = err.Error()+"\n", http.StatusServiceUnavailable
+	}
+	return answer(w, r, status, text)
+}
+
+// refused answers a request that got no worker.
+func (g *Gateway) refused(w http.ResponseWriter, r *http.Request, err error) outcome {
+	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		return outcome{status: statusGone, note: "the caller left the queue"}
+	}
+	w.Header().Set("Retry-After", "1")
+	var unavailable *pool.UnavailableError
+	if errors.As(err, &unavailable) {
+		return g.fail(w, r, http.StatusServiceUnavailable, "the function is not available", unavailable.Reason)
+	}
+	return g.fail(w, r, http.StatusServiceUnavailable, err.Error(), "")
+}
+
+// fail answers with a short text of the proxy's own; detail is shown only to
+// callers who debug.
+func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, status int, text, detail string) outcome {
+	g.cors.allow(w.Header(), r)
+	o := answer(w, r, status, g.shown(text, detail))
+	o.note = text
+	return o
+}
+
+func (g *Gateway) shown(text, detail string) string {
+	if g.opt.Debug && detail != "" {
+		text += "\n" + strings.TrimRight(detail, "\n")
+	}
+	return text + "\n"
+}
+
+func answer(w http.ResponseWriter, r *http.Request, status int, text string) outcome {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead {
+		return outcome{status: status}
+	}
+	n, _ := io.WriteString(w, text) // a caller who has gone needs no answer
+	return outcome{status: status, bytes: int64(n)}
+}
+
+// recorder notes status and size of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(p []byte) (int, error) {
+	n, err := r.ResponseWriter.Write(p)
+	r.bytes += int64(n)
+	return n, err
+}

@@ -1,0 +1,164 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rtbuild/rtbuild/proxy/internal/upstream"
+)
+
+// errorHeader marks a response that is the trace of an exception.
+const errorHeader = "X-Func-Error"
+
+// maxTrace is how many bytes of a trace are logged.
+const maxTrace = 64 << 10
+
+// respond passes the worker's response to the caller.
+func (c *call) respond(resp *http.Response) outcome {
+	if len(resp.Header[errorHeader]) > 0 {
+		return c.exception(resp)
+	}
+	o := outcome{status: resp.StatusCode, called: true, failed: resp.StatusCode >= 500}
+	c.header(resp)
+	c.w.WriteHeader(resp.StatusCode)
+	var readErr, writeErr error
+	o.bytes, readErr, writeErr = c.copy(resp)
+	if readErr == nil && writeErr == nil {
+		c.trailer(resp)
+		c.finish(resp)
+		return o
+	}
+	_ = c.endUpload()
+	gone := !c.stop()
+	c.conn.Close()
+	o.abort = true
+	switch {
+	case !time.Now().Before(c.deadline) || errors.Is(writeErr, os.ErrDeadlineExceeded):
+		c.lease.TimedOut(c.id)
+		o.note, o.failed = "cut: the function ran longer than "+c.g.opt.Timeout.String(), true
+	case gone || writeErr != nil:
+		c.lease.Abandon(c.deadline)
+		o.note = "the caller left"
+	default:
+		c.lease.Broken(c.deadline)
+		o.note, o.failed = "cut: the function ended in the middle of its answer", true
+	}
+	return o
+}
+
+// header copies what is not about the connection to the worker.
+func (c *call) header(resp *http.Response) {
+	out := c.w.Header()
+	connection := resp.Header["Connection"]
+	for name, values := range resp.Header {
+		if upstream.HopByHop(name) || upstream.Private(name) ||
+			len(connection) > 0 && upstream.Named(connection, name) {
+			continue
+		}
+		out[name] = values
+	}
+	if len(out["Content-Type"]) == 0 {
+		out["Content-Type"] = nil // keeps net/http from guessing one
+	}
+	for name := range resp.Trailer {
+		out.Add("Trailer", name)
+	}
+	c.g.cors.allow(out, c.r)
+}
+
+// copy streams the body. What has no length, such as server-sent events, is
+// passed on part by part as it comes. A caller who does not read holds the
+// worker no longer than the call may run.
+func (c *call) copy(resp *http.Response) (n int64, readErr, writeErr error) {
+	if resp.Body == http.NoBody {
+		return 0, nil, nil
+	}
+	live := resp.ContentLength < 0
+	var control *http.ResponseController
+	if live || resp.ContentLength > bufferSize {
+		control = http.NewResponseController(c.w)
+		if err := control.SetWriteDeadline(c.deadline); err != nil {
+			return 0, nil, err
+		}
+		defer func() { _ = control.SetWriteDeadline(time.Time{}) }()
+	}
+	if live {
+		if writeErr = control.Flush(); writeErr != nil {
+			return 0, nil, writeErr
+		}
+	}
+	buf := c.g.buffers.Get().(*[]byte)
+	defer c.g.buffers.Put(buf)
+	for {
+		k, err := resp.Body.Read(*buf)
+		if k > 0 {
+			var m int
+			m, writeErr = c.w.Write((*buf)[:k])
+			n += int64(m)
+			if writeErr == nil && live {
+				writeErr = control.Flush()
+			}
+			if writeErr != nil {
+				return n, nil, writeErr
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return n, nil, nil
+		}
+		if err != nil {
+			return n, err, nil
+		}
+	}
+}
+
+// trailer copies trailers, those announced and those not.
+func (c *call) trailer(resp *http.Response) {
+	out := c.w.Header()
+	for name, values := range resp.Trailer {
+		if _, announced := out[name]; !announced {
+			name = http.TrailerPrefix + name
+		}
+		for _, v := range values {
+			out.Add(name, v)
+		}
+	}
+}
+
+// finish gives the worker back after a whole response.
+func (c *call) finish(resp *http.Response) {
+	_ = c.endUpload()
+	stopped := c.stop()
+	if stopped && c.sent && !resp.Close && c.conn.Idle() && c.conn.SetDeadline(time.Time{}) == nil {
+		c.lease.Release(c.conn)
+		return
+	}
+	c.conn.Close()
+	if c.sent {
+		c.lease.Release(nil)
+	} else {
+		c.lease.Abandon(c.deadline) // the worker may still want the rest of the body
+	}
+}
+
+// exception answers for a function that failed: the trace goes to the log, and
+// to the caller only for debugging.
+func (c *call) exception(resp *http.Response) outcome {
+	trace, err := io.ReadAll(io.LimitReader(resp.Body, maxTrace))
+	if err != nil {
+		return c.broken(err)
+	}
+	if len(trace) == maxTrace {
+		resp.Close = true // what is left is not read
+	}
+	text := strings.TrimRight(strings.ToValidUTF8(string(trace), "?"), "\n")
+	_, _ = c.g.opt.Traces.Write([]byte(text + "\n")) // a log has nowhere to report to
+	c.finish(resp)
+	o := c.g.fail(c.w, c.r, http.StatusInternalServerError, "the function failed", text)
+	o.called, o.failed, o.note = true, true, "exception "+strconv.QuoteToASCII(resp.Header.Get(errorHeader))
+	return o
+}

@@ -1,0 +1,254 @@
+// Package pool keeps worker processes: it starts them, learns when they have
+// loaded the function, hands calls to them, starts more under load, stops idle
+// ones, and replaces those that crash or run over time.
+//
+// All state is behind one mutex. A call takes a slot of a worker (Acquire,
+// which may wait in a queue) and gives it back through the Lease, saying how
+// the call ended. Each worker has one goroutine that follows its life.
+package pool
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/rtbuild/rtbuild/proxy/internal/output"
+	"github.com/rtbuild/rtbuild/proxy/internal/reaper"
+)
+
+// Options say how to run workers.
+type Options struct {
+	Table   *reaper.Table
+	Command []string
+	Env     []string
+
+	// Network is "unix", with a socket per worker in a new folder under
+	// SocketDir, or "tcp", with at most one worker, which listens on Address.
+	Network   string
+	Address   string
+	SocketDir string
+
+	HealthPath  string // asked for readiness; if empty, accepting connections is enough
+	Concurrency int    // of a worker that does not say
+
+	MinWorkers    int
+	MaxSingle     int // most workers that take one call at once
+	MaxConcurrent int // most workers that take several
+	MaxStarting   int // most workers that start at once because of load
+	Queue         int
+
+	LoadTimeout  time.Duration
+	QueueTimeout time.Duration
+	WorkerIdle   time.Duration
+	KillGrace    time.Duration // between SIGTERM and SIGKILL
+
+	Stdout, Stderr *output.Sink
+	Log            *slog.Logger
+}
+
+// Errors of Acquire besides those of its context.
+var (
+	ErrQueueFull    = errors.New("too many calls are waiting")
+	ErrQueueTimeout = errors.New("no worker became free in time")
+	ErrClosed       = errors.New("the server is shutting down")
+)
+
+// UnavailableError says that no worker can load the function.
+type UnavailableError struct{ Reason string }
+
+func (e *UnavailableError) Error() string { return e.Reason }
+
+// Pool is a set of workers for one function.
+type Pool struct {
+	opt Options
+	dir string // of sockets
+
+	mu       sync.Mutex
+	workers  []*worker // oldest first, until their process has ended
+	queue    list.List // of *waiter
+	serial   int
+	closing  bool
+	empty    chan struct{} // closed when closing and no worker is left
+	scaling  bool          // a scale tick is due
+	restart  *time.Timer   // a start that back-off delays
+	health   crashes
+	capacity int // calls at once of the last worker that became ready
+	since    time.Time
+	restarts uint64
+}
+
+// waiter is a call in the queue. got has room for the one worker it is given.
+type waiter struct {
+	got   chan grant
+	since time.Time
+}
+
+type grant struct {
+	lease *Lease
+	err   error
+}
+
+// New starts the first workers.
+func New(opt Options) (*Pool, error) {
+	p := &Pool{opt: opt, capacity: opt.Concurrency, empty: make(chan struct{}), since: time.Now()}
+	if opt.Network == "unix" {
+		dir, err := os.MkdirTemp(opt.SocketDir, "func-")
+		if err != nil {
+			return nil, fmt.Errorf("making a folder for the workers' sockets: %w", err)
+		}
+		p.dir = dir
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ensure()
+	time.AfterFunc(p.idleTick(), p.reapIdle)
+	return p, nil
+}
+
+// Acquire takes a slot of a worker, waiting in the queue if need be.
+func (p *Pool) Acquire(ctx context.Context) (*Lease, error) {
+	p.mu.Lock()
+	if p.closing {
+		p.mu.Unlock()
+		return nil, ErrClosed
+	}
+	if p.queue.Len() == 0 {
+		if w := p.pick(); w != nil {
+			lease := p.lease(w)
+			p.mu.Unlock()
+			return lease, nil
+		}
+	}
+	if reason := p.hopeless(); reason != "" {
+		p.mu.Unlock()
+		return nil, &UnavailableError{reason}
+	}
+	if p.queue.Len() >= p.opt.Queue {
+		p.mu.Unlock()
+		return nil, ErrQueueFull
+	}
+	wait := &waiter{got: make(chan grant, 1), since: time.Now()}
+	place := p.queue.PushBack(wait)
+	p.scaleSoon()
+	p.mu.Unlock()
+
+	timer := time.NewTimer(p.opt.QueueTimeout)
+	defer timer.Stop()
+	var err error
+	select {
+	case g := <-wait.got:
+		return g.lease, g.err
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-timer.C:
+		err = ErrQueueTimeout
+	}
+	p.mu.Lock()
+	p.queue.Remove(place) // does nothing if the wait is over already
+	p.mu.Unlock()
+	select {
+	case g := <-wait.got: // given in between
+		if g.lease != nil {
+			g.lease.Release(nil)
+		}
+	default:
+	}
+	return nil, err
+}
+
+// pick returns the worker with a free slot that has the fewest calls; among
+// equals the oldest, so that under low load the younger ones become idle.
+func (p *Pool) pick() *worker {
+	var best *worker
+	for _, w := range p.workers {
+		if w.state == ready && !w.stuck && w.doubted == 0 && w.calls < w.capacity && (best == nil || w.calls < best.calls) {
+			best = w
+			if w.calls == 0 {
+				break
+			}
+		}
+	}
+	return best
+}
+
+// dispatch gives free slots to the queue, first come first served.
+func (p *Pool) dispatch() {
+	for p.queue.Len() > 0 {
+		w := p.pick()
+		if w == nil {
+			return
+		}
+		wait := p.queue.Remove(p.queue.Front()).(*waiter)
+		wait.got <- grant{lease: p.lease(w)}
+	}
+}
+
+// refuse ends all waits with an error.
+func (p *Pool) refuse(err error) {
+	for p.queue.Len() > 0 {
+		p.queue.Remove(p.queue.Front()).(*waiter).got <- grant{err: err}
+	}
+}
+
+// Stats are numbers for gauges.
+type Stats struct {
+	Starting, Idle, Busy, Draining int    // workers
+	Queue                          int    // calls that wait
+	Restarts                       uint64 // workers that crashed or were replaced
+}
+
+// Stats counts workers and waiting calls.
+func (p *Pool) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := Stats{Queue: p.queue.Len(), Restarts: p.restarts}
+	for _, w := range p.workers {
+		switch {
+		case w.state == starting:
+			s.Starting++
+		case w.state == draining:
+			s.Draining++
+		case w.state == gone:
+		case w.calls > 0:
+			s.Busy++
+		default:
+			s.Idle++
+		}
+	}
+	return s
+}
+
+// Signal forwards a signal to every worker's process group.
+func (p *Pool) Signal(forward func(*reaper.Process)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.workers {
+		if w.process != nil {
+			forward(w.process)
+		}
+	}
+}
+
+// Close stops all workers: SIGTERM, then SIGKILL after KillGrace. It returns
+// when they have ended.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	p.closing = true
+	p.refuse(ErrClosed)
+	for _, w := range p.workers {
+		p.stop(w)
+	}
+	if len(p.workers) == 0 {
+		close(p.empty)
+	}
+	p.mu.Unlock()
+	<-p.empty
+	if p.dir != "" {
+		_ = os.RemoveAll(p.dir) // a leftover folder does no harm
+	}
+}

@@ -1,0 +1,199 @@
+package pool
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+const (
+	// scaleAfter is how long a call waits before it counts as load. A burst
+	// that the workers clear sooner starts no processes.
+	scaleAfter = 10 * time.Millisecond
+
+	firstDelay   = 250 * time.Millisecond
+	longestDelay = 30 * time.Second
+
+	// killed is the outcome of a process that got SIGKILL.
+	killed = "signal: killed"
+
+	// tailLines is how many lines of stderr the reason for a crash has.
+	tailLines = 20
+)
+
+// crashes is what is known of ends that nobody wished.
+type crashes struct {
+	streak int       // crashes since the last call that ended well
+	loaded bool      // a worker has been ready once
+	reason string    // of the last
+	next   time.Time // no worker is started before
+}
+
+// delay is the pause before the start after a crash. The first crash of a
+// function that has loaded costs nothing: one bad call must not stop the rest.
+func (c *crashes) delay() time.Duration {
+	n := c.streak
+	if c.loaded {
+		n--
+	}
+	if n <= 0 {
+		return 0
+	}
+	return min(firstDelay<<min(n-1, 10), longestDelay)
+}
+
+func (p *Pool) crashed(w *worker, outcome string) {
+	if w.fault != "" && outcome == killed {
+		outcome = w.fault // the pool did it
+	}
+	if time.Since(w.started) > 2*longestDelay {
+		p.health.streak = 0
+	}
+	p.restarts++
+	p.health.streak++
+	delay := p.health.delay()
+	p.health.next = time.Now().Add(delay)
+	p.health.reason = strings.Join(append([]string{outcome}, w.tail.Lines(tailLines)...), "\n")
+	p.opt.Log.Error("worker crashed", "worker", w.id, "outcome", outcome,
+		"crashes", p.health.streak, "next start in", delay)
+	if p.hopeless() != "" {
+		p.refuse(&UnavailableError{p.hopeless()})
+	}
+}
+
+// hopeless returns why waiting for a worker is in vain: none is ready, and the
+// last attempts to have one failed. It returns "" otherwise.
+func (p *Pool) hopeless() string {
+	least := 2
+	if !p.health.loaded {
+		least = 1
+	}
+	if p.health.streak < least || p.count(ready) > 0 {
+		return ""
+	}
+	return fmt.Sprintf("crash-looping: the worker ended %d times without a good call; the last time: %s",
+		p.health.streak, p.health.reason)
+}
+
+func (p *Pool) count(s state) int {
+	n := 0
+	for _, w := range p.workers {
+		if w.state == s {
+			n++
+		}
+	}
+	return n
+}
+
+// usable counts workers that take calls now or soon.
+func (p *Pool) usable() int {
+	n := 0
+	for _, w := range p.workers {
+		if (w.state == starting || w.state == ready) && !w.stuck {
+			n++
+		}
+	}
+	return n
+}
+
+// limit is how many workers there may be.
+func (p *Pool) limit() int {
+	if p.capacity > 1 {
+		return p.opt.MaxConcurrent
+	}
+	return p.opt.MaxSingle
+}
+
+// room is how many more workers may start. One that drains counts where it
+// holds the port that the next one needs.
+func (p *Pool) room() int {
+	used := len(p.workers) - p.count(gone)
+	if p.opt.Network == "unix" {
+		used -= p.count(draining)
+	}
+	return p.limit() - used
+}
+
+// ensure starts what is missing of the least number of workers.
+func (p *Pool) ensure() {
+	p.grow(p.opt.MinWorkers - p.usable())
+	if p.queue.Len() > 0 {
+		p.scaleSoon()
+	}
+}
+
+// grow starts up to n workers, or arranges for it to be done after back-off.
+func (p *Pool) grow(n int) {
+	n = min(n, p.room())
+	if n <= 0 || p.closing {
+		return
+	}
+	if wait := time.Until(p.health.next); wait > 0 {
+		if p.restart == nil {
+			p.restart = time.AfterFunc(wait, func() {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.restart = nil
+				p.ensure()
+			})
+		}
+		return
+	}
+	if p.health.streak > 0 { // one attempt at a time
+		n = min(n, 1-p.count(starting))
+	}
+	for range n {
+		p.add()
+	}
+}
+
+// scaleSoon looks at the queue in a moment.
+func (p *Pool) scaleSoon() {
+	if p.scaling {
+		return
+	}
+	p.scaling = true
+	time.AfterFunc(scaleAfter, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.scaling = false
+		p.scale()
+	})
+}
+
+// scale starts workers for calls that have waited, a few at a time, since
+// loading takes the CPU that calls need.
+func (p *Pool) scale() {
+	if p.queue.Len() == 0 || p.closing {
+		return
+	}
+	if time.Since(p.queue.Front().Value.(*waiter).since) >= scaleAfter {
+		wanted := (p.queue.Len() + p.capacity - 1) / p.capacity
+		p.grow(min(wanted, p.opt.MaxStarting) - p.count(starting))
+	}
+	p.scaleSoon()
+}
+
+func (p *Pool) idleTick() time.Duration {
+	return min(max(p.opt.WorkerIdle/4, 50*time.Millisecond), 10*time.Second)
+}
+
+// reapIdle stops workers without work, the youngest first, and closes idle
+// connections to classic servers before those do.
+func (p *Pool) reapIdle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closing {
+		return
+	}
+	spare := p.usable() - p.opt.MinWorkers
+	for i := len(p.workers) - 1; i >= 0 && spare > 0; i-- {
+		w := p.workers[i]
+		if w.state == ready && w.calls == 0 && time.Since(w.lastCall) >= p.opt.WorkerIdle {
+			p.opt.Log.Info("worker stopped", "worker", w.id, "reason", "idle")
+			p.stop(w)
+			spare--
+		}
+	}
+	time.AfterFunc(p.idleTick(), p.reapIdle)
+}

@@ -1,0 +1,159 @@
+// Package upstream speaks HTTP/1.1 to one worker over one connection at a
+// time. It is not net/http's Transport because the proxy must know which
+// connection, and so which worker, runs a call: to stop that one alone, and
+// never to send a call twice.
+package upstream
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// maxHeader is how many bytes of response headers a worker may send.
+const maxHeader = 1 << 20
+
+// Conn is a connection to a worker. One call at a time uses it; Interrupt may
+// be called beside.
+type Conn struct {
+	Used time.Time // when the last call ended; its owner's note
+
+	net    net.Conn
+	raw    syscall.RawConn
+	in     limited
+	br     *bufio.Reader
+	bw     *bufio.Writer
+	req    http.Request // what http.ReadResponse wants to know
+	length [20]byte     // where numbers are formatted
+
+	interrupted atomic.Bool
+	probe       func(fd uintptr) bool
+	probeByte   [1]byte
+	alive       bool
+}
+
+// limited is an io.Reader that ends when a worker sends headers without end.
+type limited struct {
+	src  io.Reader
+	left int // negative is no limit
+}
+
+var errHeaderTooLarge = errors.New("the response header is too large")
+
+func (l *limited) Read(p []byte) (int, error) {
+	if l.left < 0 {
+		return l.src.Read(p)
+	}
+	if l.left == 0 {
+		return 0, errHeaderTooLarge
+	}
+	n, err := l.src.Read(p[:min(len(p), l.left)])
+	l.left -= n
+	return n, err
+}
+
+// Dial connects to a worker. A Unix socket whose backlog is full says "try
+// again", which is what Dial does until ctx ends.
+func Dial(ctx context.Context, network, address string) (*Conn, error) {
+	var d net.Dialer
+	for {
+		nc, err := d.DialContext(ctx, network, address)
+		if err == nil {
+			return newConn(nc)
+		}
+		if !errors.Is(err, syscall.EAGAIN) {
+			return nil, fmt.Errorf("connecting to the worker: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("connecting to the worker: %w", ctx.Err())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func newConn(nc net.Conn) (*Conn, error) {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return nil, fmt.Errorf("connecting to the worker: %T has no file descriptor", nc)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the worker: %w", err)
+	}
+	c := &Conn{net: nc, raw: raw}
+	c.in = limited{src: nc, left: -1}
+	c.br = bufio.NewReaderSize(&c.in, 4<<10)
+	c.bw = bufio.NewWriterSize(nc, 4<<10)
+	c.probe = func(fd uintptr) bool {
+		_, _, err := syscall.Recvfrom(int(fd), c.probeByte[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		c.alive = errors.Is(err, syscall.EAGAIN)
+		return true
+	}
+	return c, nil
+}
+
+// Alive says whether an idle connection may be used again: the worker has
+// neither closed it nor sent what nobody asked for.
+func (c *Conn) Alive() bool {
+	c.alive = false
+	return c.raw.Read(c.probe) == nil && c.alive
+}
+
+// SetDeadline ends reads and writes at a time.
+func (c *Conn) SetDeadline(t time.Time) error { return c.net.SetDeadline(t) }
+
+// Interrupt makes reads and writes of the running call fail now; the
+// connection is of no use afterwards.
+func (c *Conn) Interrupt() {
+	c.interrupted.Store(true)
+	_ = c.net.SetDeadline(time.Unix(1, 0))
+}
+
+// Close closes the connection, which tells the worker that the caller of the
+// running call, if any, has gone.
+func (c *Conn) Close() { _ = c.net.Close() }
+
+// Idle says whether the connection is at the start of a next call.
+func (c *Conn) Idle() bool { return !c.interrupted.Load() && c.br.Buffered() == 0 }
+
+// ReadResponse reads a response header. early, if not nil, is called for each
+// informational response before it.
+func (c *Conn) ReadResponse(method string, early func(status int, h http.Header)) (*http.Response, error) {
+	c.in.left = maxHeader
+	defer func() { c.in.left = -1 }()
+	c.req.Method = method
+	for {
+		resp, err := http.ReadResponse(c.br, &c.req)
+		if err != nil {
+			return nil, fmt.Errorf("reading the worker's response: %w", err)
+		}
+		switch {
+		case resp.StatusCode == http.StatusSwitchingProtocols:
+			return nil, errors.New("reading the worker's response: it switches protocols, which nobody asked for")
+		case resp.StatusCode >= 200:
+			return resp, nil
+		case early != nil && resp.StatusCode != http.StatusContinue:
+			early(resp.StatusCode, resp.Header)
+		}
+	}
+}
+
+func (c *Conn) field(name, value string) {
+	_, _ = c.bw.WriteString(name)
+	_, _ = c.bw.WriteString(": ")
+	_, _ = c.bw.WriteString(value)
+	_, _ = c.bw.WriteString("\r\n")
+}
+
+func (c *Conn) number(n int64, base int) {
+	_, _ = c.bw.Write(strconv.AppendInt(c.length[:0], n, base))
+}

@@ -1,0 +1,175 @@
+// Command proxy is PID 1 of runtime images: it starts the language's server
+// as worker processes and gives it what all runtimes have in common: health,
+// time limits, logs, metrics, CORS and an orderly shutdown. See README.md.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rtbuild/rtbuild/proxy/internal/accesslog"
+	"github.com/rtbuild/rtbuild/proxy/internal/config"
+	"github.com/rtbuild/rtbuild/proxy/internal/gateway"
+	"github.com/rtbuild/rtbuild/proxy/internal/metrics"
+	"github.com/rtbuild/rtbuild/proxy/internal/output"
+	"github.com/rtbuild/rtbuild/proxy/internal/pool"
+	"github.com/rtbuild/rtbuild/proxy/internal/reaper"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitError  = 1
+	exitConfig = 2
+)
+
+func main() { os.Exit(run()) }
+
+// spareThreads is how many threads are kept for a moment when a function has
+// used up the container's processes: a Go program that cannot start a thread
+// that it needs ends.
+const spareThreads = 16
+
+func reserveThreads() {
+	var all, held sync.WaitGroup
+	all.Add(spareThreads)
+	for range spareThreads {
+		held.Add(1)
+		go func() {
+			defer held.Done()
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread() // the runtime keeps the thread
+			all.Done()
+			all.Wait()
+		}()
+	}
+	held.Wait()
+}
+
+func run() int {
+	reserveThreads()
+	limits := config.ReadLimits(os.DirFS("/"), runtime.NumCPU())
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(limits.CPUs)
+	}
+	cfg, err := config.FromEnv(os.LookupEnv, limits)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "proxy: %v\n", err)
+		return exitConfig
+	}
+	stdout, stderr := output.NewSink(os.Stdout), output.NewSink(os.Stderr)
+	defer stdout.Close(time.Second)
+	defer stderr.Close(time.Second)
+	log := logger(stderr, cfg.LogJSON)
+	if err := serve(cfg, limits, stdout, stderr, log); err != nil {
+		log.Error("stopped", "error", err)
+		return exitError
+	}
+	return exitOK
+}
+
+func logger(out *output.Sink, json bool) *slog.Logger {
+	if json {
+		return slog.New(slog.NewJSONHandler(out, nil))
+	}
+	return slog.New(slog.NewTextHandler(out, nil))
+}
+
+// killGrace is how long a worker may take to end by SIGTERM.
+const killGrace = 2 * time.Second
+
+func serve(cfg config.Config, limits config.Limits, stdout, stderr *output.Sink, log *slog.Logger) error {
+	signals := make(chan os.Signal, 16)
+	// SIGPIPE is caught so that a reader of the logs who leaves is no reason to end.
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT,
+		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
+	listener, err := net.Listen("tcp", ":"+strconv.Itoa(cfg.Port))
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	defer listener.Close()
+	table, err := reaper.New()
+	if err != nil {
+		return err
+	}
+	workers, err := pool.New(pool.Options{
+		Table: table, Command: cfg.Command, Env: os.Environ(),
+		Network: cfg.Network, Address: cfg.Address, SocketDir: cfg.SocketDir, HealthPath: cfg.HealthPath,
+		Concurrency: cfg.Concurrency, MinWorkers: cfg.MinWorkers,
+		MaxSingle: cfg.MaxSingle, MaxConcurrent: cfg.MaxConcurrent, MaxStarting: 2 * limits.CPUs,
+		Queue: cfg.Queue, LoadTimeout: cfg.LoadTimeout, QueueTimeout: cfg.QueueTimeout,
+		WorkerIdle: cfg.WorkerIdle, KillGrace: killGrace, Stdout: stdout, Stderr: stderr, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer workers.Close()
+	server := newServer(cfg, workers, stdout, stderr, log)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	log.Info("listening", "address", listener.Addr().String(), "workers", cfg.Network)
+	for {
+		select {
+		case err := <-failed:
+			return fmt.Errorf("serving: %w", err)
+		case s := <-signals:
+			switch s {
+			case syscall.SIGTERM, syscall.SIGINT:
+				drain(server, cfg.Shutdown, signals, log)
+				return nil
+			case syscall.SIGPIPE:
+			default:
+				workers.Signal(func(p *reaper.Process) { p.Signal(s.(syscall.Signal)) })
+			}
+		}
+	}
+}
+
+func newServer(cfg config.Config, workers *pool.Pool, stdout, stderr *output.Sink, log *slog.Logger) *http.Server {
+	dropped := func() uint64 { return stdout.Dropped() + stderr.Dropped() }
+	opt := gateway.Options{
+		Pool: workers, Metrics: metrics.New(workers.Stats, dropped), Access: accesslog.New(stdout, cfg.LogJSON),
+		Log: log, Traces: stderr, Timeout: cfg.Timeout, BodyWithin: cfg.HeaderTimeout, MaxBody: cfg.MaxBody,
+		LogProbes: cfg.LogProbes, Debug: cfg.Debug, Origins: cfg.Origins,
+	}
+	if cfg.Network == "unix" {
+		opt.Reserved = []string{cfg.HealthPath, pool.CancelPath}
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler: gateway.New(opt), Protocols: protocols,
+		ReadHeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+// drain stops accepting and lets calls finish; a second signal ends the wait.
+func drain(server *http.Server, limit time.Duration, signals <-chan os.Signal, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	go func() {
+		for s := range signals {
+			if s == syscall.SIGTERM || s == syscall.SIGINT {
+				cancel()
+				return
+			}
+		}
+	}()
+	log.Info("shutting down", "within", limit)
+	if err := server.Shutdown(ctx); err != nil {
+		log.Warn("calls were cut at shutdown", "error", err)
+		_ = server.Close() // its listeners are closed already
+	}
+}
