@@ -67,6 +67,9 @@ runtimes() {
 
 step "build" make -s build
 step "unit tests" make -s unit
+proxy() { (cd proxy && go vet ./... && go test -count=1 ./...); }
+
+step "proxy" proxy
 step "vet" go vet -tags e2e ./...
 docker_engine "$logs/dockerd" || die "no Docker engine, and dockerd does not start"
 step "pinning, on full and failing disks" go test -count=1 -tags e2e ./pkg/pin
