@@ -26,6 +26,11 @@ file.`,
 				if len(args) > 0 && !update {
 					return usagef("rtbuild lock takes images with --update only: rtbuild lock --update %s", args[0])
 				}
+				unlock, err := a.alone()
+				if err != nil {
+					return err
+				}
+				defer unlock()
 				bases, images, err := s.lockedBases(ctx)
 				if err != nil {
 					return err

@@ -51,6 +51,13 @@ reason.`,
 				if err != nil {
 					return err
 				}
+				if !o.check {
+					unlock, err := a.alone()
+					if err != nil {
+						return err
+					}
+					defer unlock()
+				}
 				return s.pin(ctx, changes, o)
 			})
 		},

@@ -71,18 +71,9 @@ func (s *session) execute(ctx context.Context, names []string, o runOptions) (re
 	for _, u := range s.project.Discovery.Undecided {
 		s.app.warnf("not built, undecided: %s", u)
 	}
-	path, err := s.app.stateFolder("run.lock")
+	unlock, err := s.app.alone()
 	if err != nil {
 		return nil, nil, err
-	}
-	lock, err := runlock.Acquire(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	unlock := func() {
-		if err := lock.Release(); err != nil {
-			s.app.warnf("%v", err)
-		}
 	}
 	result, err = s.executeLocked(ctx, names, o)
 	if err != nil {
@@ -90,6 +81,24 @@ func (s *session) execute(ctx context.Context, names []string, o runOptions) (re
 		return nil, nil, err
 	}
 	return result, unlock, nil
+}
+
+// alone keeps every other run out of the tree until unlock is called. If there
+// is one, the error says which.
+func (a *app) alone() (unlock func(), err error) {
+	path, err := a.stateFolder("run.lock")
+	if err != nil {
+		return nil, err
+	}
+	lock, err := runlock.Acquire(path)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		if err := lock.Release(); err != nil {
+			a.warnf("%v", err)
+		}
+	}, nil
 }
 
 func (s *session) executeLocked(ctx context.Context, names []string, o runOptions) (*runResult, error) {
