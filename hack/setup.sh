@@ -18,12 +18,21 @@ need() {
 	command -v "$1" >/dev/null || die "$2 is installed, and yet there is no $1"
 }
 
+# stale_pid FILE NAME: removes a file with the number of a process that is not
+# NAME.
+stale_pid() {
+	[ ! -f "$1" ] || [ "$(cat "/proc/$(cat "$1")/comm" 2>/dev/null)" = "$2" ] || rm -f "$1"
+}
+
 # A Docker engine that this starts is stopped by stop_docker.
 docker_engine() {
 	docker version >/dev/null 2>&1 && return
 	[ "$(id -u)" -eq 0 ] || return 1
 	command -v dockerd >/dev/null || return 1
 	say "no Docker engine answers; starting dockerd (log: $1)"
+	# What a killed engine left: its number may be another process's by now.
+	stale_pid /var/run/docker.pid dockerd
+	stale_pid /var/run/docker/containerd/containerd.pid containerd
 	dockerd >"$1" 2>&1 &
 	dockerd_pid=$!
 	for _ in $(seq 60); do

@@ -14,6 +14,8 @@ need gcc gcc
 need git git
 need curl curl
 need python3 python3
+# A docker command may be there without an engine to start.
+docker version >/dev/null 2>&1 || need dockerd docker.io
 need docker docker.io
 need runc runc
 need docker-registry docker-registry
