@@ -8,6 +8,11 @@ die() { say "$*"; exit 1; }
 
 need() {
 	command -v "$1" >/dev/null && return
+	install "$1" "$2"
+	command -v "$1" >/dev/null || die "$2 is installed, and yet there is no $1"
+}
+
+install() {
 	local install="apt-get install -y --no-install-recommends $2"
 	command -v apt-get >/dev/null || die "$1 is missing; install it (Debian's package is $2)"
 	[ "$(id -u)" -eq 0 ] || die "$1 is missing; install it with: sudo $install"
@@ -15,7 +20,6 @@ need() {
 	[ -n "${apt_updated:-}" ] || apt-get update -qq >&2
 	apt_updated=yes
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >&2
-	command -v "$1" >/dev/null || die "$2 is installed, and yet there is no $1"
 }
 
 # stale_pid FILE NAME: removes a file with the number of a process that is not
