@@ -8,11 +8,11 @@ die() { say "$*"; exit 1; }
 
 need() {
 	command -v "$1" >/dev/null && return
-	install "$1" "$2"
+	apt_install "$1" "$2"
 	command -v "$1" >/dev/null || die "$2 is installed, and yet there is no $1"
 }
 
-install() {
+apt_install() {
 	local install="apt-get install -y --no-install-recommends $2"
 	command -v apt-get >/dev/null || die "$1 is missing; install it (Debian's package is $2)"
 	[ "$(id -u)" -eq 0 ] || die "$1 is missing; install it with: sudo $install"

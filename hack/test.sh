@@ -21,7 +21,7 @@ need runc runc
 need docker-registry docker-registry
 need busybox busybox-static
 # It is all that the images of the tests hold, so it must need nothing else.
-! ldd "$(command -v busybox)" >/dev/null 2>&1 || install "a static busybox" busybox-static
+! ldd "$(command -v busybox)" >/dev/null 2>&1 || apt_install "a static busybox" busybox-static
 need mmdebstrap mmdebstrap
 
 logs=$(mktemp -d)
