@@ -30,7 +30,8 @@ lint:
 	$(GO) tool -modfile=hack/tools/go.mod golangci-lint run
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./pkg/...
+	$(GO) test -run '^$$' -bench . -benchmem ./pkg/... ./internal/edge/registry
+	bench/run.sh
 
 # Each fuzz test for FUZZTIME.
 FUZZTIME ?= 60s
