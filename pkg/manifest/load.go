@@ -39,7 +39,7 @@ func Load(ctx context.Context, ev provenance.Evaluator, opts Options) (*Tree, er
 		return nil, fmt.Errorf("evaluating %s: %w", filepath.Base(entry), err)
 	}
 	var document any
-	decoder := json.NewDecoder(bytes.NewReader(source.Result.JSON))
+	decoder := json.NewDecoder(bytes.NewReader(source.JSON))
 	decoder.UseNumber()
 	if err := decoder.Decode(&document); err != nil {
 		return nil, fmt.Errorf("reading the evaluated %s: %w", filepath.Base(entry), err)
@@ -56,7 +56,7 @@ func Load(ctx context.Context, ev provenance.Evaluator, opts Options) (*Tree, er
 	if len(folders) == 0 {
 		folders = DefaultFolders()
 	}
-	d := &decoding{tree: &Tree{Root: root, Entry: entry, JSON: source.Result.JSON}, origins: newOrigins(origins, entry), specs: specs, folders: folders}
+	d := &decoding{tree: &Tree{Root: root, Entry: entry, JSON: source.JSON}, origins: newOrigins(origins, entry), specs: specs, folders: folders}
 	for i, item := range list {
 		d.runtime(fmt.Sprintf("/%d", i), item)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
@@ -41,16 +40,9 @@ func (p *Project) Audit(ctx context.Context, inspector Inspector, place string, 
 	}
 	pinned := slices.DeleteFunc(slices.Clone(p.Discovery.Usages), func(u build.Usage) bool { return u.Ref.Digest == "" })
 	audits := make([]Audited, len(pinned))
-	slots := make(chan struct{}, resolveJobs)
-	var group sync.WaitGroup
-	for i, u := range pinned {
-		group.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			audits[i] = audit(ctx, inspector, place, u, fingerprints)
-		})
-	}
-	group.Wait()
+	each(len(pinned), func(i int) {
+		audits[i] = audit(ctx, inspector, place, pinned[i], fingerprints)
+	})
 	return audits
 }
 

@@ -237,16 +237,9 @@ func (b *Bases) Outdated(ctx context.Context, images []BaseImage) ([]LockChange,
 // compare looks images up and lists those that are not what is locked.
 func (b *Bases) compare(ctx context.Context, images []BaseImage) ([]LockChange, error) {
 	digests, errs := make([]string, len(images)), make([]error, len(images))
-	slots := make(chan struct{}, resolveJobs)
-	var group sync.WaitGroup
-	for i, image := range images {
-		slots <- struct{}{}
-		group.Go(func() {
-			defer func() { <-slots }()
-			digests[i], errs[i] = b.Current(ctx, image.Ref)
-		})
-	}
-	group.Wait()
+	each(len(images), func(i int) {
+		digests[i], errs[i] = b.Current(ctx, images[i].Ref)
+	})
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

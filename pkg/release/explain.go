@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
@@ -30,18 +29,11 @@ type Explanation struct {
 // reported.
 func Explain(ctx context.Context, inspector Inspector, place string, prepared *build.Prepared) ([]Explanation, error) {
 	explanations, errs := make([]Explanation, len(prepared.Steps)), make([]error, len(prepared.Steps))
-	slots := make(chan struct{}, resolveJobs)
-	var group sync.WaitGroup
-	for i, step := range prepared.Steps {
-		group.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			if errs[i] = step.Err; errs[i] == nil {
-				explanations[i], errs[i] = explain(ctx, inspector, place, step)
-			}
-		})
-	}
-	group.Wait()
+	each(len(prepared.Steps), func(i int) {
+		if errs[i] = prepared.Steps[i].Err; errs[i] == nil {
+			explanations[i], errs[i] = explain(ctx, inspector, place, prepared.Steps[i])
+		}
+	})
 	return explanations, errors.Join(errs...)
 }
 

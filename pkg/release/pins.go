@@ -7,16 +7,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/pin"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
-
-// resolveJobs is how many questions are put to registries at once: they wait
-// for the network, not for this machine.
-const resolveJobs = 32
 
 // Pin computes the edits that put the digests into the manifests. Nothing is
 // written. Where every image has its digest already, the sources are not
@@ -182,17 +177,10 @@ func lookUp(u build.Usage, place string, external bool) (string, bool) {
 func ResolveAll(ctx context.Context, resolver Resolver, refs []string) (map[string]string, error) {
 	refs = slices.Compact(slices.Sorted(slices.Values(refs)))
 	digests, errs := make([]string, len(refs)), make([]error, len(refs))
-	slots := make(chan struct{}, resolveJobs)
-	var group sync.WaitGroup
-	for i, ref := range refs {
-		slots <- struct{}{}
-		group.Go(func() {
-			defer func() { <-slots }()
-			descriptor, err := resolver.Resolve(ctx, ref)
-			digests[i], errs[i] = descriptor.Digest, err
-		})
-	}
-	group.Wait()
+	each(len(refs), func(i int) {
+		descriptor, err := resolver.Resolve(ctx, refs[i])
+		digests[i], errs[i] = descriptor.Digest, err
+	})
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func (p *Publication) Publish(ctx context.Context) error {
 // unmoved wants every tag to stand where it stood when the run began: one
 // that moved meanwhile is somebody else's release.
 func (p *Publication) unmoved(ctx context.Context) error {
-	return p.each(ctx, p.moves, func(m move) error {
+	return all(ctx, p.moves, func(m move) error {
 		descriptor, err := p.resolver.Resolve(ctx, m.ref)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
@@ -79,7 +79,7 @@ func (p *Publication) unmoved(ctx context.Context) error {
 
 func (p *Publication) moveAll(ctx context.Context) (moved []move, err error) {
 	var mu sync.Mutex
-	err = p.each(ctx, p.moves, func(m move) error {
+	err = all(ctx, p.moves, func(m move) error {
 		if err := p.tagger.Tag(ctx, m.ref, m.digest); err != nil {
 			return fmt.Errorf("moving the tag %s: %w", m.ref, err)
 		}
@@ -92,7 +92,7 @@ func (p *Publication) moveAll(ctx context.Context) (moved []move, err error) {
 }
 
 func (p *Publication) moveBack(ctx context.Context, moved []move) error {
-	return p.each(ctx, moved, func(m move) error {
+	return all(ctx, moved, func(m move) error {
 		if m.before == "" {
 			return fmt.Errorf("the tag %s is new and stays, at %s", m.ref, m.digest)
 		}
@@ -103,21 +103,14 @@ func (p *Publication) moveBack(ctx context.Context, moved []move) error {
 	})
 }
 
-// each does something for many tags at once and reports all failures.
-func (p *Publication) each(ctx context.Context, moves []move, do func(move) error) error {
+// all does something for many tags at once and reports all failures.
+func all(ctx context.Context, moves []move, do func(move) error) error {
 	errs := make([]error, len(moves))
-	slots := make(chan struct{}, resolveJobs)
-	var group sync.WaitGroup
-	for i, m := range moves {
-		slots <- struct{}{}
-		group.Go(func() {
-			defer func() { <-slots }()
-			if errs[i] = ctx.Err(); errs[i] == nil {
-				errs[i] = do(m)
-			}
-		})
-	}
-	group.Wait()
+	each(len(moves), func(i int) {
+		if errs[i] = ctx.Err(); errs[i] == nil {
+			errs[i] = do(moves[i])
+		}
+	})
 	return errors.Join(errs...)
 }
 
