@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -279,13 +280,21 @@ func (s *session) saveLock(bases *release.Bases) error {
 
 // epochs gives images the time of the last commit that touched their context,
 // so that the same sources make the same image. Outside of git, and where a
-// shallow clone does not know, images carry the time of the build.
+// shallow clone does not know, images carry the time of the build. Git is only
+// asked if something is built.
 func (s *session) epochs(ctx context.Context) func(context.Context, string) (time.Time, error) {
-	repository, err := git.Open(ctx, s.app.root)
-	if err != nil {
-		return nil
-	}
+	open := sync.OnceValue(func() *git.Repository {
+		repository, err := git.Open(ctx, s.app.root)
+		if err != nil && !errors.Is(err, git.ErrNoRepository) {
+			s.app.warnf("images carry the time of the build: %v", err)
+		}
+		return repository
+	})
 	return func(ctx context.Context, folder string) (time.Time, error) {
+		repository := open()
+		if repository == nil {
+			return time.Time{}, nil
+		}
 		changed, err := repository.LastChange(ctx, []string{folder})
 		if errors.Is(err, git.ErrShallow) {
 			return time.Time{}, nil
