@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -242,7 +244,7 @@ func (a *app) merge(set *pflag.FlagSet, c *config.Config) (*settings, error) {
 }
 
 func (s *settings) check() error {
-	for _, place := range append([]string{s.registry}, sortedValues(s.mirrors)...) {
+	for _, place := range append([]string{s.registry}, slices.Sorted(maps.Values(s.mirrors))...) {
 		if _, isLocal := localPrefix(place); place == "" || isLocal {
 			continue
 		}

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -189,13 +188,4 @@ func (a *app) relative(text string) string {
 		return text
 	}
 	return strings.ReplaceAll(text, a.root+string(filepath.Separator), "")
-}
-
-func sortedValues(m map[string]string) []string {
-	values := make([]string, 0, len(m))
-	for _, value := range m {
-		values = append(values, value)
-	}
-	sort.Strings(values)
-	return values
 }

@@ -31,7 +31,7 @@ func (m *matcher) rejectSharedDockerfiles() {
 			byDockerfile[c.dockerfile] = append(byDockerfile[c.dockerfile], c)
 		}
 	}
-	for _, dockerfile := range sortedKeys(byDockerfile) {
+	for _, dockerfile := range slices.Sorted(maps.Keys(byDockerfile)) {
 		claims := byDockerfile[dockerfile]
 		var repositories, by []string
 		for _, c := range claims {
@@ -58,7 +58,7 @@ func (m *matcher) rejectSharedImages() {
 			byImage[image] = append(byImage[image], c)
 		}
 	}
-	for _, image := range sortedKeys(byImage) {
+	for _, image := range slices.Sorted(maps.Keys(byImage)) {
 		claims := byImage[image]
 		var dockerfiles []string
 		for _, c := range claims {

@@ -2,6 +2,7 @@ package build
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"sort"
@@ -184,7 +185,7 @@ func (m *matcher) unused(d *Discovery) []*Target {
 		}
 	}
 	var unused []*Target
-	for _, folder := range sortedKeys(m.files) {
+	for _, folder := range slices.Sorted(maps.Keys(m.files)) {
 		for _, f := range m.files[folder] {
 			if !used[f.path] {
 				unused = append(unused, &Target{Context: folder, Dockerfile: f.path, Kind: f.kind})
@@ -192,15 +193,6 @@ func (m *matcher) unused(d *Discovery) []*Target {
 		}
 	}
 	return unused
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	sort.Strings(keys)
-	return keys
 }
 
 // sortVersions orders "3.9" before "3.13".

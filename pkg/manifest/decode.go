@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"sort"
 	"strconv"
 	"strings"
 
@@ -205,15 +204,4 @@ func RuntimeFolder(root string, folders []string, file string) string {
 		}
 	}
 	return ""
-}
-
-// sortedKeys lists the keys of m in order, so that findings come in the same
-// order in every run.
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	sort.Strings(keys)
-	return keys
 }

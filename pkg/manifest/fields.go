@@ -3,6 +3,8 @@ package manifest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -35,7 +37,7 @@ func (d *decoding) object(pointer, subject string, value any, known ...string) (
 	for _, name := range known {
 		fields[name] = field{pointer: pointer + "/" + name}
 	}
-	for _, key := range sortedKeys(members) {
+	for _, key := range slices.Sorted(maps.Keys(members)) {
 		name, ok := matchFold(key, known)
 		if !ok {
 			d.warnf(pointer+"/"+escape(key), subject, "unknown field %q: the controller ignores it; it knows %s", key, strings.Join(known, ", "))
@@ -115,11 +117,11 @@ func (d *decoding) env(f field, subject string) map[string]string {
 		return nil
 	}
 	env := make(map[string]string, len(members))
-	for _, key := range sortedKeys(members) {
+	for _, key := range slices.Sorted(maps.Keys(members)) {
 		entry := field{pointer: f.pointer + "/" + escape(key), value: members[key]}
 		env[key] = d.text(entry, subject, "env "+key, required)
 	}
-	for _, key := range sortedKeys(env) {
+	for _, key := range slices.Sorted(maps.Keys(env)) {
 		d.checkEnv(field{pointer: f.pointer + "/" + escape(key)}, subject, key, env)
 	}
 	return env
@@ -130,7 +132,7 @@ func (d *decoding) env(f field, subject string) map[string]string {
 // from earlier entries only; it never expands $NAME.
 func (d *decoding) checkEnv(f field, subject, key string, env map[string]string) {
 	value := strings.ReplaceAll(env[key], "$$", "")
-	for _, other := range sortedKeys(env) {
+	for _, other := range slices.Sorted(maps.Keys(env)) {
 		if strings.Contains(value, "$("+other+")") {
 			d.errorf(f.pointer, subject, "env %s refers to $(%s) of the same env; their order is random in the cluster, so write the value out", key, other)
 		}

@@ -41,9 +41,6 @@ func NewPublication(resolver Resolver, tagger Tagger, place string, prepared *bu
 	return p
 }
 
-// Moves is how many tags have to move.
-func (p *Publication) Moves() int { return len(p.moves) }
-
 // Publish moves the tags, then writes the pins. If anything fails, the tags
 // that did move are moved back. A tag that did not exist before cannot be
 // taken away again by every registry, so it stays; the error says so.
