@@ -2,13 +2,13 @@
 #
 #   RUNTIME   the runtime's ID
 #   VERSIONS  its versions, the newest last
-#   SUFFIX    extension of the examples' files
-#   DEPS      name of the dependency file
+#   DEPS      name of the dependency file; without it there is no such example
 #
-# The examples are examples/{helloget,hellowithdata,hellowithdeps}$(SUFFIX),
-# each with a function `handler`. They are deployed once for every version:
-# get-<id>, post-<id> and get-<id>-deps, where <id> is RUNTIME for the newest
-# version and RUNTIME-<version without dots> for the others.
+# The examples are the files helloget, hellowithdata and hellowithdeps of
+# examples/, in any case and with any extension, each with the function that
+# contract/contract.yaml names, or `handler`. They are deployed once for every
+# version: get-<id>, post-<id> and get-<id>-deps, where <id> is RUNTIME for the
+# newest version and RUNTIME-<version without dots> for the others.
 
 ROOT    := $(realpath $(dir $(lastword $(MAKEFILE_LIST)))/..)
 FOLDER  := $(patsubst $(ROOT)/%,%,$(CURDIR))
@@ -26,6 +26,13 @@ build:
 push:
 	$(RTBUILD) -C $(ROOT) build --push $(FOLDER)
 
+HANDLER ?= $(or $(shell sed -n 's/^handler: *//p' contract/contract.yaml 2>/dev/null),handler)
+
+# $(call deploy,name,version,example)
+example = $(firstword $(shell ls examples | grep -i '^$(1)[.]'))
+deploy  = $(KUBELESS) function deploy $(1) --runtime $(RUNTIME)$(2) \
+	--handler $(basename $(call example,$(3))).$(HANDLER) --from-file examples/$(call example,$(3))
+
 # $(call verify,function,arguments of the call,pattern): a rolled out function
 # can take a moment until its service reaches it.
 define verify
@@ -40,22 +47,19 @@ define examples
 .PHONY: get-$(1) get-$(1)-verify post-$(1) post-$(1)-verify get-$(1)-deps get-$(1)-deps-verify undeploy-$(1)
 
 get-$(1):
-	$$(KUBELESS) function deploy $$@ --runtime $$(RUNTIME)$(2) --handler helloget.handler \
-		--from-file examples/helloget$$(SUFFIX)
+	$$(call deploy,$$@,$(2),helloget)
 
 get-$(1)-verify:
 	$$(call verify,get-$(1),,hello world)
 
 post-$(1):
-	$$(KUBELESS) function deploy $$@ --runtime $$(RUNTIME)$(2) --handler hellowithdata.handler \
-		--from-file examples/hellowithdata$$(SUFFIX)
+	$$(call deploy,$$@,$(2),hellowithdata)
 
 post-$(1)-verify:
 	$$(call verify,post-$(1),--data '{"it-s": "alive"}',it-s.*alive)
 
 get-$(1)-deps:
-	$$(KUBELESS) function deploy $$@ --runtime $$(RUNTIME)$(2) --handler hellowithdeps.handler \
-		--from-file examples/hellowithdeps$$(SUFFIX) --dependencies examples/$$(DEPS)
+	$$(call deploy,$$@,$(2),hellowithdeps) --dependencies examples/$$(DEPS)
 
 get-$(1)-deps-verify:
 	$$(call verify,get-$(1)-deps,,hello world)
@@ -63,10 +67,10 @@ get-$(1)-deps-verify:
 undeploy-$(1):
 	$$(KUBELESS) function delete get-$(1)
 	$$(KUBELESS) function delete post-$(1)
-	$$(KUBELESS) function delete get-$(1)-deps
+	$(if $(DEPS),$$(KUBELESS) function delete get-$(1)-deps)
 
-deploy: get-$(1) post-$(1) get-$(1)-deps
-test: get-$(1)-verify post-$(1)-verify get-$(1)-deps-verify
+deploy: get-$(1) post-$(1) $(if $(DEPS),get-$(1)-deps)
+test: get-$(1)-verify post-$(1)-verify $(if $(DEPS),get-$(1)-deps-verify)
 undeploy: undeploy-$(1)
 endef
 

@@ -42,7 +42,7 @@ func pythonImages(t *testing.T, v manifest.Version) {
 	}
 	got := docker(t, nil, "run", "--rm", "--entrypoint", "sh", image, "-c",
 		"ls -A /usr/local/lib/kubeless /kubeless /var/lib/apt/lists; command -v pip || echo no pip; python3 --version")
-	want := "/kubeless:\n\n/usr/local/lib/kubeless:\nserver.py\n\n/var/lib/apt/lists:\nno pip\nPython " + v.Version + "."
+	want := "/kubeless:\n\n/usr/local/lib/kubeless:\nworker.py\n\n/var/lib/apt/lists:\nno pip\nPython " + v.Version + "."
 	if !strings.HasPrefix(got, want) {
 		t.Errorf("the runtime image holds\n%s\nwant\n%s", got, want)
 	}
@@ -118,7 +118,7 @@ func pythonServer(t *testing.T, r manifest.Runtime, v manifest.Version) {
 		}
 	})
 	t.Run("malformed JSON", func(t *testing.T) {
-		if status, _, body := call(t, http.MethodPost, url+"/echo", `{"a":`, asJSON); status != 400 || !strings.Contains(body, "not valid JSON") {
+		if status, _, body := call(t, http.MethodPost, url+"/echo", `{"a":`, asJSON); status != 400 || !strings.Contains(body, "does not fit its content type") {
 			t.Errorf("answered %d %s", status, body)
 		}
 	})
@@ -150,7 +150,7 @@ func pythonServer(t *testing.T, r manifest.Runtime, v manifest.Version) {
 		calls.Wait()
 	})
 	t.Run("SIGTERM", func(t *testing.T) { pythonStops(t, container, url) })
-	line := regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ GET /fail 500$`)
+	line := regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z GET /fail 500 .*"exception .*RuntimeError`)
 	if logs := docker(t, nil, "logs", container); !line.MatchString(logs) {
 		t.Errorf("the log lacks a line for the request of /fail:\n%s", logs)
 	}
@@ -199,15 +199,19 @@ func pythonStops(t *testing.T, container, url string) {
 	}
 }
 
+// A function that does not load is not ready, and its health says why.
 func pythonDoesNotLoad(t *testing.T, r manifest.Runtime, v manifest.Version) {
+	const cause = "No module named 'no_such_module'"
 	container := deploy(t, r, v, function{
 		files:   map[string]string{"broken.py": "import no_such_module\n"},
 		handler: "broken.handler",
 	})
-	if code := strings.TrimSpace(docker(t, nil, "wait", container)); code != "1" {
-		t.Errorf("the server exited with %s, want 1", code)
+	awaitLog(t, container, "worker crashed")
+	address := strings.Fields(docker(t, nil, "port", container, "8080/tcp"))[0]
+	if status, _, body := call(t, http.MethodGet, "http://"+address+"/healthz", "", nil); status != 503 || !strings.Contains(body, cause) {
+		t.Errorf("answered %d %s", status, body)
 	}
-	if logs := docker(t, nil, "logs", container); !strings.Contains(logs, "No module named 'no_such_module'") {
+	if logs := docker(t, nil, "logs", container); !strings.Contains(logs, cause) {
 		t.Errorf("the log lacks the cause:\n%s", logs)
 	}
 }

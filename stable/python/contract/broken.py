@@ -1,0 +1,3 @@
+def handler(event, context):
+    # The next line is a syntax error on purpose.
+    return "unbalanced"]

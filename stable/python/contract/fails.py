@@ -1,0 +1,5 @@
+def handler(event, context):
+    return "never called"
+
+
+raise RuntimeError("contract: cannot load")

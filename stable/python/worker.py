@@ -1,0 +1,282 @@
+"""Serves the calls of one function: the python runtime's worker.
+
+The function is FUNC_HANDLER of the file MOD_NAME.py in KUBELESS_INSTALL_VOLUME.
+Calls come one at a time, as HTTP/1.1 on the Unix socket FUNC_SOCKET. The only
+client is the proxy, whose requests are well-formed, so they are read here
+without the checks of http.server, which cost more than most functions.
+"""
+
+import functools
+import importlib.util
+import io
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Coroutine, Iterator
+from urllib.parse import parse_qsl, unquote
+
+TEXT = "text/plain; charset=utf-8"
+HEALTHY = b"HTTP/1.1 200 OK\r\nX-Func-Concurrency: 1\r\nContent-Length: 0\r\n\r\n"
+BUFFER = 1 << 16  # bytes; up to here a copy is cheaper than a system call
+to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+class Query(dict):
+    """URL parameters: the last value of each name, as items or as attributes."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):  # copy and pickle look for these
+            raise AttributeError(name)
+        return self.get(name, "")
+
+
+class Headers(dict):
+    """Values by name in any case; kept as the proxy writes names: Content-Type."""
+
+    def __getitem__(self, name):
+        return super().__getitem__(canonical(name))
+
+    def __setitem__(self, name, value):
+        super().__setitem__(canonical(name), value)
+
+    def __contains__(self, name):
+        return super().__contains__(canonical(name))
+
+    def get(self, name, default=None):
+        return super().get(canonical(name), default)
+
+
+@functools.lru_cache(256)
+def canonical(name):
+    return "-".join(map(str.capitalize, name.split("-")))
+
+
+class Request:
+    """What a function sees as event['extensions']['request']."""
+
+    def __init__(self, method, target, headers, content):
+        path, _, self.query_string = target.partition("?")
+        self.method, self.path, self.headers, self.content = method, unquote(path), Headers(headers), content
+        self.json = None  # the parsed body, if the content type is JSON
+
+    @functools.cached_property
+    def query(self):
+        return Query(parse_qsl(self.query_string, keep_blank_values=True))
+
+    @functools.cached_property
+    def body(self):
+        return io.BytesIO(self.content)
+
+    def get_header(self, name, default=None):
+        return self.headers.get(name, default)
+
+
+class Response:
+    """What a function may set as event['extensions']['response']."""
+
+    def __init__(self, status=200):
+        self.status, self.headers = status, Headers()
+
+    def head(self, content_type, framing):
+        if not 200 <= self.status <= 599:
+            raise ValueError(f"response.status is {self.status}, not from 200 to 599")
+        head = f"HTTP/1.1 {self.status:d} \r\n{framing}\r\n"
+        for name, value in self.headers.items():
+            for one in value if isinstance(value, list) else [value]:
+                if "\n" in f"{name}{one}":
+                    raise ValueError(f"response.headers[{name!r}] has a line break")
+                head += f"{name}: {one}\r\n"
+        if "Content-Type" not in self.headers:
+            head += f"Content-Type: {content_type}\r\n"
+        return f"{head}\r\n".encode("latin-1")
+
+
+def read_request(stream):
+    """The next request, or None at the end of the connection."""
+    if not (line := stream.readline()):
+        return None
+    method, target, _ = line.decode("utf-8", "surrogateescape").split(" ")
+    headers = {}
+    while (line := stream.readline()) not in (b"\r\n", b""):
+        name, _, value = line[:-2].decode("latin-1").partition(": ")
+        if name in headers:
+            value = headers[name] + ("; " if name == "Cookie" else ", ") + value
+        headers[name] = value
+    if "Transfer-Encoding" not in headers:
+        return Request(method, target, headers, read(stream, int(headers.get("Content-Length", 0))))
+    content = io.BytesIO()
+    while size := int(stream.readline(), 16):
+        content.write(read(stream, size + 2)[:-2])
+    while stream.readline() not in (b"\r\n", b""):
+        pass  # trailers
+    return Request(method, target, headers, content.getvalue())
+
+
+def read(stream, size):
+    content = stream.read(size)
+    if len(content) < size:
+        raise EOFError
+    return content
+
+
+def make_event(request, response):
+    """The function's first argument; an error if the body does not fit its content type."""
+    get = request.headers.get
+    kind, *parameters = get("Content-Type", "").lower().split(";")
+    if kind.strip() == "application/json" or kind.strip().endswith("+json"):
+        data = request.json = json.loads(request.content) if request.content else None
+    else:
+        charsets = [p.split("=", 1)[1].strip(" '\"") for p in parameters if p.strip().startswith("charset=")]
+        # Bytes that do not fit survive as surrogate escapes, and a function
+        # that returns them gets the same bytes out again.
+        data = request.content.decode(*charsets[:1] or ["utf-8"], "surrogateescape")
+    return {
+        "data": data,
+        "event-id": get("Event-Id"),
+        "event-type": get("Event-Type"),
+        "event-time": get("Event-Time"),
+        "event-namespace": get("Event-Namespace"),
+        "extensions": {"request": request, "response": response},
+    }
+
+
+def encode(value):
+    """Bytes and content type of what a function returned, or of a part of it."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape"), TEXT
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value), "application/octet-stream"
+    return to_json(value).encode(), "application/json"
+
+
+@functools.cache
+def event_loop():
+    """The one loop that all coroutines run in."""
+    import asyncio  # slow to load, and most functions do without
+
+    return asyncio.Runner()
+
+
+def call(function, context, request):
+    """Head and body of the answer, and an iterator of what follows the body or None."""
+    response, parts = Response(), None
+    try:
+        event = make_event(request, response)
+    except (ValueError, LookupError, RecursionError) as err:
+        return failure(Response(400), f"the body does not fit its content type: {err}\n")
+    try:
+        result = function(event, dict(context))
+        if isinstance(result, Coroutine):
+            result = event_loop().run(result)
+        if isinstance(result, Iterator):
+            # The first part goes with the head: it tells the type, and an
+            # exception before it is still an answer.
+            parts, result = result, next(result, "")
+        body, kind = encode(result)
+        framing = f"Content-Length: {len(body)}" if parts is None else "Transfer-Encoding: chunked"
+        return response.head(kind, framing), body, parts
+    except BaseException as err:  # SystemExit too: a function must not end its worker
+        text = trace(err)
+        if request.method == "HEAD":  # the answer has no room for it
+            sys.stderr.write(text)
+        response = Response(500)
+        response.headers["X-Func-Error"] = ascii(type(err).__name__)[1:-1]
+        return failure(response, text)
+
+
+def failure(response, text):
+    body = text.encode("utf-8", "backslashreplace")
+    return response.head(TEXT, f"Content-Length: {len(body)}"), body, None
+
+
+def trace(err):
+    """The traceback from the function's own frames on."""
+    import traceback  # slow to load, and most calls go well
+
+    frame = err.__traceback__
+    while frame and frame.tb_frame.f_code.co_filename.startswith((__file__, "<frozen importlib")):
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(err.with_traceback(frame)))
+
+
+def send(connection, request, head, body, parts):
+    if request.method == "HEAD" or head[9:12] in (b"204", b"304"):
+        connection.sendall(head)
+    elif parts is not None:
+        connection.sendall(head + chunk(body))
+        for content in chunks(parts):
+            connection.sendall(content)
+        connection.sendall(b"0\r\n\r\n")
+    elif len(body) > BUFFER:
+        connection.sendall(head)
+        connection.sendall(body)
+    else:
+        connection.sendall(head + body)
+
+
+def chunk(content):
+    return b"%x\r\n%b\r\n" % (len(content), content) if content else b""  # an empty one is the end
+
+
+def chunks(parts):
+    try:
+        for part in parts:
+            yield chunk(encode(part)[0])
+    except (Exception, SystemExit) as err:
+        sys.stderr.write(trace(err))  # too late for a status: the answer is cut off
+        raise EOFError from err
+
+
+def serve(listener, function, context):
+    while True:
+        connection, _ = listener.accept()
+        with connection, open(connection.fileno(), "rb", BUFFER, closefd=False) as stream:
+            try:
+                while request := read_request(stream):
+                    if request.path == "/_health":
+                        connection.sendall(HEALTHY)
+                    else:
+                        send(connection, request, *call(function, context, request))
+                    del request  # its body, while the next one is awaited
+            except (OSError, EOFError, ValueError):
+                pass  # the caller has left, perhaps in the middle of a body
+
+
+def load(volume, module_name, function_name):
+    """Imports the function's file and returns the function."""
+    path = os.path.join(volume, module_name + ".py")
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, volume)  # for the other files of the function
+    sys.modules.setdefault(module_name, module)
+    spec.loader.exec_module(module)
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise TypeError(f"{path} has no function {function_name!r}")
+    return function
+
+
+def main(environ):
+    sys.stdout.reconfigure(line_buffering=True)  # a pipe's lines would wait for a full buffer
+    module_name, function_name = environ["MOD_NAME"], environ["FUNC_HANDLER"]
+    context = {
+        "function-name": function_name,
+        "timeout": float(environ.get("FUNC_TIMEOUT") or 180),
+        "runtime": environ.get("FUNC_RUNTIME"),
+        "memory-limit": environ.get("FUNC_MEMORY_LIMIT"),
+    }
+    try:
+        function = load(environ.get("KUBELESS_INSTALL_VOLUME") or "/kubeless", module_name, function_name)
+    except BaseException as err:  # SystemExit too: a file that exits has not loaded
+        sys.exit(f"{trace(err)}cannot load function {function_name!r} of module {module_name!r}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that what is registered with atexit runs
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(environ["FUNC_SOCKET"])
+        listener.listen()
+        serve(listener, function, context)
+
+
+if __name__ == "__main__":
+    main(os.environ)
