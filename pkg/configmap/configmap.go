@@ -174,7 +174,7 @@ func escapeControls(s string) string {
 func set(document any, pointer, value string) error {
 	tokens := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
 	for i, token := range tokens {
-		token = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+		token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
 		last := i == len(tokens)-1
 		switch node := document.(type) {
 		case map[string]any:

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/rtbuild/rtbuild/pkg/provenance"
 )
 
 // A field is a member of an object in the document.
@@ -40,14 +42,14 @@ func (d *decoding) object(pointer, subject string, value any, known ...string) (
 	for _, key := range slices.Sorted(maps.Keys(members)) {
 		name, ok := matchFold(key, known)
 		if !ok {
-			d.warnf(pointer+"/"+escape(key), subject, "unknown field %q: the controller ignores it; it knows %s", key, strings.Join(known, ", "))
+			d.warnf(pointer+"/"+provenance.EscapeKey(key), subject, "unknown field %q: the controller ignores it; it knows %s", key, strings.Join(known, ", "))
 			continue
 		}
 		if fields[name].value != nil {
-			d.errorf(pointer+"/"+escape(key), subject, "%q and another spelling of %s stand in one object; keep one", key, name)
+			d.errorf(pointer+"/"+provenance.EscapeKey(key), subject, "%q and another spelling of %s stand in one object; keep one", key, name)
 			continue
 		}
-		fields[name] = field{pointer: pointer + "/" + escape(key), value: members[key]}
+		fields[name] = field{pointer: pointer + "/" + provenance.EscapeKey(key), value: members[key]}
 	}
 	return fields, true
 }
@@ -59,11 +61,6 @@ func matchFold(key string, known []string) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-// escape makes a JSON pointer's token of a field name (RFC 6901).
-func escape(key string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
 }
 
 func (d *decoding) text(f field, subject, name string, need bool) string {
@@ -118,11 +115,11 @@ func (d *decoding) env(f field, subject string) map[string]string {
 	}
 	env := make(map[string]string, len(members))
 	for _, key := range slices.Sorted(maps.Keys(members)) {
-		entry := field{pointer: f.pointer + "/" + escape(key), value: members[key]}
+		entry := field{pointer: f.pointer + "/" + provenance.EscapeKey(key), value: members[key]}
 		env[key] = d.text(entry, subject, "env "+key, required)
 	}
 	for _, key := range slices.Sorted(maps.Keys(env)) {
-		d.checkEnv(field{pointer: f.pointer + "/" + escape(key)}, subject, key, env)
+		d.checkEnv(field{pointer: f.pointer + "/" + provenance.EscapeKey(key)}, subject, key, env)
 	}
 	return env
 }

@@ -86,12 +86,19 @@ func pointer(stack []container) string {
 	for _, c := range stack {
 		b.WriteByte('/')
 		if c.object {
-			b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(c.key))
+			b.WriteString(EscapeKey(c.key))
 		} else {
 			b.WriteString(strconv.Itoa(c.index))
 		}
 	}
 	return b.String()
+}
+
+// EscapeKey is a member's name as JSON pointers write it (RFC 6901, 3). It is
+// asked for every string of a document, and a strings.Replacer would take as
+// much memory as all else of a tree's plan.
+func EscapeKey(key string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(key, "~", "~0"), "/", "~1")
 }
 
 // stringAt is the index of the string token in which offset lies, its closing
