@@ -3,8 +3,8 @@
 # a Docker engine, and a buildkitd. docs/BENCHMARKS.md has results and says
 # what each case is.
 #
-#   bench/run.sh                      all cases
-#   bench/run.sh --runs 3 noop plan   some, more quickly
+#   bench/run.sh                                  all cases
+#   bench/run.sh --runs 3 noop resolve rebuild    some, more quickly
 #
 # All requests to the registry (Debian's docker-registry) go through a proxy
 # that counts them. The results, hyperfine's and a summary, land in --out.
@@ -14,7 +14,7 @@ repo=$(cd "$(dirname "$0")/.." && pwd)
 . "$repo/bench/setup.sh"
 cache=$repo/.cache/bench
 out=$cache/results runs=10 cold_runs=3 images=30
-all=(plan noop one latency honest cold) cases=() engines=(docker buildkitd) servers=()
+all=(plan noop rebuild one resolve honest cold) cases=() engines=(docker buildkitd) servers=()
 
 usage() {
 	cat <<USAGE
@@ -88,9 +88,11 @@ commit() {
 }
 
 # released NAME TREE-OPTIONS...: a tree that both tools have released through
-# the engine, with its pins committed; sets tree and place.
+# the engine, with its pins committed; sets tree and place. Cases that leave the
+# registry as it is share one.
 released() {
 	tree=$work/$engine-$1 place=$address/$engine-$1
+	[ ! -d "$tree" ] || return 0
 	shift
 	"$work/tree" -dir "$tree" -images "$images" -registry "$place/bake" "$@"
 	commit "$tree"
@@ -104,11 +106,27 @@ release() { echo "$rtbuild -C $work/clone all --push --builder $builder --regist
 # bake's own best: nothing to display.
 baking() { echo "cd $work/clone && docker buildx bake ${bake[*]} --push --progress quiet $*"; }
 
+# baking_times asks bake for what rtbuild asks of a buildkitd: layers whose
+# files are no younger than the last commit.
+baking_times() {
+	local epoch
+	epoch=$(git -C "$tree" log -1 --format=%ct)
+	echo "cd $work/clone && docker buildx bake ${bake[*]} --progress quiet --set '*.args.SOURCE_DATE_EPOCH=$epoch' --set '*.output=type=image,push=true,rewrite-timestamp=true'"
+}
+
 case_noop() {
-	released noop
+	released unchanged
 	both "noop-$engine-rtbuild" "$runs" "$(clone)" "$(release)"
 	both "noop-$engine-bake" "$runs" "$(clone)" "$(baking)"
-	both "noop-$engine-rtbuild-rebuild" "$runs" "$(clone)" "$(release --rebuild)"
+}
+
+# Nothing changed, and all is built: what skipping saves.
+case_rebuild() {
+	released unchanged
+	both "rebuild-$engine-rtbuild" "$runs" "$(clone)" "$(release --rebuild)"
+	measure "rebuild-$engine-rtbuild-jobs-$images" "$runs" "$(clone)" "$(release --rebuild --jobs "$images")"
+	both "rebuild-$engine-bake" "$runs" "$(clone)" "$(baking)"
+	[ "$engine" = docker ] || both "rebuild-$engine-bake-times" "$runs" "$(clone)" "$(baking_times)"
 }
 
 case_one() {
@@ -153,18 +171,21 @@ case_honest() {
 }
 
 # 50 ms for each request: as many references as images.
-case_latency() {
-	released latency
+case_resolve() {
+	released unchanged
 	local accept='Accept: application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json' urls=$work/urls
 	"$rtbuild" -C "$tree" plan --output json |
 		python3 -c 'import json, sys; [print(sys.argv[1] + t["repository"] + "/manifests/" + tag) for t in json.load(sys.stdin)["targets"] for tag in t["tags"]]' \
 			"http://$slow/v2/${place#*/}/" >"$urls"
 	[ "$(wc -l <"$urls")" -eq "$images" ] || die "$(wc -l <"$urls") references, want $images"
-	measure latency-rtbuild-0ms "$runs" "" "$rtbuild -C $tree pin --check --registry $place"
-	measure latency-rtbuild "$runs" "" "$rtbuild -C $tree pin --check --registry $slow/${place#*/}"
-	requests latency-rtbuild "$slow_counter" "" "$rtbuild -C $tree pin --check --registry $slow/${place#*/}"
-	measure latency-curl-each "$runs" "" "while read -r url; do curl -sfI -H '$accept' \$url; done <$urls"
-	measure latency-curl-kept-alive "$runs" "" "xargs curl -sfI -H '$accept' <$urls"
+	measure start "$runs" "" "$rtbuild version"
+	measure resolve-rtbuild-0ms "$runs" "" "$rtbuild -C $tree pin --check --registry $place"
+	measure resolve-rtbuild "$runs" "" "$rtbuild -C $tree pin --check --registry $slow/${place#*/}"
+	requests resolve-rtbuild "$slow_counter" "" "$rtbuild -C $tree pin --check --registry $slow/${place#*/}"
+	measure resolve-curl-each "$runs" "" "while read -r url; do curl -sfI -H '$accept' \$url; done <$urls"
+	measure resolve-curl-kept-alive "$runs" "" "xargs curl -sfI -H '$accept' <$urls"
+	# In one process: one after the other, and as a run does it.
+	go test -run '^$' -bench Resolve30 -benchtime "${runs}x" ./internal/edge/registry | grep ^Benchmark | tee -a "$out/summary.tsv"
 }
 
 case_plan() {
@@ -222,7 +243,7 @@ main() {
 	use_engine docker
 	for name in "${cases[@]}"; do
 		case $name in
-		plan | latency) "case_$name" ;; # no engine matters
+		plan | resolve) "case_$name" ;; # no engine matters
 		*) for engine in "${engines[@]}"; do use_engine "$engine"; "case_$name"; done ;;
 		esac
 		use_engine docker
