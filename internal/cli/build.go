@@ -33,7 +33,10 @@ func (a *app) buildCommand() *cobra.Command {
 		Short: "Build images, and with --push push them and print their digests",
 		Long: `Build images. With --push, images that the registry has already are not built
 again, the others are pushed under a tag of their content, and when all are
-there the version tags move to them.`,
+there the version tags move to them.
+
+With --content-only the version tags stay where they are: rtbuild pin --report
+moves those of several such runs, the jobs of a matrix, together.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, s *session) error {
 				result, done, err := s.execute(ctx, args, o)
@@ -41,7 +44,7 @@ there the version tags move to them.`,
 					return err
 				}
 				defer done()
-				if o.push && !result.failed() {
+				if o.push && !o.contentOnly && !result.failed() {
 					err = s.publish(ctx, result, nil)
 				}
 				return errors.Join(err, s.finish(result, o), a.printOutcomes(result))
@@ -49,6 +52,7 @@ there the version tags move to them.`,
 		},
 	}
 	o.flags(cmd.Flags(), "push the images")
+	cmd.Flags().BoolVar(&o.contentOnly, "content-only", false, "push, and leave the version tags to rtbuild pin --report")
 	return cmd
 }
 
@@ -79,7 +83,7 @@ func (a *app) failures(outcomes []build.Outcome) error {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d targets were not built", failed, len(outcomes))
+		return fmt.Errorf("%d of %d targets failed or were not tried", failed, len(outcomes))
 	}
 	return nil
 }

@@ -39,15 +39,20 @@ they are pinned, and third-party images are looked up with --external only.
 
 With REF=sha256:…, pin every image whose repository, or repository:tag, is REF.
 
+With --report, release what the jobs of a matrix pushed with rtbuild build --push
+--content-only: move the version tags of all images and pin them, together or
+not at all. A tag that somebody else moved since the jobs began is an error.
+
 Only the bytes of the digests change, in whatever file they stand; either all
 files are written or none. What cannot be pinned for certain is refused with a
 reason.`,
 		Example: `  rtbuild pin
   rtbuild pin kubeless/python:3.13=sha256:…
-  rtbuild pin --check --diff`,
+  rtbuild pin --check --diff
+  rtbuild pin --report go.json --report python.json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, s *session) error {
-				changes, err := s.changes(ctx, args, o)
+				moves, changes, err := s.changes(ctx, args, o)
 				if err != nil {
 					return err
 				}
@@ -58,25 +63,32 @@ reason.`,
 					}
 					defer unlock()
 				}
-				return s.pin(ctx, changes, o)
+				return s.pin(ctx, moves, changes, o)
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&o.check, "check", false, "change nothing; exit 1 if something would change")
 	cmd.Flags().BoolVar(&o.diff, "diff", false, "print a unified diff instead of the table")
-	cmd.Flags().StringArrayVar(&o.reports, "report", nil, "pin what the report `FILE` of a run says, without asking the registry; may be repeated, for the jobs of a matrix")
+	cmd.Flags().StringArrayVar(&o.reports, "report", nil, "release what the report `FILE` of a run says; may be repeated, for the jobs of a matrix")
 	cmd.Flags().BoolVar(&o.external, "external", false, "also look up third-party images")
 	return cmd
 }
 
-// changes are what the arguments ask for.
-func (s *session) changes(ctx context.Context, args []string, o pinOptions) ([]pin.Change, error) {
+// changes are what the arguments ask for: version tags to move, of reports
+// only, and digests to pin.
+func (s *session) changes(ctx context.Context, args []string, o pinOptions) ([]release.Move, []pin.Change, error) {
 	if err := s.project.Tree.Valid(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(o.reports) > 0 {
-		return s.reported(append(o.reports, args...))
+		return s.reported(ctx, append(o.reports, args...))
 	}
+	changes, err := s.asked(ctx, args, o)
+	return nil, changes, err
+}
+
+// asked are the changes that names or assignments ask for.
+func (s *session) asked(ctx context.Context, args []string, o pinOptions) ([]pin.Change, error) {
 	var assignments []release.Assignment
 	for _, arg := range args {
 		if !strings.Contains(arg, "=") {
@@ -101,40 +113,58 @@ func (s *session) changes(ctx context.Context, args []string, o pinOptions) ([]p
 	return s.project.PinResolved(ctx, s.registryClient(), place, args, o.external)
 }
 
-// reported are the changes that the merged reports of matrix jobs ask for. A
-// report of a run that failed in part is refused: half a release is none.
-func (s *session) reported(paths []string) ([]pin.Change, error) {
+// reported is what the merged reports of matrix jobs ask for. A report of a run
+// that failed in part is refused: half a release is none.
+func (s *session) reported(ctx context.Context, paths []string) ([]release.Move, []pin.Change, error) {
 	var reports []*report.Report
 	for _, path := range paths {
 		r, err := readReport(path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		reports = append(reports, r)
 	}
 	merged, err := report.Merge(reports...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	digests := map[string]string{}
+	if s.registry != "" {
+		place, err := s.place(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if place != merged.Registry {
+			return nil, nil, fmt.Errorf("the reports are of images at %q, and the registry is %q: name the one that the jobs pushed to", merged.Registry, place)
+		}
+	}
+	images := map[string]release.Pushed{}
 	for _, t := range merged.Targets {
 		if pushed := t.Status == report.StatusBuilt && t.Pushed; !pushed && t.Status != report.StatusFresh {
-			return nil, fmt.Errorf("the reports say of %s: %s; nothing is pinned until all images are pushed", t.Name, t.Status)
+			return nil, nil, fmt.Errorf("the reports say of %s: %s; nothing is pinned until all images are pushed", t.Name, t.Status)
 		}
-		digests[t.Name] = t.Digest
+		image := release.Pushed{Digest: t.Digest, Before: map[string]string{}}
+		for _, tag := range t.Tags {
+			image.Before[tag.Reference] = tag.Before
+		}
+		images[t.Name] = image
 	}
-	return s.project.PinDigests(digests)
+	return s.project.Collect(merged.Registry, images)
 }
 
-func (s *session) pin(ctx context.Context, changes []pin.Change, o pinOptions) error {
+// pin moves the version tags and writes the digests, or says what it would do.
+func (s *session) pin(ctx context.Context, moves []release.Move, changes []pin.Change, o pinOptions) error {
 	plan, err := s.project.Pin(ctx, changes)
 	if err != nil {
 		return err
 	}
-	if !o.check {
-		if err := plan.Write(); err != nil {
-			return err
-		}
+	publication := release.NewPublication(s.registryClient(), s.registryClient(), moves, plan)
+	publish := publication.Publish
+	if o.check {
+		publish = publication.Pending
+	}
+	moved, err := publish(ctx)
+	if err != nil {
+		return err
 	}
 	pins := s.app.describePins(plan)
 	text := func(out io.Writer) error { return pinTable(out, pins) }
@@ -149,6 +179,12 @@ func (s *session) pin(ctx context.Context, changes []pin.Change, o pinOptions) e
 	}
 	if o.check && len(plan.Files) > 0 {
 		return errors.New("the manifests are not pinned to what they should be; run rtbuild pin without --check")
+	}
+	if o.check && len(moved) > 0 {
+		return fmt.Errorf("%d of %d version tags do not stand for the images of the reports; run rtbuild pin without --check", len(moved), len(moves))
+	}
+	if len(moves) > 0 {
+		s.app.notef("moved %d of %d version tags", len(moved), len(moves))
 	}
 	s.app.notef("%s", pinTotals(plan, o.check))
 	return nil

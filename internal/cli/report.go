@@ -1,12 +1,9 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -31,7 +28,7 @@ func (s *session) finish(result *runResult, o runOptions) error {
 // report describes a run for machines.
 func (s *session) report(result *runResult, o runOptions) *report.Report {
 	var targets []report.Target
-	for _, out := range result.outcomes {
+	for i, out := range result.outcomes {
 		described := s.app.describeOutcome(result, out)
 		t := report.Target{
 			Name: out.Target.Name, Dockerfile: out.Target.Dockerfile, Kind: string(out.Target.Kind),
@@ -41,6 +38,11 @@ func (s *session) report(result *runResult, o runOptions) *report.Report {
 		}
 		for _, feed := range out.Target.Feeds {
 			t.Feeds = append(t.Feeds, report.Feed{Runtime: feed.Runtime, Version: feed.Version, Phase: string(feed.Phase)})
+		}
+		if o.push && out.Status.Done() {
+			for _, ref := range out.Target.References(result.place) {
+				t.Tags = append(t.Tags, report.Tag{Reference: ref.String(), Before: result.prepared.Steps[i].Published[ref.String()]})
+			}
 		}
 		var step *build.StepError
 		if errors.As(out.Err, &step) {
@@ -122,21 +124,4 @@ func (a *app) printLog(title string, log []string) error {
 		}
 	}
 	return nil
-}
-
-// verifier runs a shell command for every pushed image; it passes if it exits
-// with 0. Its output is shown.
-func (a *app) verifier(command string) func(context.Context, *build.Target, string) error {
-	return func(ctx context.Context, target *build.Target, ref string) error {
-		cmd := exec.CommandContext(ctx, "sh", "-c", command)
-		cmd.Dir = a.root
-		cmd.Env = append(os.Environ(), "RTBUILD_IMAGE="+ref, "RTBUILD_TARGET="+target.Name, "RTBUILD_KIND="+string(target.Kind))
-		var output strings.Builder
-		cmd.Stdout, cmd.Stderr = &output, &output
-		err := cmd.Run()
-		if _, printErr := io.WriteString(a.streams.Err, output.String()); printErr != nil && err == nil {
-			err = printErr
-		}
-		return err
-	}
 }

@@ -23,8 +23,10 @@ import (
 // runOptions are the flags of the commands that build.
 type runOptions struct {
 	push, rebuild, failFast, locked bool
-	since, verify                   string
-	secrets, ssh, reports           []string
+	// contentOnly leaves the version tags to a later pin.
+	contentOnly           bool
+	since, verifyCommand  string
+	secrets, ssh, reports []string
 }
 
 func (o *runOptions) flags(set *pflag.FlagSet, push string) {
@@ -33,10 +35,21 @@ func (o *runOptions) flags(set *pflag.FlagSet, push string) {
 	set.BoolVar(&o.failFast, "fail-fast", false, "end the run at the first failure")
 	set.BoolVar(&o.locked, "locked", false, "refuse a base image that the lock file does not have")
 	set.StringVar(&o.since, "since", "", "only images that are made of something else than at the git revision `REV`")
-	set.StringVar(&o.verify, "verify", "", "shell `COMMAND` that decides whether a pushed image may be released; it gets RTBUILD_IMAGE, RTBUILD_TARGET and RTBUILD_KIND")
+	set.StringVar(&o.verifyCommand, "verify-command", "", "shell `COMMAND` that decides whether a pushed image may be released; it gets RTBUILD_IMAGE, RTBUILD_DIGEST, RTBUILD_TARGET and RTBUILD_KIND")
 	set.StringArrayVar(&o.secrets, "secret", nil, "file for RUN --mount=type=secret: `id=ID,src=FILE`; may be repeated")
 	set.StringArrayVar(&o.ssh, "ssh", nil, "agent socket or key for RUN --mount=type=ssh: `default|ID[=PATH]`; may be repeated")
 	set.StringArrayVar(&o.reports, "report", nil, "write a report to `FILE`: .json, or .xml for JUnit; may be repeated")
+}
+
+// check refuses options that do not go together.
+func (o *runOptions) check() error {
+	if o.verifyCommand != "" && !o.push {
+		return usagef("--verify-command decides on pushed images: add --push")
+	}
+	if o.contentOnly && !o.push {
+		return usagef("--content-only pushes, but not under the version tags: add --push")
+	}
+	return checkReports(o.reports)
 }
 
 // A runResult is what became of a run.
@@ -63,7 +76,7 @@ func (r *runResult) failed() bool {
 // execute builds the named targets, pushes them by content tag if asked to,
 // and keeps every other run out of the tree until done is called.
 func (s *session) execute(ctx context.Context, names []string, o runOptions) (result *runResult, done func(), err error) {
-	if err := checkReports(o.reports); err != nil {
+	if err := o.check(); err != nil {
 		return nil, nil, err
 	}
 	if err := s.project.Tree.Valid(); err != nil {
@@ -108,17 +121,18 @@ func (s *session) executeLocked(ctx context.Context, names []string, o runOption
 	if err != nil {
 		return nil, err
 	}
-	plan, err := s.plan(ctx, run, names, o.since)
-	if err != nil {
+	result.place = run.Place
+	if result.prepared, err = s.prepare(ctx, run, names, o.since); err != nil {
 		return nil, err
 	}
-	result.place = run.Place
-	result.prepared = run.Prepare(ctx, plan)
 	if err := s.saveLock(bases); err != nil {
 		return nil, err
 	}
 	if err := s.build(ctx, run, result); err != nil {
 		return nil, err
+	}
+	if o.push {
+		s.verify(ctx, result, o)
 	}
 	return result, nil
 }
@@ -216,9 +230,6 @@ func (s *session) newRun(ctx context.Context, o runOptions) (*build.Run, *releas
 		Jobs: s.jobs, Labels: s.config.Labels, Platforms: s.platforms,
 		Epoch: s.epochs(ctx), Secrets: secrets, SSH: ssh,
 	}
-	if o.verify != "" {
-		run.Verify = s.app.verifier(o.verify)
-	}
 	return run, bases, nil
 }
 
@@ -303,25 +314,12 @@ func (s *session) epochs(ctx context.Context) func(context.Context, string) (tim
 	}
 }
 
-// plan is what the names select, less what is as it was at a revision.
-func (s *session) plan(ctx context.Context, run *build.Run, names []string, since string) (*build.Plan, error) {
-	plan, err := s.project.Plan(names)
-	if err != nil || since == "" {
-		return plan, err
-	}
-	affected, err := s.affected(ctx, run, plan, since)
-	if err != nil {
-		return nil, err
-	}
-	return plan.Subset(affected), nil
-}
-
 // publish moves the version tags of a run whose images are all there, and
 // writes the pins with them.
 func (s *session) publish(ctx context.Context, result *runResult, pins *pin.Plan) error {
 	client := s.registryClient()
-	publication := release.NewPublication(client, client, result.place, result.prepared, result.outcomes, pins)
-	if err := publication.Publish(ctx); err != nil {
+	moves := release.Moves(result.place, result.prepared, result.outcomes)
+	if _, err := release.NewPublication(client, client, moves, pins).Publish(ctx); err != nil {
 		return fmt.Errorf("%w\nthe images are pushed by their content tags; tags and manifests are as they were, except as said", err)
 	}
 	result.published = true

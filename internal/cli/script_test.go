@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 			"exits":     exits,
 			"pushimage": pushImage,
 			"registry":  startRegistry,
+			"resolves":  resolves,
 		},
 	})
 }
@@ -71,6 +72,20 @@ func pushImage(ts *testscript.TestScript, neg bool, args []string) {
 	digest, err := image.Digest()
 	ts.Check(err)
 	ts.Setenv(args[1], digest.String())
+}
+
+// resolves REF DIGEST wants a registry to have this digest for a reference.
+func resolves(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: resolves REF DIGEST")
+	}
+	ref, err := name.ParseReference(args[0])
+	ts.Check(err)
+	descriptor, err := remote.Head(ref)
+	ts.Check(err)
+	if got := descriptor.Digest.String(); got != args[1] {
+		ts.Fatalf("%s is %s, want %s", args[0], got, args[1])
+	}
 }
 
 // startRegistry VAR serves an empty registry until the script ends and sets

@@ -153,13 +153,25 @@ func (s *session) openBuilder(ctx context.Context) (build.Builder, error) {
 	if s.app.flags.quiet {
 		mode = engine.ProgressQuiet
 	}
+	roots, err := registry.Roots(s.caFiles)
+	if err != nil {
+		return nil, err
+	}
 	return engine.Open(ctx, engine.Config{
 		Builder:            s.builder,
 		StateDir:           folder,
 		Progress:           engine.Progress{Out: s.app.streams.Err, Mode: mode},
 		InsecureRegistries: s.insecure,
+		Logins:             login,
+		Roots:              roots,
 		Log:                s.app.verboseLog(),
 	})
+}
+
+// login is the registry client's login, for the engine.
+func login(ctx context.Context, place string) (engine.Login, error) {
+	found, err := registry.FindLogin(ctx, place)
+	return engine.Login(found), err
 }
 
 func (a *app) verboseLog() io.Writer {

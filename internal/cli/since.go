@@ -16,10 +16,54 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
-// affected are the targets of a plan that are made of something else than at
-// a revision: the tree of that revision is written to a temporary folder and
-// prepared like this one.
-func (s *session) affected(ctx context.Context, run *build.Run, plan *build.Plan, rev string) (map[string]bool, error) {
+// plan is what the names select, less what is made of the same as at a
+// revision, if one is given.
+func (s *session) plan(ctx context.Context, run *build.Run, names []string, since string) (*build.Plan, error) {
+	if since == "" {
+		return s.project.Plan(names)
+	}
+	changed, err := s.changedSince(ctx, run, names, since)
+	if err != nil {
+		return nil, err
+	}
+	return changed.Plan(), nil
+}
+
+// prepare prepares that plan.
+func (s *session) prepare(ctx context.Context, run *build.Run, names []string, since string) (*build.Prepared, error) {
+	if since == "" {
+		plan, err := s.project.Plan(names)
+		if err != nil {
+			return nil, err
+		}
+		return run.Prepare(ctx, plan), nil
+	}
+	changed, err := s.changedSince(ctx, run, names, since)
+	if err != nil {
+		return nil, err
+	}
+	run.LookUp(ctx, changed)
+	return changed, nil
+}
+
+// changedSince is what the names select and is made of something else than at
+// a revision, with its fingerprints.
+func (s *session) changedSince(ctx context.Context, run *build.Run, names []string, since string) (*build.Prepared, error) {
+	plan, err := s.project.Plan(names)
+	if err != nil {
+		return nil, err
+	}
+	prepared := run.Fingerprint(ctx, plan)
+	before, err := s.prepareRevision(ctx, *run, since)
+	if err != nil {
+		return nil, err
+	}
+	return prepared.Subset(release.Affected(before, prepared)), nil
+}
+
+// prepareRevision writes the tree of a revision to a temporary folder and
+// prepares it like this one.
+func (s *session) prepareRevision(ctx context.Context, run build.Run, rev string) (*build.Prepared, error) {
 	repository, err := git.Open(ctx, s.app.root)
 	if err != nil {
 		return nil, fmt.Errorf("--since: %w", err)
@@ -32,17 +76,15 @@ func (s *session) affected(ctx context.Context, run *build.Run, plan *build.Plan
 	if err := repository.Export(ctx, rev, dir); err != nil {
 		return nil, fmt.Errorf("--since: %w", err)
 	}
-	offline := *run
-	offline.Push = false
-	before, err := s.prepareAt(ctx, offline, dir)
+	before, err := s.prepareAt(ctx, run, dir)
 	if err != nil {
 		return nil, fmt.Errorf("--since %s: the tree of that revision: %w", rev, err)
 	}
-	return release.Affected(before, offline.Prepare(ctx, plan)), nil
+	return before, nil
 }
 
-// prepareAt prepares the whole tree of another revision, with its own
-// settings and lock file.
+// prepareAt prepares the whole tree in another folder, with its own settings
+// and lock file.
 func (s *session) prepareAt(ctx context.Context, run build.Run, dir string) (*build.Prepared, error) {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -67,7 +109,7 @@ func (s *session) prepareAt(ctx context.Context, run build.Run, dir string) (*bu
 		return nil, err
 	}
 	run.Labels = c.Labels
-	return run.Prepare(ctx, plan), nil
+	return run.Fingerprint(ctx, plan), nil
 }
 
 // matrixEntry is one job of a GitHub Actions matrix.
@@ -88,8 +130,9 @@ that are made of something else than at a git revision. An image that others are
 built from is in the same job as they: its entry is left out, and they build it
 or find it at the registry.
 
-Each job runs rtbuild build --push --report FILE TARGET; a last one collects the
-reports: rtbuild pin --report FILE...`,
+Each job runs rtbuild build --push --content-only --report FILE TARGET, which
+leaves the version tags alone; a last one releases what all of them pushed, if
+none failed: rtbuild pin --report FILE...`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			return a.with(cmd, func(ctx context.Context, s *session) error {
 				run, _, err := s.newRun(ctx, runOptions{})

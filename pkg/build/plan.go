@@ -147,16 +147,7 @@ func (o *ordering) visit(name string, path []string) error {
 // Subset is the plan of some of the targets and of all that they are built
 // from.
 func (p *Plan) Subset(names map[string]bool) *Plan {
-	wanted := map[string]bool{}
-	for i := len(p.Steps) - 1; i >= 0; i-- {
-		step := p.Steps[i]
-		if names[step.Name] || wanted[step.Name] {
-			wanted[step.Name] = true
-			for _, dependency := range step.DependsOn {
-				wanted[dependency] = true
-			}
-		}
-	}
+	wanted := withParents(p.Steps, names)
 	subset := &Plan{Root: p.Root}
 	for _, step := range p.Steps {
 		if wanted[step.Name] {
@@ -164,4 +155,20 @@ func (p *Plan) Subset(names map[string]bool) *Plan {
 		}
 	}
 	return subset
+}
+
+// withParents adds to names all that they are built from. The steps are in the
+// plan's order.
+func withParents(steps []Step, names map[string]bool) map[string]bool {
+	wanted := map[string]bool{}
+	for i := len(steps) - 1; i >= 0; i-- {
+		step := steps[i]
+		if names[step.Name] || wanted[step.Name] {
+			wanted[step.Name] = true
+			for _, dependency := range step.DependsOn {
+				wanted[dependency] = true
+			}
+		}
+	}
+	return wanted
 }

@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"sync"
+	"slices"
 
+	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
@@ -20,10 +21,6 @@ type Bases interface {
 	// from. An empty answer leaves the reference as the Dockerfile has it.
 	Locate(ctx context.Context, ref reference.Reference, digest string) (string, error)
 }
-
-// lookups is how many questions are put to registries at once: they wait for
-// the network, not for this machine.
-const lookups = 32
 
 // Prepared is a plan of which it is known what each image is made of, and
 // which images the registry has already.
@@ -55,25 +52,63 @@ type PreparedStep struct {
 // Fresh tells whether the registry has an image of these inputs.
 func (s PreparedStep) Fresh() bool { return s.Existing != "" }
 
-// Prepare finds out what each step's image is made of and, if the run
-// pushes, asks the registry once for each content tag and each version tag.
-// What is wrong with one step is kept in it.
+// Plan is the plan that was prepared.
+func (p *Prepared) Plan() *Plan {
+	plan := &Plan{Root: p.Root}
+	for _, step := range p.Steps {
+		plan.Steps = append(plan.Steps, step.Step)
+	}
+	return plan
+}
+
+// Subset is what is prepared of some of the targets and of all that they are
+// built from.
+func (p *Prepared) Subset(names map[string]bool) *Prepared {
+	wanted := withParents(p.Plan().Steps, names)
+	subset := &Prepared{Root: p.Root}
+	for _, step := range p.Steps {
+		if wanted[step.Name] {
+			subset.Steps = append(subset.Steps, step)
+		}
+	}
+	return subset
+}
+
+// Prepare is Fingerprint and LookUp at once: where the version tags stand does
+// not depend on what the images are made of, so that is asked meanwhile.
 func (r *Run) Prepare(ctx context.Context, plan *Plan) *Prepared {
+	if !r.Push {
+		return r.Fingerprint(ctx, plan)
+	}
+	published := make(chan []answer, 1)
+	go func() { published <- r.ask(ctx, r.versionTags(plan)) }()
+	p := r.Fingerprint(ctx, plan)
+	p.fill(r.ask(ctx, r.contentTags(p)))
+	p.fill(<-published)
+	return p
+}
+
+// LookUp asks the registry for the content tags and version tags of a run that
+// pushes, once each and all at once. What is wrong with one step is kept in
+// it. A run that does not push asks nothing.
+func (r *Run) LookUp(ctx context.Context, p *Prepared) {
+	if r.Push {
+		p.fill(r.ask(ctx, slices.Concat(r.contentTags(p), r.versionTags(p.Plan()))))
+	}
+}
+
+// Fingerprint finds out what each step's image is made of. What is wrong with
+// one step is kept in it.
+func (r *Run) Fingerprint(ctx context.Context, plan *Plan) *Prepared {
 	p := &Prepared{Root: plan.Root, Steps: make([]PreparedStep, len(plan.Steps))}
 	hasher := &Hasher{}
 	fingerprints := map[string]string{}
 	digests := r.baseDigests(ctx, plan)
 	for i, step := range plan.Steps {
 		prepared := PreparedStep{Step: step, Published: map[string]string{}}
-		prepared.Err = r.fingerprint(&prepared, plan.Root, hasher, digests, fingerprints)
+		prepared.Err = r.fingerprintStep(&prepared, plan.Root, hasher, digests, fingerprints)
 		fingerprints[step.Name] = prepared.Fingerprint
-		if r.Push && prepared.Err == nil {
-			prepared.Err = r.contentTag(&prepared)
-		}
 		p.Steps[i] = prepared
-	}
-	if r.Push {
-		r.lookUp(ctx, p)
 	}
 	return p
 }
@@ -87,31 +122,28 @@ type baseDigest struct {
 // baseDigests asks for the digest of every base image, each once.
 func (r *Run) baseDigests(ctx context.Context, plan *Plan) map[string]*baseDigest {
 	digests := map[string]*baseDigest{}
-	var group sync.WaitGroup
-	slots := make(chan struct{}, lookups)
+	var images []string
 	for _, step := range plan.Steps {
 		for _, use := range step.Images {
 			if _, sibling := step.Siblings[use.Image]; sibling || digests[use.Image] != nil {
 				continue
 			}
-			answer := &baseDigest{}
-			digests[use.Image] = answer
-			group.Go(func() {
-				slots <- struct{}{}
-				defer func() { <-slots }()
-				ref, err := reference.Parse(use.Image)
-				if err == nil {
-					answer.digest, err = r.Bases.Digest(ctx, ref)
-				}
-				answer.err = err
-			})
+			digests[use.Image] = &baseDigest{}
+			images = append(images, use.Image)
 		}
 	}
-	group.Wait()
+	parallel.Each(len(images), parallel.Lookups, func(i int) {
+		answer := digests[images[i]]
+		ref, err := reference.Parse(images[i])
+		if err == nil {
+			answer.digest, err = r.Bases.Digest(ctx, ref)
+		}
+		answer.err = err
+	})
 	return digests
 }
 
-func (r *Run) fingerprint(p *PreparedStep, root string, hasher *Hasher, digests map[string]*baseDigest, fingerprints map[string]string) error {
+func (r *Run) fingerprintStep(p *PreparedStep, root string, hasher *Hasher, digests map[string]*baseDigest, fingerprints map[string]string) error {
 	var err error
 	if p.Inputs, err = p.inputs(root, hasher, r.Labels, r.Platforms); err != nil {
 		return fmt.Errorf("%s: %w", p.Dockerfile, err)
@@ -158,34 +190,72 @@ func (r *Run) contentTag(p *PreparedStep) error {
 	return nil
 }
 
-// lookUp asks the registry for all content tags and version tags at once.
-func (r *Run) lookUp(ctx context.Context, p *Prepared) {
-	slots := make(chan struct{}, lookups)
-	var group sync.WaitGroup
-	for i := range p.Steps {
-		step := &p.Steps[i]
-		if step.Err != nil {
-			continue
-		}
-		var mu sync.Mutex
-		ask := func(ref string, found func(digest string)) {
-			group.Go(func() {
-				slots <- struct{}{}
-				defer func() { <-slots }()
-				digest, err := r.Confirmer.Confirm(ctx, ref)
-				mu.Lock()
-				defer mu.Unlock()
-				if err != nil && !r.Confirmer.Missing(err) {
-					step.Err = fmt.Errorf("asking for %s: %w", ref, err)
-					return
-				}
-				found(digest)
-			})
-		}
-		ask(step.Content, func(digest string) { step.Existing = digest })
+// A question is a reference to ask the registry for, and the step that wants
+// to know.
+type question struct {
+	step int
+	ref  string
+}
+
+// An answer has no digest and no error where the registry has no such image.
+type answer struct {
+	question
+	digest string
+	err    error
+}
+
+func (r *Run) versionTags(plan *Plan) []question {
+	var questions []question
+	for i, step := range plan.Steps {
 		for _, ref := range step.References(r.Place) {
-			ask(ref.String(), func(digest string) { step.Published[ref.String()] = digest })
+			questions = append(questions, question{i, ref.String()})
 		}
 	}
-	group.Wait()
+	return questions
+}
+
+// contentTags names the content tags too.
+func (r *Run) contentTags(p *Prepared) []question {
+	var questions []question
+	for i := range p.Steps {
+		step := &p.Steps[i]
+		if step.Err == nil {
+			step.Err = r.contentTag(step)
+		}
+		if step.Err == nil {
+			questions = append(questions, question{i, step.Content})
+		}
+	}
+	return questions
+}
+
+// ask puts all questions to the registry at once.
+func (r *Run) ask(ctx context.Context, questions []question) []answer {
+	answers := make([]answer, len(questions))
+	parallel.Each(len(questions), parallel.Lookups, func(i int) {
+		q := questions[i]
+		digest, err := r.Confirmer.Confirm(ctx, q.ref)
+		if err != nil && r.Confirmer.Missing(err) {
+			digest, err = "", nil
+		}
+		answers[i] = answer{q, digest, err}
+	})
+	return answers
+}
+
+// fill gives each step what the registry has of it. What is wrong with a step
+// itself is the better reason.
+func (p *Prepared) fill(answers []answer) {
+	for _, a := range answers {
+		step := &p.Steps[a.step]
+		switch {
+		case step.Err != nil:
+		case a.err != nil:
+			step.Err = fmt.Errorf("asking for %s: %w", a.ref, a.err)
+		case a.ref == step.Content:
+			step.Existing = a.digest
+		default:
+			step.Published[a.ref] = a.digest
+		}
+	}
 }

@@ -86,8 +86,6 @@ type Run struct {
 	Epoch func(ctx context.Context, context string) (time.Time, error)
 	// Secrets and SSH are passed to every build.
 	Secrets, SSH map[string]string
-	// Verify, if set, decides whether a pushed image may be released.
-	Verify func(ctx context.Context, t *Target, ref string) error
 }
 
 // Do builds the prepared steps, each when those that it depends on are done.
@@ -158,11 +156,6 @@ func (r *Run) step(ctx context.Context, root string, step PreparedStep, parents 
 		if result, err = r.Builder.Build(ctx, req); err == nil {
 			out.Digest, out.ImageID, out.Cached, out.References = result.Digest, result.ImageID, result.Cached, result.References
 			err = r.confirm(ctx, req, &out)
-		}
-	}
-	if err == nil && r.Push && r.Verify != nil {
-		if err = r.Verify(ctx, step.Target, step.Content); err != nil {
-			err = fmt.Errorf("verifying %s: %w", step.Content, err)
 		}
 	}
 	if err == nil {

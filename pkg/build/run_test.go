@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -226,6 +227,31 @@ func TestFresh(t *testing.T) {
 	}
 }
 
+// A part of what is prepared, looked up afterwards, is what preparing that part
+// gives: with all that it is built from, and nothing else.
+func TestPreparedSubset(t *testing.T) {
+	plan := tree(t, family)
+	engine := &recorder{requests: map[string]build.Request{}}
+	w := where{engine: engine, existing: map[string]string{"localhost:5000/acme/parent:1": digestOf("old")}}
+	run := build.Run{Push: true, Place: "localhost:5000", Bases: w, Confirmer: w}
+	wanted := map[string]bool{"child:1": true}
+	part := run.Fingerprint(t.Context(), plan).Subset(wanted)
+	run.LookUp(t.Context(), part)
+	direct := run.Prepare(t.Context(), plan.Subset(wanted))
+	if len(part.Steps) != 2 || len(direct.Steps) != 2 {
+		t.Fatalf("%d and %d steps, want 2", len(part.Steps), len(direct.Steps))
+	}
+	for i, step := range part.Steps {
+		same := direct.Steps[i]
+		if step.Name != same.Name || step.Content != same.Content || step.Content == "" || !maps.Equal(step.Published, same.Published) || step.Err != nil {
+			t.Errorf("%+v, want %+v", step, same)
+		}
+	}
+	if got := part.Steps[0].Published["localhost:5000/acme/parent:1"]; got != digestOf("old") {
+		t.Errorf("the parent's version tag stands at %q", got)
+	}
+}
+
 func TestFailFast(t *testing.T) {
 	engine := &recorder{fail: map[string]bool{"a:1": true}}
 	plan := tree(t, map[string]string{"a": "FROM alpine\n", "b": "FROM acme/a:1\n", "c": "FROM acme/b:1\n"})
@@ -236,23 +262,6 @@ func TestFailFast(t *testing.T) {
 		}
 		if out.Status != want {
 			t.Errorf("%s: %s, want %s", name, out.Status, want)
-		}
-	}
-}
-
-// A pushed image that is not verified is not released.
-func TestVerify(t *testing.T) {
-	run := build.Run{Push: true, Jobs: 1, Verify: func(_ context.Context, target *build.Target, ref string) error {
-		if target.Name == "parent:1" {
-			return errors.New("answers 200 for a failure: " + ref)
-		}
-		return nil
-	}}
-	outcomes := do(t, run, &recorder{}, where{}, tree(t, family))
-	want := map[string]build.Status{"parent:1": build.StatusFailed, "child:1": build.StatusSkipped, "other:1": build.StatusBuilt}
-	for name, status := range want {
-		if outcomes[name].Status != status {
-			t.Errorf("%s: %s, want %s", name, outcomes[name].Status, status)
 		}
 	}
 }

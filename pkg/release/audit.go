@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/parallel"
 )
 
 // An Audited is a pinned image and what the registry has of it.
@@ -40,7 +41,7 @@ func (p *Project) Audit(ctx context.Context, inspector Inspector, place string, 
 	}
 	pinned := slices.DeleteFunc(slices.Clone(p.Discovery.Usages), func(u build.Usage) bool { return u.Ref.Digest == "" })
 	audits := make([]Audited, len(pinned))
-	each(len(pinned), func(i int) {
+	parallel.Each(len(pinned), parallel.Lookups, func(i int) {
 		audits[i] = audit(ctx, inspector, place, pinned[i], fingerprints)
 	})
 	return audits

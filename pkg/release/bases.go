@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/rtbuild/rtbuild/pkg/lockfile"
+	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
@@ -237,7 +238,7 @@ func (b *Bases) Outdated(ctx context.Context, images []BaseImage) ([]LockChange,
 // compare looks images up and lists those that are not what is locked.
 func (b *Bases) compare(ctx context.Context, images []BaseImage) ([]LockChange, error) {
 	digests, errs := make([]string, len(images)), make([]error, len(images))
-	each(len(images), func(i int) {
+	parallel.Each(len(images), parallel.Lookups, func(i int) {
 		digests[i], errs[i] = b.Current(ctx, images[i].Ref)
 	})
 	if err := errors.Join(errs...); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/parallel"
 )
 
 // An Explanation says whether the registry has a target's image, and if not,
@@ -29,7 +30,7 @@ type Explanation struct {
 // reported.
 func Explain(ctx context.Context, inspector Inspector, place string, prepared *build.Prepared) ([]Explanation, error) {
 	explanations, errs := make([]Explanation, len(prepared.Steps)), make([]error, len(prepared.Steps))
-	each(len(prepared.Steps), func(i int) {
+	parallel.Each(len(prepared.Steps), parallel.Lookups, func(i int) {
 		if errs[i] = prepared.Steps[i].Err; errs[i] == nil {
 			explanations[i], errs[i] = explain(ctx, inspector, place, prepared.Steps[i])
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/pin"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
@@ -51,18 +52,44 @@ func PinOutcomes(outcomes []build.Outcome) []pin.Change {
 	return changes
 }
 
-// PinDigests are the changes that digests by target's name ask for. A name
-// that is no target of this tree is an error.
-func (p *Project) PinDigests(digests map[string]string) ([]pin.Change, error) {
+// A Pushed image is at the registry under its content tag, by another run,
+// which left its version tags to this one.
+type Pushed struct {
+	Digest string
+	// Before are the digests that its version tags had when that run began, by
+	// full reference; an empty one did not exist.
+	Before map[string]string
+}
+
+// Collect is what images by target's name ask for: the moves of their version
+// tags at place, and the changes to the manifests. A name that is no target of
+// this tree, and a version tag that Before does not have, are errors: the run
+// was of another tree. Tags that stood for their images already have a move
+// too, so that they are looked at again.
+func (p *Project) Collect(place string, images map[string]Pushed) ([]Move, []pin.Change, error) {
+	var moves []Move
 	var outcomes []build.Outcome
-	for _, name := range slices.Sorted(maps.Keys(digests)) {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(images)) {
 		i := slices.IndexFunc(p.Discovery.Targets, func(t *build.Target) bool { return t.Name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("no target of this tree is named %s: the report is of another tree, or of another state of it", name)
+			errs = append(errs, fmt.Errorf("no target of this tree is named %s: the reports are of another tree, or of another state of it", name))
+			continue
 		}
-		outcomes = append(outcomes, build.Outcome{Target: p.Discovery.Targets[i], Digest: digests[name]})
+		target, image := p.Discovery.Targets[i], images[name]
+		for _, ref := range target.References(place) {
+			before, ok := image.Before[ref.String()]
+			if !ok {
+				errs = append(errs, fmt.Errorf("the reports do not say of %s where its tag %s stood: they are of another state of this tree, or of another rtbuild", name, ref))
+			}
+			moves = append(moves, Move{Ref: ref.String(), Digest: image.Digest, Before: before})
+		}
+		outcomes = append(outcomes, build.Outcome{Target: target, Digest: image.Digest})
 	}
-	return PinOutcomes(outcomes), nil
+	if err := errors.Join(errs...); err != nil {
+		return nil, nil, err
+	}
+	return moves, PinOutcomes(outcomes), nil
 }
 
 // An Assignment is REF=sha256:… of the command line.
@@ -177,7 +204,7 @@ func lookUp(u build.Usage, place string, external bool) (string, bool) {
 func ResolveAll(ctx context.Context, resolver Resolver, refs []string) (map[string]string, error) {
 	refs = slices.Compact(slices.Sorted(slices.Values(refs)))
 	digests, errs := make([]string, len(refs)), make([]error, len(refs))
-	each(len(refs), func(i int) {
+	parallel.Each(len(refs), parallel.Lookups, func(i int) {
 		descriptor, err := resolver.Resolve(ctx, refs[i])
 		digests[i], errs[i] = descriptor.Digest, err
 	})

@@ -7,78 +7,104 @@ import (
 	"sync"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/pin"
 )
 
-// A Publication moves the version tags of a run's images and writes the pins:
-// the last step of a release, which happens as a whole or not at all.
+// A Publication moves version tags and writes the pins: the last step of a
+// release, which happens as a whole or not at all.
 type Publication struct {
 	resolver Resolver
 	tagger   Tagger
-	moves    []move
+	moves    []Move
 	pins     *pin.Plan
 }
 
-// A move makes a version tag stand for an image of this run.
-type move struct {
-	ref    string
-	digest string
-	before string // the digest that the tag had when the run began; "" for none
+// A Move makes a version tag stand for an image.
+type Move struct {
+	// Ref is the tag's full reference.
+	Ref string
+	// Digest is the image's.
+	Digest string
+	// Before is the digest that the tag had when the release began; "" for
+	// none.
+	Before string
 }
 
-// NewPublication collects what is to be done. The outcomes are all done; pins
-// may be nil, for a run that writes none.
-func NewPublication(resolver Resolver, tagger Tagger, place string, prepared *build.Prepared, outcomes []build.Outcome, pins *pin.Plan) *Publication {
-	p := &Publication{resolver: resolver, tagger: tagger, pins: pins}
+// Moves are what a run asks for, whose outcomes are all done: those of the
+// tags that did not stand for their images when it began.
+func Moves(place string, prepared *build.Prepared, outcomes []build.Outcome) []Move {
+	var moves []Move
 	for i, out := range outcomes {
 		for _, ref := range out.Target.References(place) {
 			before := prepared.Steps[i].Published[ref.String()]
 			if before != out.Digest {
-				p.moves = append(p.moves, move{ref: ref.String(), digest: out.Digest, before: before})
+				moves = append(moves, Move{Ref: ref.String(), Digest: out.Digest, Before: before})
 			}
 		}
 	}
-	return p
+	return moves
+}
+
+// NewPublication collects what is to be done; pins may be nil, for a release
+// that writes none.
+func NewPublication(resolver Resolver, tagger Tagger, moves []Move, pins *pin.Plan) *Publication {
+	return &Publication{resolver: resolver, tagger: tagger, moves: moves, pins: pins}
 }
 
 // Publish moves the tags, then writes the pins. If anything fails, the tags
 // that did move are moved back. A tag that did not exist before cannot be
-// taken away again by every registry, so it stays; the error says so.
-func (p *Publication) Publish(ctx context.Context) error {
-	if err := p.unmoved(ctx); err != nil {
-		return err
+// taken away again by every registry, so it stays; the error says so. Moved
+// are the tags that did not stand for their images already.
+func (p *Publication) Publish(ctx context.Context) (moved []Move, err error) {
+	pending, err := p.Pending(ctx)
+	if err != nil {
+		return nil, err
 	}
-	moved, err := p.moveAll(ctx)
+	moved, err = p.moveAll(ctx, pending)
 	if err == nil && p.pins != nil {
 		err = p.pins.Write()
 	}
 	if err == nil {
-		return nil
+		return moved, nil
 	}
 	// The run may have been interrupted: going back must not be.
-	return errors.Join(err, p.moveBack(context.WithoutCancel(ctx), moved))
+	return nil, errors.Join(err, p.moveBack(context.WithoutCancel(ctx), moved))
 }
 
-// unmoved wants every tag to stand where it stood when the run began: one
-// that moved meanwhile is somebody else's release.
-func (p *Publication) unmoved(ctx context.Context) error {
-	return all(ctx, p.moves, func(m move) error {
-		descriptor, err := p.resolver.Resolve(ctx, m.ref)
+// Pending are the moves of tags that do not stand for their images yet. Each
+// tag has to stand there, or where it stood when the release began: one that
+// moved meanwhile is somebody else's release, and an error.
+func (p *Publication) Pending(ctx context.Context) ([]Move, error) {
+	var mu sync.Mutex
+	var pending []Move
+	err := all(ctx, p.moves, func(m Move) error {
+		descriptor, err := p.resolver.Resolve(ctx, m.Ref)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		if descriptor.Digest != m.before && descriptor.Digest != m.digest {
-			return fmt.Errorf("%s moved during this run, from %s to %s: somebody else releases as well; run again", m.ref, orNone(m.before), orNone(descriptor.Digest))
+		switch descriptor.Digest {
+		case m.Digest:
+			return nil
+		case m.Before:
+			mu.Lock()
+			defer mu.Unlock()
+			pending = append(pending, m)
+			return nil
 		}
-		return nil
+		return fmt.Errorf("%s moved during this release, from %s to %s: somebody else releases as well; run again", m.Ref, orNone(m.Before), orNone(descriptor.Digest))
 	})
+	if err != nil {
+		return nil, err
+	}
+	return pending, nil
 }
 
-func (p *Publication) moveAll(ctx context.Context) (moved []move, err error) {
+func (p *Publication) moveAll(ctx context.Context, moves []Move) (moved []Move, err error) {
 	var mu sync.Mutex
-	err = all(ctx, p.moves, func(m move) error {
-		if err := p.tagger.Tag(ctx, m.ref, m.digest); err != nil {
-			return fmt.Errorf("moving the tag %s: %w", m.ref, err)
+	err = all(ctx, moves, func(m Move) error {
+		if err := p.tagger.Tag(ctx, m.Ref, m.Digest); err != nil {
+			return fmt.Errorf("moving the tag %s: %w", m.Ref, err)
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -88,22 +114,22 @@ func (p *Publication) moveAll(ctx context.Context) (moved []move, err error) {
 	return moved, err
 }
 
-func (p *Publication) moveBack(ctx context.Context, moved []move) error {
-	return all(ctx, moved, func(m move) error {
-		if m.before == "" {
-			return fmt.Errorf("the tag %s is new and stays, at %s", m.ref, m.digest)
+func (p *Publication) moveBack(ctx context.Context, moved []Move) error {
+	return all(ctx, moved, func(m Move) error {
+		if m.Before == "" {
+			return fmt.Errorf("the tag %s is new and stays, at %s", m.Ref, m.Digest)
 		}
-		if err := p.tagger.Tag(ctx, m.ref, m.before); err != nil {
-			return fmt.Errorf("moving the tag %s back to %s: %w", m.ref, m.before, err)
+		if err := p.tagger.Tag(ctx, m.Ref, m.Before); err != nil {
+			return fmt.Errorf("moving the tag %s back to %s: %w", m.Ref, m.Before, err)
 		}
 		return nil
 	})
 }
 
 // all does something for many tags at once and reports all failures.
-func all(ctx context.Context, moves []move, do func(move) error) error {
+func all(ctx context.Context, moves []Move, do func(Move) error) error {
 	errs := make([]error, len(moves))
-	each(len(moves), func(i int) {
+	parallel.Each(len(moves), parallel.Lookups, func(i int) {
 		if errs[i] = ctx.Err(); errs[i] == nil {
 			errs[i] = do(moves[i])
 		}

@@ -90,7 +90,9 @@ func newFixture(t *testing.T) *fixture {
 }
 
 func (f *fixture) publish(tagger release.Tagger) error {
-	return release.NewPublication(f.client, tagger, f.host, f.prepared, f.outcomes, f.pins).Publish(context.Background())
+	moves := release.Moves(f.host, f.prepared, f.outcomes)
+	_, err := release.NewPublication(f.client, tagger, moves, f.pins).Publish(context.Background())
+	return err
 }
 
 // state is where the tags stand and whether the manifest is pinned.

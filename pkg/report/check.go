@@ -51,6 +51,11 @@ func (t *Target) check() error {
 			return fmt.Errorf("digest: %w", err)
 		}
 	}
+	for _, tag := range t.Tags {
+		if err := tag.check(); err != nil {
+			return err
+		}
+	}
 	switch t.Status {
 	case StatusBuilt, StatusFresh:
 		if t.Error != "" {
@@ -74,6 +79,18 @@ func (t *Target) check() error {
 		return fmt.Errorf("size is %d bytes", t.Size)
 	}
 	return checkSeconds(t.Seconds)
+}
+
+func (t Tag) check() error {
+	if t.Reference == "" {
+		return errors.New("a tag has no reference")
+	}
+	if t.Before != "" {
+		if err := reference.CheckDigest(t.Before); err != nil {
+			return fmt.Errorf("the tag %s before: %w", t.Reference, err)
+		}
+	}
+	return nil
 }
 
 func checkSeconds(seconds float64) error {

@@ -14,8 +14,8 @@ import (
 // several reports have, a failure counts most, then an image that was pushed,
 // one that was there already, one that was built only, and least one that was
 // not tried. Two digests or two fingerprints for one target are an error, and
-// so are two registries: the jobs did not release the same tree to the same
-// place. Errors name the reports by Source, or by number, the first being 1.
+// so are two registries, and two places for a tag to have stood at: the jobs
+// did not release the same tree to the same place at the same time. Errors name the reports by Source, or by number, the first being 1.
 func Merge(reports ...*Report) (*Report, error) {
 	if len(reports) == 0 {
 		return nil, errors.New("merging reports: there are none")
@@ -76,10 +76,36 @@ func (m *merger) add(t Target, source string) error {
 		return fmt.Errorf("%s has the digest %s in %s and %s in %s: %s",
 			t.Name, known.Digest, m.sources[i], t.Digest, source, hint)
 	}
+	if err := sameTags(known, t, m.sources[i], source); err != nil {
+		return err
+	}
 	if t.weight() > known.weight() {
 		m.targets[i], m.sources[i] = t, source
 	}
 	return nil
+}
+
+// sameTags wants a tag of one target to have stood in one place when the jobs
+// began: else somebody else moved it in between. That it stood for the image
+// already says that another job moved it there.
+func sameTags(known, t Target, knownSource, source string) error {
+	for _, a := range known.Tags {
+		for _, b := range t.Tags {
+			if a.Reference != b.Reference || a.Before == b.Before || a.Before == known.Digest || b.Before == t.Digest {
+				continue
+			}
+			return fmt.Errorf("%s stood at %s in %s and at %s in %s: somebody else moved it between the jobs; run all of them again",
+				a.Reference, orNothing(a.Before), knownSource, orNothing(b.Before), source)
+		}
+	}
+	return nil
+}
+
+func orNothing(digest string) string {
+	if digest == "" {
+		return "nothing"
+	}
+	return digest
 }
 
 // weight orders what reports say of one target by how much it counts.

@@ -90,6 +90,27 @@ func TestMergeSameTarget(t *testing.T) {
 	}
 }
 
+// A job that finds a tag at the image already came after one that moved it
+// there: that is no contradiction.
+func TestMergeTags(t *testing.T) {
+	tagged := func(status report.Status, before string) report.Target {
+		return report.Target{Name: "a:1", Status: status, Pushed: status == report.StatusBuilt, Digest: digest("a"), Tags: []report.Tag{{Reference: "r.example/a:1", Before: before}}}
+	}
+	first := job(noon, 1, tagged(report.StatusBuilt, digest("b")))
+	for _, second := range []*report.Report{
+		job(noon, 1, tagged(report.StatusFresh, digest("b"))),
+		job(noon, 1, tagged(report.StatusFresh, digest("a"))),
+		job(noon, 1, report.Target{Name: "a:1", Status: report.StatusSkipped}),
+	} {
+		for _, order := range [][]*report.Report{{first, second}, {second, first}} {
+			got, err := report.Merge(order...)
+			if err != nil || !reflect.DeepEqual(got.Targets, first.Targets) {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		}
+	}
+}
+
 func TestMergeRefuses(t *testing.T) {
 	target := func(fill, fingerprint string, platforms ...string) report.Target {
 		return report.Target{Name: "a:1", Status: report.StatusBuilt, Pushed: true, Digest: digest(fill), Fingerprint: fingerprint, Platforms: platforms}
@@ -97,6 +118,14 @@ func TestMergeRefuses(t *testing.T) {
 	named := func(r *report.Report, source, registry string) *report.Report {
 		r.Source, r.Registry = source, registry
 		return r
+	}
+	tagged := func(fill string) report.Target {
+		t := target("a", "")
+		t.Tags = []report.Tag{{Reference: "r.example/a:1"}}
+		if fill != "" {
+			t.Tags[0].Before = digest(fill)
+		}
+		return t
 	}
 	damaged := job(noon, 1, target("a", ""))
 	damaged.Targets[0].Digest = "sha256:12"
@@ -116,6 +145,10 @@ func TestMergeRefuses(t *testing.T) {
 			[]string{"different inputs", "f1 in report 1 and f2 in report 2"}},
 		{"two registries", []*report.Report{named(job(noon, 1), "x.json", "ghcr.io/acme"), named(job(noon, 1), "y.json", "")},
 			[]string{"x.json is of ghcr.io/acme, and y.json of the registries that the manifests name"}},
+		{"a tag that moved between", []*report.Report{job(noon, 1, tagged("b")), job(noon, 1, tagged("c"))},
+			[]string{"r.example/a:1 stood at " + digest("b") + " in report 1 and at " + digest("c") + " in report 2: somebody else moved it"}},
+		{"a tag that was made between", []*report.Report{job(noon, 1, tagged("")), job(noon, 1, tagged("c"))},
+			[]string{"r.example/a:1 stood at nothing in report 1"}},
 		{"a bad digest", []*report.Report{damaged}, []string{"report 1: target 1 (a:1): digest"}},
 		{"everything at once", []*report.Report{job(noon, 1, target("a", "")), named(job(noon, 1, target("b", "")), "", "ghcr.io/acme")},
 			[]string{"report 2 of ghcr.io/acme", "in report 2: build it"}},

@@ -82,6 +82,9 @@ type Target struct {
 	Digest string `json:"digest,omitempty"`
 	// References are the full references that the image has.
 	References []string `json:"references"`
+	// Tags are the version tags that the manifests name the image by, with
+	// where they stood when the run began: of an image that is at the registry.
+	Tags []Tag `json:"tags,omitempty"`
 	// Platforms are "os/arch[/variant]"; none: the engine's own.
 	Platforms []string `json:"platforms"`
 	// Size is the sum of the compressed layers of all platforms, in bytes; 0
@@ -109,6 +112,15 @@ func (t *Target) why() string {
 		return t.Error
 	}
 	return t.Reason
+}
+
+// A Tag is a version tag at the registry.
+type Tag struct {
+	// Reference is the full reference, "ghcr.io/acme/python:3.13".
+	Reference string `json:"reference"`
+	// Before is the digest that it stood for when the run began; empty: there
+	// was no such tag.
+	Before string `json:"before,omitempty"`
 }
 
 // A Feed is a phase of a runtime's version.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -140,18 +141,50 @@ func planned(t *testing.T, root string, args ...string) string {
 	return strings.Join(names, " ")
 }
 
-// The gate: an image that is pushed but not verified is not released.
+// The gate: an image that is pushed but refused is not released, and not by the
+// next run either, which finds it at the registry. What is released is not
+// asked for again.
 func TestVerifyCommand(t *testing.T) {
 	host := registry(t)
 	builder := builders()[0]
 	root := small(t)
 	before := sources(t, root)
-	r := want(t, 1, root, "all", "--push", "--builder", builder, "--registry", host, "--verify", `test "$RTBUILD_TARGET" != web:2`)
-	unchanged(t, root, before)
-	if !strings.Contains(r.stderr, "verifying "+host+"/acme/web:2-") || digestAt(t, host+"/acme/web:1") != "" {
-		t.Errorf("stderr:\n%s", tail(r.stderr))
+	log := filepath.Join(t.TempDir(), "asked")
+	all := func(code int, builder, verdict string) (asked string, r result) {
+		t.Helper()
+		write(t, log, "")
+		r = want(t, code, root, "all", "--push", "--builder", builder, "--registry", host,
+			"--verify-command", `echo "$RTBUILD_TARGET $RTBUILD_IMAGE" >>`+log+"; "+verdict)
+		lines := strings.Fields(read(t, log))
+		var names []string
+		for i := 0; i < len(lines); i += 2 {
+			names = append(names, lines[i])
+		}
+		slices.Sort(names)
+		return strings.Join(names, " "), r
 	}
-	want(t, 0, root, "all", "--push", "--builder", builder, "--registry", host, "--verify", "true")
+	const everything = "base web:1 web:2"
+	// The second run needs no engine: the images are there.
+	for _, engine := range []string{builder, "unix:///nowhere.sock"} {
+		asked, r := all(1, engine, `test "$RTBUILD_TARGET" != web:2`)
+		if asked != everything {
+			t.Errorf("asked for %q, want %q", asked, everything)
+		}
+		unchanged(t, root, before)
+		if !strings.Contains(r.stderr, "verifying "+host+"/acme/web:2-") || digestAt(t, host+"/acme/web:1") != "" {
+			t.Errorf("stderr:\n%s", tail(r.stderr))
+		}
+	}
+	if asked, _ := all(0, "unix:///nowhere.sock", "true"); asked != everything {
+		t.Errorf("asked for %q, want %q", asked, everything)
+	}
+	if digestAt(t, host+"/acme/web:2") == "" {
+		t.Error("what was admitted is not released")
+	}
+	if asked, _ := all(0, "unix:///nowhere.sock", "false"); asked != "" {
+		t.Errorf("asked again for %q, which is released", asked)
+	}
+	want(t, 2, root, "build", "--verify-command", "true")
 }
 
 // The lock file holds the digests of base images whichever way tags move.

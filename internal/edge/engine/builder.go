@@ -57,7 +57,7 @@ func (b *builder) Build(ctx context.Context, req build.Request) (build.Result, e
 	case errors.As(err, &step):
 		return build.Result{}, err
 	}
-	return build.Result{}, fmt.Errorf("building %s with %s: %w", req.Name, b.engine.caps.Engine, err)
+	return build.Result{}, fmt.Errorf("building %s with %s: %w", req.Name, b.engine.caps.Engine, adviseLost(b.engine.trust.advise(err)))
 }
 
 func (b *builder) build(ctx context.Context, req build.Request) (build.Result, error) {
@@ -79,7 +79,11 @@ func (b *builder) build(ctx context.Context, req build.Request) (build.Result, e
 		return build.Result{}, err
 	}
 	show := b.display.attach(req.Name)
-	opt.Session = append(secret.attachables, b.credentials.session(show))
+	logins, err := b.credentials.session(req, show)
+	if err != nil {
+		return build.Result{}, err
+	}
+	opt.Session = append(secret.attachables, logins)
 	var result build.Result
 	cached := true
 	// What was built is cached by the engine when the push is tried again.

@@ -2,86 +2,241 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
-	"os"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
 
+	"github.com/containerd/containerd/v2/core/remotes/docker/auth"
 	"github.com/distribution/reference"
-	"github.com/docker/cli/cli/config"
-	"github.com/docker/cli/cli/config/configfile"
-	clicredentials "github.com/docker/cli/cli/config/credentials"
 	"github.com/docker/cli/cli/config/types"
 	"github.com/docker/docker/api/types/registry"
 	"github.com/moby/buildkit/session"
+	sessionauth "github.com/moby/buildkit/session/auth"
 	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/moby/buildkit/util/progress/progresswriter"
+	"google.golang.org/grpc"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
-// hubKey is the key of Docker Hub's entry in docker's configuration file.
-const hubKey = "https://index.docker.io/v1/"
+// A Login is what a registry is shown, so that it knows who asks. The zero
+// value is nobody's.
+type Login struct {
+	Username, Password string
+	// IdentityToken is shown in place of a password to the server that hands
+	// out tokens.
+	IdentityToken string
+	// RegistryToken is a token to show as it is.
+	RegistryToken string
+}
 
-// credentials are the user's logins to registries, from docker's
-// configuration file and its credential stores.
+// Logins finds the login to show at a place: HOST, or HOST/PATH of a
+// repository. It is called by several builds at once.
+type Logins func(ctx context.Context, place string) (Login, error)
+
+// credentials answer an engine that asks for logins.
 type credentials struct {
-	config *configfile.ConfigFile
-	// lookup caches what the credential stores answer, for all sessions.
-	lookup authprovider.AuthConfigProvider
+	find Logins
+	// client asks the servers that hand out tokens.
+	client *http.Client
+
+	mu sync.Mutex
+	// known are the answers of find, by place: a credential helper is a program
+	// that takes its time, and an engine asks several times in a build.
+	known map[string]knownLogin
 }
 
-// dockerConfigDir is the folder of docker's configuration. The docker
-// library's own function reads the environment only once in a process.
-func dockerConfigDir() string {
-	if dir := os.Getenv(config.EnvOverrideConfigDir); dir != "" {
-		return dir
+type knownLogin struct {
+	login types.AuthConfig
+	since time.Time
+}
+
+// newCredentials makes the credentials that find finds; nil finds none. Roots
+// are trusted where a server hands out tokens; nil: the system's.
+func newCredentials(find Logins, roots *x509.CertPool) *credentials {
+	if find == nil {
+		find = func(context.Context, string) (Login, error) { return Login{}, nil }
 	}
-	return config.Dir()
+	transport := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		ForceAttemptHTTP2:     true,
+		TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: time.Minute,
+		IdleConnTimeout:       90 * time.Second,
+	}
+	return &credentials{find: find, client: &http.Client{Transport: transport}, known: map[string]knownLogin{}}
 }
 
-// loadCredentials reads docker's configuration. No configuration file is no
-// error: there are no logins then.
-func loadCredentials() (*credentials, error) {
-	file, err := config.Load(dockerConfigDir())
+// loginLife is how long an answer of a credential helper is taken for valid:
+// the shortest-lived passwords that helpers of registries make last 5 minutes.
+const loginLife = 4 * time.Minute
+
+// lookup is the login at a place.
+func (c *credentials) lookup(ctx context.Context, place string) (types.AuthConfig, error) {
+	c.mu.Lock()
+	known, ok := c.known[place]
+	c.mu.Unlock()
+	if ok && time.Since(known.since) < loginLife {
+		return known.login, nil
+	}
+	login, err := c.find(ctx, place)
 	if err != nil {
-		return nil, fmt.Errorf("reading docker's configuration: %w", err)
+		return types.AuthConfig{}, err
 	}
-	if !file.ContainsAuth() {
-		file.CredentialsStore = clicredentials.DetectDefaultStore(file.CredentialsStore)
+	host, _, _ := strings.Cut(place, "/")
+	found := types.AuthConfig{
+		ServerAddress: host, Username: login.Username, Password: login.Password,
+		IdentityToken: login.IdentityToken, RegistryToken: login.RegistryToken,
 	}
-	return &credentials{config: file, lookup: authprovider.LoadAuthConfig(file)}, nil
-}
-
-// session answers an engine that asks for logins during one build. Log gets
-// the engine's requests as progress.
-func (c *credentials) session(log progresswriter.Logger) session.Attachable {
-	provider := authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: c.lookup})
-	if p, ok := provider.(interface{ SetLogger(progresswriter.Logger) }); ok {
-		p.SetLogger(log)
-	}
-	return provider
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known[place] = knownLogin{login: found, since: time.Now()}
+	return found, nil
 }
 
 // header is the Engine API's authentication header for a push to ref. Without
 // a login it is that of an anonymous user.
 func (c *credentials) header(ctx context.Context, ref reference.Named) (string, error) {
-	host := reference.Domain(ref)
-	key := host
-	if host == "docker.io" {
-		key = hubKey
-	}
-	login, err := c.lookup(ctx, key, nil, nil)
+	login, err := c.lookup(ctx, ref.Name())
 	if err != nil {
-		return "", fmt.Errorf("looking up the login to %s: %w", host, err)
+		return "", err
 	}
-	return registry.EncodeAuthConfig(engineLogin(login))
+	return registry.EncodeAuthConfig(registry.AuthConfig{
+		Username:      login.Username,
+		Password:      login.Password,
+		ServerAddress: login.ServerAddress,
+		IdentityToken: login.IdentityToken,
+		RegistryToken: login.RegistryToken,
+	})
 }
 
-// engineLogin is the login in the Engine API's type.
-func engineLogin(a types.AuthConfig) registry.AuthConfig {
-	return registry.AuthConfig{
-		Username:      a.Username,
-		Password:      a.Password,
-		Auth:          a.Auth,
-		ServerAddress: a.ServerAddress,
-		IdentityToken: a.IdentityToken,
-		RegistryToken: a.RegistryToken,
+// session answers an engine that asks for logins during one build. Log gets
+// the engine's requests as progress.
+func (c *credentials) session(req build.Request, log progresswriter.Logger) (session.Attachable, error) {
+	a := &authServer{credentials: c, pushed: map[string]string{}}
+	if req.Push {
+		for _, ref := range req.References {
+			n, err := named(ref)
+			if err != nil {
+				return nil, err
+			}
+			a.pushed[engineHost(reference.Domain(n))] = n.Name()
+		}
 	}
+	provider := authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: a.login})
+	server, ok := provider.(sessionauth.AuthServer)
+	if !ok {
+		return nil, errors.New("this version of BuildKit's client cannot answer an engine that asks for logins")
+	}
+	if p, ok := provider.(interface{ SetLogger(progresswriter.Logger) }); ok {
+		p.SetLogger(log)
+	}
+	a.AuthServer = server
+	return a, nil
+}
+
+// An authServer is BuildKit's own one, except that it asks for tokens with our
+// client: a server that hands them out may be one that only we trust.
+type authServer struct {
+	sessionauth.AuthServer
+	credentials *credentials
+	// pushed is the repository that the build pushes to, by the engine's name
+	// of the host.
+	pushed map[string]string
+}
+
+// Register implements session.Attachable.
+func (a *authServer) Register(server *grpc.Server) { sessionauth.RegisterAuthServer(server, a) }
+
+// login implements authprovider.AuthConfigProvider.
+func (a *authServer) login(ctx context.Context, host string, scopes []string, _ authprovider.ExpireCachedAuthCheck) (types.AuthConfig, error) {
+	return a.credentials.lookup(ctx, a.place(host, scopes))
+}
+
+// place is where a login is wanted: the repository that scopes name, the one
+// pushed to before one that layers are mounted from. Where they name none the
+// registry wants one login for all that it has, and gets the one for the
+// repository that the build pushes to.
+func (a *authServer) place(host string, scopes []string) string {
+	place := ""
+	for _, scope := range scopes {
+		repository, ok := strings.CutPrefix(scope, "repository:")
+		colon := strings.LastIndexByte(repository, ':')
+		if !ok || colon < 0 {
+			continue
+		}
+		if actions := strings.Split(repository[colon+1:], ","); place == "" || slices.Contains(actions, "push") {
+			place = registryHost(host) + "/" + repository[:colon]
+		}
+	}
+	switch {
+	case place != "":
+		return place
+	case a.pushed[host] != "":
+		return a.pushed[host]
+	}
+	return registryHost(host)
+}
+
+// Docker Hub's host in references and to engines.
+const (
+	hubDomain = "docker.io"
+	hubHost   = authprovider.DockerHubRegistryHost
+)
+
+func engineHost(domain string) string {
+	if domain == hubDomain {
+		return hubHost
+	}
+	return domain
+}
+
+func registryHost(host string) string {
+	if host == hubHost {
+		return hubDomain
+	}
+	return host
+}
+
+// FetchToken implements sessionauth.AuthServer, as the distribution
+// specification describes it: POST for identity tokens, else GET, with the
+// login if there is one.
+func (a *authServer) FetchToken(ctx context.Context, req *sessionauth.FetchTokenRequest) (*sessionauth.FetchTokenResponse, error) {
+	login, err := a.login(ctx, req.Host, req.Scopes, nil)
+	if err != nil {
+		return nil, err
+	}
+	options := auth.TokenOptions{Realm: req.Realm, Service: req.Service, Scopes: req.Scopes}
+	switch {
+	case login.RegistryToken != "":
+		return &sessionauth.FetchTokenResponse{Token: login.RegistryToken}, nil
+	case login.IdentityToken != "":
+		options.Secret = login.IdentityToken
+		answer, err := auth.FetchTokenWithOAuth(ctx, a.credentials.client, nil, req.ClientID, options)
+		if err != nil {
+			return nil, fmt.Errorf("fetching a token for %s: %w", req.Host, err)
+		}
+		return tokenResponse(answer.AccessToken, answer.IssuedAt, answer.ExpiresInSeconds), nil
+	}
+	options.Username, options.Secret = login.Username, login.Password
+	answer, err := auth.FetchToken(ctx, a.credentials.client, nil, options)
+	if err != nil {
+		return nil, fmt.Errorf("fetching a token for %s: %w", req.Host, err)
+	}
+	return tokenResponse(answer.Token, answer.IssuedAt, answer.ExpiresInSeconds), nil
+}
+
+func tokenResponse(token string, issued time.Time, seconds int) *sessionauth.FetchTokenResponse {
+	response := &sessionauth.FetchTokenResponse{Token: token, ExpiresIn: int64(seconds)}
+	if !issued.IsZero() {
+		response.IssuedAt = issued.Unix()
+	}
+	return response
 }

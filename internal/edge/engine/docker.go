@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/docker/cli/cli/config/configfile"
 	dockerclient "github.com/docker/docker/client"
 	"github.com/moby/buildkit/client"
 
@@ -20,8 +21,8 @@ const snapshotterLabel = "org.mobyproject.buildkit.worker.snapshotter"
 // openDocker connects to the BuildKit inside a Docker engine: that of the
 // named docker context, or of DOCKER_HOST and the current context where name
 // is empty.
-func openDocker(ctx context.Context, name string, creds *credentials, timeout time.Duration) (*engine, error) {
-	endpoint, err := resolveEndpoint(name, creds.config)
+func openDocker(ctx context.Context, name string, config *configfile.ConfigFile, creds *credentials, timeout time.Duration) (*engine, error) {
+	endpoint, err := resolveEndpoint(name, config)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +56,7 @@ func dockerEngine(ctx context.Context, api *dockerclient.Client, creds *credenti
 	}
 	eng := &engine{
 		client: c,
+		trust:  dockerTrust,
 		stop:   func() error { return errors.Join(c.Close(), api.Close()) },
 	}
 	if worker.Labels[snapshotterLabel] != "" {

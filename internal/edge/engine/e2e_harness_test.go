@@ -27,6 +27,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
+	"github.com/rtbuild/rtbuild/internal/edge/registry"
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
@@ -66,6 +67,10 @@ func openBuilderTo(t *testing.T, choice string, out io.Writer) *builder {
 		StateDir: t.TempDir(),
 		Progress: Progress{Out: out, Mode: ProgressPlain},
 		Log:      out,
+		Logins: func(ctx context.Context, place string) (Login, error) {
+			login, err := registry.FindLogin(ctx, place)
+			return Login(login), err
+		},
 	})
 	if err != nil {
 		t.Fatalf("opening builder %s: %v", choice, err)

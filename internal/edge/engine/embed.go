@@ -23,7 +23,7 @@ func openEmbedded(ctx context.Context, cfg Config) (*engine, error) {
 	if log == nil {
 		log = io.Discard
 	}
-	running, err := embedded.Start(ctx, embedded.Config{Root: cfg.StateDir, Log: log, Insecure: cfg.InsecureRegistries})
+	running, err := embedded.Start(ctx, embedded.Config{Root: cfg.StateDir, Log: log, Insecure: cfg.InsecureRegistries, Roots: cfg.Roots})
 	if err != nil {
 		return nil, fmt.Errorf("starting the embedded engine in %s: %w", cfg.StateDir, err)
 	}
@@ -38,7 +38,8 @@ func openEmbedded(ctx context.Context, cfg Config) (*engine, error) {
 			Engine:        "embedded BuildKit" + knownVersion(linkedBuildKit()),
 			MultiPlatform: true,
 		},
-		stop: func() error { return errors.Join(store.close(), running.Close()) },
+		trust: embeddedTrust,
+		stop:  func() error { return errors.Join(store.close(), running.Close()) },
 	}, nil
 }
 

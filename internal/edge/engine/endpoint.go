@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
 	"github.com/docker/cli/cli/connhelper"
 	dockercontext "github.com/docker/cli/cli/context"
@@ -37,6 +38,25 @@ func (e dockerEndpoint) String() string {
 		return "Docker engine at " + e.host
 	}
 	return fmt.Sprintf("Docker engine at %s (docker context %q)", e.host, e.context)
+}
+
+// dockerConfigDir is the folder of docker's configuration. The docker
+// library's own function reads the environment only once in a process.
+func dockerConfigDir() string {
+	if dir := os.Getenv(config.EnvOverrideConfigDir); dir != "" {
+		return dir
+	}
+	return config.Dir()
+}
+
+// loadDockerConfig reads docker's configuration, which names the context that
+// is in use. None is no error.
+func loadDockerConfig() (*configfile.ConfigFile, error) {
+	file, err := config.Load(dockerConfigDir())
+	if err != nil {
+		return nil, fmt.Errorf("reading docker's configuration: %w", err)
+	}
+	return file, nil
 }
 
 // resolveEndpoint finds the engine as the docker command does: the named

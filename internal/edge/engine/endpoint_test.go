@@ -18,8 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/distribution/reference"
-	"github.com/docker/docker/api/types/registry"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -78,11 +76,11 @@ func TestResolveEndpoint(t *testing.T) {
 			for name, value := range test.env {
 				t.Setenv(name, value)
 			}
-			credentials, err := loadCredentials()
+			config, err := loadDockerConfig()
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := resolveEndpoint(test.ask, credentials.config)
+			got, err := resolveEndpoint(test.ask, config)
 			if got.host != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 				t.Errorf("resolveEndpoint = %+v, %v; want %q, %q", got, err, test.want, test.err)
 			}
@@ -92,8 +90,8 @@ func TestResolveEndpoint(t *testing.T) {
 
 func TestBrokenDockerConfig(t *testing.T) {
 	dockerConfig(t, `{`, nil)
-	if _, err := loadCredentials(); err == nil || !strings.Contains(err.Error(), "config.json") {
-		t.Errorf("loadCredentials = %v, want an error that names the file", err)
+	if _, err := loadDockerConfig(); err == nil || !strings.Contains(err.Error(), "config.json") {
+		t.Errorf("loadDockerConfig = %v, want an error that names the file", err)
 	}
 }
 
@@ -174,35 +172,4 @@ func writeKeyPair(t *testing.T, dir string) {
 	}
 	writeFile(t, filepath.Join(dir, "cert.pem"), selfSigned(t, k))
 	writeFile(t, filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}))
-}
-
-func TestPushHeader(t *testing.T) {
-	dockerConfig(t, `{"auths":{
-		"r.example:5000":{"auth":"dXNlcjpzZWNyZXQ="},
-		"https://index.docker.io/v1/":{"auth":"aHViOnB3"}}}`, nil)
-	credentials, err := loadCredentials()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ref, want := range map[string][2]string{
-		"r.example:5000/a/b:1": {"user", "secret"},
-		"acme/x:1":             {"hub", "pw"},
-		"other.example/x:1":    {"", ""},
-	} {
-		named, err := reference.ParseNormalizedNamed(ref)
-		if err != nil {
-			t.Fatal(err)
-		}
-		header, err := credentials.header(t.Context(), named)
-		if err != nil {
-			t.Fatal(err)
-		}
-		login, err := registry.DecodeAuthConfig(header)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if login.Username != want[0] || login.Password != want[1] {
-			t.Errorf("login to push %s = %q, %q; want %q", ref, login.Username, login.Password, want)
-		}
-	}
 }

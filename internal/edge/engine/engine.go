@@ -7,6 +7,7 @@ package engine
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +40,12 @@ type Config struct {
 	// for. Loopback addresses always are. A Docker engine has a setting of
 	// its own for this and is not told.
 	InsecureRegistries []string
+	// Logins finds the logins to registries that the engine pushes to and
+	// pulls from; nil finds none.
+	Logins Logins
+	// Roots are the authorities that registries' certificates are checked
+	// against; nil: the system's. Engines in other processes have their own.
+	Roots *x509.CertPool
 	// Log takes the embedded engine's log; nil discards it.
 	Log io.Writer
 }
@@ -57,6 +64,7 @@ type engine struct {
 	client *client.Client
 	store  imageStore
 	caps   build.Capabilities
+	trust  trustAdvice
 	// stop ends the connection, and the engine where it is ours.
 	stop func() error
 }
@@ -70,10 +78,7 @@ func Open(ctx context.Context, cfg Config) (build.Builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	credentials, err := loadCredentials()
-	if err != nil {
-		return nil, err
-	}
+	credentials := newCredentials(cfg.Logins, cfg.Roots)
 	display, err := newDisplay(cfg.Progress)
 	if err != nil {
 		return nil, err
@@ -127,14 +132,19 @@ type opener struct {
 
 func (o opener) open(ctx context.Context, c choice) (*engine, error) {
 	switch c.kind {
-	case "docker":
-		return openDocker(ctx, c.address, o.credentials, reachTimeout)
 	case "buildkitd":
 		return openBuildkitd(ctx, c.address, o.cfg)
 	case "embedded":
 		return openEmbedded(ctx, o.cfg)
 	}
-	eng, dockerErr := openDocker(ctx, "", o.credentials, autoTimeout)
+	config, err := loadDockerConfig()
+	if err != nil {
+		return nil, err
+	}
+	if c.kind == "docker" {
+		return openDocker(ctx, c.address, config, o.credentials, reachTimeout)
+	}
+	eng, dockerErr := openDocker(ctx, "", config, o.credentials, autoTimeout)
 	if dockerErr == nil {
 		return eng, nil
 	}
@@ -173,7 +183,8 @@ func openBuildkitd(ctx context.Context, address string, cfg Config) (*engine, er
 			Engine:        "buildkitd" + knownVersion(worker.BuildkitVersion.Version) + " at " + address,
 			MultiPlatform: true,
 		},
-		stop: func() error { return errors.Join(store.close(), c.Close()) },
+		trust: buildkitdTrust,
+		stop:  func() error { return errors.Join(store.close(), c.Close()) },
 	}, nil
 }
 

@@ -18,7 +18,7 @@ import (
 // for which .gitattributes has export-ignore and export-subst. Git itself refuses
 // names that lead out of a work tree.
 func (r *Repository) Export(ctx context.Context, rev, dir string) error {
-	commit, err := r.Revision(ctx, rev)
+	commit, err := r.revision(ctx, rev)
 	if err != nil {
 		return err
 	}

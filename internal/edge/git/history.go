@@ -15,10 +15,10 @@ import (
 // that much.
 const argumentBytes = 96 << 10
 
-// Revision is the id of the commit that rev (a branch, a tag, an id, HEAD~2)
+// revision is the id of the commit that rev (a branch, a tag, an id, HEAD~2)
 // stands for. The error wraps ErrUnknownRevision if the clone has none, and
 // says how to get it.
-func (r *Repository) Revision(ctx context.Context, rev string) (string, error) {
+func (r *Repository) revision(ctx context.Context, rev string) (string, error) {
 	if rev == "" || strings.HasPrefix(rev, "-") {
 		return "", fmt.Errorf("%q is no git revision: write a branch, a tag or a commit", rev)
 	}
@@ -130,14 +130,4 @@ func batches(paths []string, size int) func(yield func([]string) bool) {
 			}
 		}
 	}
-}
-
-// Dirty tells whether the tree under the root is not what HEAD holds: changed,
-// staged or untracked files, but not ignored ones.
-func (r *Repository) Dirty(ctx context.Context) (bool, error) {
-	out, err := r.git(ctx, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal", "--ignore-submodules=none", "--", ".")
-	if err != nil {
-		return false, fmt.Errorf("looking for changes in git: %w", err)
-	}
-	return len(out) > 0, nil
 }

@@ -21,18 +21,18 @@ func TestRevision(t *testing.T) {
 	for rev, want := range map[string]string{
 		"HEAD": second, "main": second, "HEAD~1": first, "v1": first, first[:8]: first, "refs/heads/main": second,
 	} {
-		if got, err := r.Revision(t.Context(), rev); err != nil || got != want {
+		if got, err := r.revision(t.Context(), rev); err != nil || got != want {
 			t.Errorf("%s: got %s, %v; want %s", rev, got, err, want)
 		}
 	}
 	for _, rev := range []string{"nope", "HEAD~2", "main..HEAD", "HEAD:f", strings.Repeat("1", 40), "a b", "x\ny"} {
-		_, err := r.Revision(t.Context(), rev)
+		_, err := r.revision(t.Context(), rev)
 		if !errors.Is(err, ErrUnknownRevision) || errors.Is(err, ErrShallow) || !strings.Contains(err.Error(), "git fetch origin") {
 			t.Errorf("%q: %v", rev, err)
 		}
 	}
 	for _, rev := range []string{"", "--all", "-q"} {
-		if got, err := r.Revision(t.Context(), rev); err == nil || errors.Is(err, ErrUnknownRevision) {
+		if got, err := r.revision(t.Context(), rev); err == nil || errors.Is(err, ErrUnknownRevision) {
 			t.Errorf("%q: %q, %v; want it refused", rev, got, err)
 		}
 	}
@@ -141,11 +141,8 @@ func TestWithoutCommits(t *testing.T) {
 	if got, err := r.LastChange(t.Context(), []string{"f"}); err != nil || !got.IsZero() {
 		t.Errorf("got %s, %v; want the zero time", got, err)
 	}
-	if _, err := r.Revision(t.Context(), "HEAD"); !errors.Is(err, ErrUnknownRevision) {
+	if _, err := r.revision(t.Context(), "HEAD"); !errors.Is(err, ErrUnknownRevision) {
 		t.Errorf("HEAD: %v", err)
-	}
-	if dirty, err := r.Dirty(t.Context()); err != nil || !dirty {
-		t.Errorf("dirty %v, %v", dirty, err)
 	}
 }
 
@@ -179,11 +176,11 @@ func TestShallow(t *testing.T) {
 			t.Errorf("%s: got %s, %v; want ErrShallow", path, got, err)
 		}
 	}
-	if _, err := r.Revision(t.Context(), "HEAD~1"); err != nil {
+	if _, err := r.revision(t.Context(), "HEAD~1"); err != nil {
 		t.Error(err)
 	}
 	for _, rev := range []string{"HEAD~2", first} {
-		_, err := r.Revision(t.Context(), rev)
+		_, err := r.revision(t.Context(), rev)
 		if !errors.Is(err, ErrUnknownRevision) || !errors.Is(err, ErrShallow) || !strings.Contains(err.Error(), "git fetch --unshallow") || !strings.Contains(err.Error(), "fetch-depth: 0") {
 			t.Errorf("%s: %v", rev, err)
 		}
@@ -195,33 +192,4 @@ func TestShallow(t *testing.T) {
 	if err := r.Export(t.Context(), "HEAD~1", t.TempDir()); err != nil {
 		t.Error(err)
 	}
-}
-
-func TestDirty(t *testing.T) {
-	tr := newTree(t)
-	tr.write("sub/f", "1")
-	tr.write("elsewhere", "1")
-	tr.write(".gitignore", "ignored\n")
-	tr.commit(100)
-	r := tr.open("sub")
-	check := func(name string, want bool) {
-		t.Helper()
-		if got, err := r.Dirty(t.Context()); err != nil || got != want {
-			t.Errorf("%s: %v, %v; want %v", name, got, err, want)
-		}
-	}
-	check("fresh", false)
-	tr.write("elsewhere", "2")
-	check("changed outside of the root", false)
-	tr.write("sub/ignored", "1")
-	check("ignored", false)
-	tr.write("sub/f", "2")
-	check("changed", true)
-	tr.git("add", "sub/f")
-	check("staged", true)
-	tr.commit(200)
-	check("committed", false)
-	tr.git("config", "status.showUntrackedFiles", "no")
-	tr.write("sub/x/new", "1")
-	check("untracked", true)
 }

@@ -162,14 +162,11 @@ func TestEnvironmentDoesNotRedirect(t *testing.T) {
 	t.Setenv("GIT_GLOB_PATHSPECS", "1")
 
 	r := tr.open("")
-	if got, err := r.Revision(t.Context(), "HEAD"); err != nil || got != want {
+	if got, err := r.revision(t.Context(), "HEAD"); err != nil || got != want {
 		t.Errorf("HEAD is %s, %v; want %s", got, err, want)
 	}
 	if got, err := r.LastChange(t.Context(), []string{"f"}); err != nil || got.Unix() != 100 {
 		t.Errorf("last change %s, %v", got, err)
-	}
-	if dirty, err := r.Dirty(t.Context()); err != nil || dirty {
-		t.Errorf("dirty %v, %v", dirty, err)
 	}
 	dir := t.TempDir()
 	if err := r.Export(t.Context(), "HEAD", dir); err != nil {

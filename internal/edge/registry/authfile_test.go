@@ -67,7 +67,38 @@ func TestAuthFile(t *testing.T) {
 			if user != test.want {
 				t.Errorf("user %q, want %q", user, test.want)
 			}
+			login, err := FindLogin(t.Context(), host+"/acme/go")
+			if err != nil || login.Username != test.want || login.Password != "pass" {
+				t.Errorf("FindLogin = %q with its password %q, %v; want %q", login.Username, login.Password, err, test.want)
+			}
 		})
+	}
+}
+
+// Docker Hub goes by three names; identity tokens are no passwords.
+func TestFindLogin(t *testing.T) {
+	noCredentials(t)
+	writeAuthFile(t, `{"auths": {
+		"docker.io": {"auth": "`+encode("hub:pass")+`"},
+		"r.example/acme": {"auth": "`+encode("ann:pass")+`"},
+		"id.example": {"identitytoken": "token"}}}`)
+	for place, want := range map[string]Login{
+		"docker.io":                {Username: "hub", Password: "pass"},
+		"docker.io/library/debian": {Username: "hub", Password: "pass"},
+		"r.example/acme/x":         {Username: "ann", Password: "pass"},
+		"id.example/x":             {IdentityToken: "token"},
+		"other.example/x":          {},
+	} {
+		if got, err := FindLogin(t.Context(), place); err != nil || got != want {
+			t.Errorf("%s: %+v, %v; want %+v", place, got, err, want)
+		}
+	}
+	if _, err := FindLogin(t.Context(), "r.example/NO"); err == nil {
+		t.Error("a name that is no repository's has a login")
+	}
+	writeAuthFile(t, `{"auths": {"r.example": {"auth": "%"}}}`)
+	if _, err := FindLogin(t.Context(), "r.example/x"); !isCredentialError(err) {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -5,7 +5,9 @@
 // keeps what can be kept: connections, the answer to a registry's version
 // check (/v2/) per host, and the token per repository. The first reference of
 // a repository takes a token request, where the registry asks for tokens, and
-// a HEAD; every further one takes the HEAD alone.
+// a HEAD; every further one takes the HEAD alone. Where there are no
+// credentials for a host, the HEAD comes first, and all else only where the
+// registry does not answer it.
 //
 // A request goes through these layers, from the outside: the library's
 // authentication; registryTransport, which refuses plain HTTP and remembers
@@ -79,14 +81,16 @@ type Client struct {
 	options  []remote.Option
 	puller   *remote.Puller
 	pusher   *remote.Pusher
+	early    *early
 }
 
 // New makes a Client. It does not connect to anything.
 func New(cfg Config) *Client {
 	insecure := newInsecureHosts(cfg.Insecure)
 	retry := newRetryPolicy(cfg.Retries, cfg.RetryBase)
+	inner := newRegistryTransport(newRoundTripper(cfg, retry), insecure)
 	options := []remote.Option{
-		remote.WithTransport(newRegistryTransport(newRoundTripper(cfg, retry), insecure)),
+		remote.WithTransport(inner),
 		remote.WithAuthFromKeychain(keychain{}),
 		remote.WithUserAgent(cfg.UserAgent),
 		// The library's own retries are off, so that there is one layer of
@@ -95,18 +99,25 @@ func New(cfg Config) *Client {
 		remote.WithRetryPredicate(func(error) bool { return false }),
 		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
 	}
+	return &Client{
+		insecure: insecure, retry: retry, options: options,
+		puller: newPuller(options), pusher: newPusher(options), early: newEarly(inner, insecure, cfg.UserAgent),
+	}
+}
+
+func newPuller(options []remote.Option) *remote.Puller {
 	puller, err := remote.NewPuller(options...)
 	if err != nil {
 		// Only contradicting options fail, and these are constant.
 		panic(fmt.Sprintf("registry client: %v", err))
 	}
-	return &Client{insecure: insecure, retry: retry, options: options, puller: puller, pusher: newPusher(options)}
+	return puller
 }
 
 func newPusher(options []remote.Option) *remote.Pusher {
 	pusher, err := remote.NewPusher(options...)
 	if err != nil {
-		// As in New.
+		// As in newPuller.
 		panic(fmt.Sprintf("registry client: %v", err))
 	}
 	return pusher
@@ -142,7 +153,10 @@ func (c *Client) Resolve(ctx context.Context, ref string) (Descriptor, error) {
 	if err != nil {
 		return Descriptor{}, fmt.Errorf("resolving %s: %w", ref, err)
 	}
-	desc, err := c.puller.Head(ctx, parsed)
+	desc, final, err := c.early.head(ctx, parsed)
+	if !final {
+		desc, err = c.puller.Head(ctx, parsed)
+	}
 	if err != nil && wantsGet(ctx, err) {
 		var got *remote.Descriptor
 		if got, err = c.puller.Get(ctx, parsed); err == nil {

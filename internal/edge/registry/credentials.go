@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -37,6 +38,44 @@ func (keychain) ResolveContext(ctx context.Context, target authn.Resource) (auth
 		return nil, &credentialError{file: authFile(), err: err}
 	}
 	return auth, nil
+}
+
+// A Login is what a registry is shown, so that it knows who asks. The zero
+// value is nobody's.
+type Login struct {
+	Username, Password string
+	// IdentityToken is shown in place of a password to the server that hands
+	// out tokens.
+	IdentityToken string
+	// RegistryToken is a token to show as it is.
+	RegistryToken string
+}
+
+// FindLogin is the login that a Client uses at place: HOST, or HOST/PATH of a
+// repository. Errors are of stored credentials that cannot be read, and name
+// the file.
+func FindLogin(ctx context.Context, place string) (Login, error) {
+	target, err := resource(place)
+	if err != nil {
+		return Login{}, fmt.Errorf("finding the login for %s: %w", place, err)
+	}
+	auth, err := keychain{}.ResolveContext(ctx, target)
+	if err != nil {
+		return Login{}, fmt.Errorf("finding the login for %s: %w", place, err)
+	}
+	found, err := authn.Authorization(ctx, auth)
+	if err != nil {
+		return Login{}, fmt.Errorf("finding the login for %s: %w", place, err)
+	}
+	return Login{Username: found.Username, Password: found.Password, IdentityToken: found.IdentityToken, RegistryToken: found.RegistryToken}, nil
+}
+
+// resource is the registry or repository of a place.
+func resource(place string) (authn.Resource, error) {
+	if strings.Contains(place, "/") {
+		return name.NewRepository(place)
+	}
+	return name.NewRegistry(place)
 }
 
 // A credentialError is a failure to read stored credentials: a docker

@@ -101,7 +101,12 @@ func (t *registryTransport) RoundTrip(req *http.Request) (*http.Response, error)
 		return nil, &plainHTTPError{host: req.URL.Host}
 	}
 	if req.Method != http.MethodGet || req.URL.Path != "/v2/" {
-		return t.inner.RoundTrip(req)
+		resp, err := t.inner.RoundTrip(req)
+		if err == nil && strings.HasPrefix(req.URL.Path, "/v2/") && isChallenge(resp) {
+			// It is what the version check would have said.
+			t.host(req.URL.Host).remember(req.URL.Scheme, resp, nil)
+		}
+		return resp, err
 	}
 	check := t.host(req.URL.Host)
 	turn, ok := check.turn[req.URL.Scheme]
@@ -143,6 +148,19 @@ func (t *registryTransport) host(host string) *hostCheck {
 		t.hosts[host] = check
 	}
 	return check
+}
+
+// isChallenge tells whether a registry asks for credentials, and for which.
+func isChallenge(resp *http.Response) bool {
+	return resp.StatusCode == http.StatusUnauthorized && resp.Header.Get("WWW-Authenticate") != ""
+}
+
+// known tells whether the host has answered, so that a version check takes no
+// request.
+func (c *hostCheck) known() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.scheme != ""
 }
 
 // recall answers req from memory, or not at all (nil, nil).

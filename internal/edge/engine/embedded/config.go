@@ -9,7 +9,10 @@
 // Linux only, and root only; see [Supported].
 package embedded
 
-import "io"
+import (
+	"crypto/x509"
+	"io"
+)
 
 // Config says where the engine keeps its state and how it reaches registries.
 type Config struct {
@@ -27,7 +30,9 @@ type Config struct {
 	Log io.Writer
 	// Insecure lists the registries, as "host" or "host:port", that are spoken
 	// to over plain HTTP. Loopback registries (localhost, 127.0.0.0/8, ::1)
-	// need no entry. All others are spoken to over HTTPS, checked against the
-	// system's certificates (or those SSL_CERT_FILE and SSL_CERT_DIR name).
+	// need no entry. All others are spoken to over HTTPS.
 	Insecure []string
+	// Roots are the authorities that registries' certificates are checked
+	// against; nil: the system's (or those SSL_CERT_FILE and SSL_CERT_DIR name).
+	Roots *x509.CertPool
 }

@@ -55,7 +55,7 @@ func Start(ctx context.Context, cfg Config) (_ *Engine, err error) {
 		return nil, err
 	}
 	e.closers.add(redirectLogs(cfg.Log))
-	b := &builder{root: root, hosts: e.registries(cfg.Insecure), closers: &e.closers}
+	b := &builder{root: root, hosts: e.registries(cfg), closers: &e.closers}
 	controller, err := b.controller(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("starting the build engine on %s: %w", root, err)
@@ -129,12 +129,12 @@ func redirectLogs(w io.Writer) (restore func() error) {
 }
 
 // registries says how each registry is reached.
-func (e *Engine) registries(insecure []string) docker.RegistryHosts {
+func (e *Engine) registries(cfg Config) docker.RegistryHosts {
 	// BuildKit remembers hosts per process, so those of an engine closed before
 	// would outlive its settings.
 	resolver.DefaultPool.Clear()
-	plain := make(map[string]bool, len(insecure))
-	for _, host := range insecure {
+	plain := make(map[string]bool, len(cfg.Insecure))
+	for _, host := range cfg.Insecure {
 		plain[host] = true
 	}
 	transport := &http.Transport{
@@ -142,6 +142,7 @@ func (e *Engine) registries(insecure []string) docker.RegistryHosts {
 		DialContext:           (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: time.Minute}).DialContext,
 		MaxIdleConnsPerHost:   4,
 		IdleConnTimeout:       2 * time.Minute,
+		TLSClientConfig:       &tls.Config{RootCAs: cfg.Roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: 5 * time.Second,
 		// No HTTP/2: its flow control slows uploads, https://go.dev/issue/14077.

@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rtbuild/rtbuild/pkg/parallel"
+	"github.com/rtbuild/rtbuild/pkg/release"
+)
+
+// gates are those that a run's options ask for. An image must pass them all.
+func (s *session) gates(o runOptions) []release.Gate {
+	var gates []release.Gate
+	if o.verifyCommand != "" {
+		gates = append(gates, &commandGate{command: o.verifyCommand, folder: s.app.root, jobs: s.jobs, output: s.app.streams.Err})
+	}
+	return gates
+}
+
+// verify asks the gates for the images of a run. A run that is to end at the
+// first failure, and had one, asks nothing more.
+func (s *session) verify(ctx context.Context, result *runResult, o runOptions) {
+	for _, gate := range s.gates(o) {
+		if o.failFast && result.failed() {
+			return
+		}
+		release.Verify(ctx, gate, result.place, result.prepared, result.outcomes)
+	}
+}
+
+// A commandGate runs a shell command for each image, which passes if the
+// command exits with 0. Its output is shown.
+type commandGate struct {
+	command string
+	folder  string // that it runs in
+	jobs    int    // how many run at once
+
+	mu     sync.Mutex
+	output io.Writer
+}
+
+var _ release.Gate = (*commandGate)(nil)
+
+// gateGrace is how long the output of a command that was interrupted is waited
+// for: what it started may hold it open.
+const gateGrace = 5 * time.Second
+
+// Admit implements release.Gate.
+func (g *commandGate) Admit(ctx context.Context, candidates []release.Candidate) []error {
+	errs := make([]error, len(candidates))
+	parallel.Each(len(candidates), g.jobs, func(i int) { errs[i] = g.admit(ctx, candidates[i]) })
+	return errs
+}
+
+func (g *commandGate) admit(ctx context.Context, c release.Candidate) error {
+	cmd := exec.CommandContext(ctx, "sh", "-c", g.command)
+	cmd.Dir = g.folder
+	cmd.Env = append(os.Environ(), "RTBUILD_IMAGE="+c.Ref, "RTBUILD_DIGEST="+c.Digest,
+		"RTBUILD_TARGET="+c.Target.Name, "RTBUILD_KIND="+string(c.Target.Kind))
+	var output strings.Builder
+	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.WaitDelay = gateGrace
+	err := cmd.Run()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, printErr := io.WriteString(g.output, output.String()); printErr != nil && err == nil {
+		err = printErr
+	}
+	return err
+}

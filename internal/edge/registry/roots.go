@@ -1,0 +1,42 @@
+package registry
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// Roots are the authorities that registries' certificates are checked against:
+// the system's and those of PEM files; nil, which stands for the system's,
+// without files. Errors name the file.
+func Roots(files []string) (*x509.CertPool, error) {
+	if len(files) == 0 {
+		return nil, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, &caError{fmt.Errorf("reading the system's trusted certificates: %w", err)}
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, &caError{fmt.Errorf("reading the CA file: %w", err)}
+		}
+		if !pool.AppendCertsFromPEM(content) {
+			return nil, &caError{fmt.Errorf("CA file %s holds no certificate in PEM form", file)}
+		}
+	}
+	return pool, nil
+}
+
+// A caError is why the certificates to trust could not be read.
+type caError struct{ err error }
+
+func (e *caError) Error() string { return e.err.Error() }
+func (e *caError) Unwrap() error { return e.err }
+
+func isCAError(err error) bool {
+	var ca *caError
+	return errors.As(err, &ca)
+}
