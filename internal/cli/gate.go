@@ -14,8 +14,11 @@ import (
 )
 
 // gates are those that a run's options ask for. An image must pass them all.
-func (s *session) gates(o runOptions) []release.Gate {
+func (s *session) gates(result *runResult, o runOptions) []release.Gate {
 	var gates []release.Gate
+	if o.verify {
+		gates = append(gates, newContractGate(s, result))
+	}
 	if o.verifyCommand != "" {
 		gates = append(gates, &commandGate{command: o.verifyCommand, folder: s.app.root, jobs: s.jobs, output: s.app.streams.Err})
 	}
@@ -25,7 +28,7 @@ func (s *session) gates(o runOptions) []release.Gate {
 // verify asks the gates for the images of a run. A run that is to end at the
 // first failure, and had one, asks nothing more.
 func (s *session) verify(ctx context.Context, result *runResult, o runOptions) {
-	for _, gate := range s.gates(o) {
+	for _, gate := range s.gates(result, o) {
 		if o.failFast && result.failed() {
 			return
 		}

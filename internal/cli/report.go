@@ -65,7 +65,7 @@ func checkReports(paths []string) error {
 	return nil
 }
 
-func writeReport(path string, r *report.Report) error {
+func writeReport(path string, r reportForms) error {
 	form := r.JSON
 	if filepath.Ext(path) == ".xml" {
 		form = r.JUnit

@@ -25,6 +25,7 @@ type runOptions struct {
 	push, rebuild, failFast, locked bool
 	// contentOnly leaves the version tags to a later pin.
 	contentOnly           bool
+	verify                bool
 	since, verifyCommand  string
 	secrets, ssh, reports []string
 }
@@ -35,6 +36,7 @@ func (o *runOptions) flags(set *pflag.FlagSet, push string) {
 	set.BoolVar(&o.failFast, "fail-fast", false, "end the run at the first failure")
 	set.BoolVar(&o.locked, "locked", false, "refuse a base image that the lock file does not have")
 	set.StringVar(&o.since, "since", "", "only images that are made of something else than at the git revision `REV`")
+	set.BoolVar(&o.verify, "verify", false, "release only runtimes whose images keep the contract, as rtbuild verify checks it; needs a Docker engine")
 	set.StringVar(&o.verifyCommand, "verify-command", "", "shell `COMMAND` that decides whether a pushed image may be released; it gets RTBUILD_IMAGE, RTBUILD_DIGEST, RTBUILD_TARGET and RTBUILD_KIND")
 	set.StringArrayVar(&o.secrets, "secret", nil, "file for RUN --mount=type=secret: `id=ID,src=FILE`; may be repeated")
 	set.StringArrayVar(&o.ssh, "ssh", nil, "agent socket or key for RUN --mount=type=ssh: `default|ID[=PATH]`; may be repeated")
@@ -43,8 +45,8 @@ func (o *runOptions) flags(set *pflag.FlagSet, push string) {
 
 // check refuses options that do not go together.
 func (o *runOptions) check() error {
-	if o.verifyCommand != "" && !o.push {
-		return usagef("--verify-command decides on pushed images: add --push")
+	if (o.verify || o.verifyCommand != "") && !o.push {
+		return usagef("--verify and --verify-command decide on pushed images: add --push")
 	}
 	if o.contentOnly && !o.push {
 		return usagef("--content-only pushes, but not under the version tags: add --push")
@@ -127,6 +129,11 @@ func (s *session) executeLocked(ctx context.Context, names []string, o runOption
 	}
 	if err := s.saveLock(bases); err != nil {
 		return nil, err
+	}
+	if o.verify {
+		if err := s.canVerify(ctx, result.prepared); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.build(ctx, run, result); err != nil {
 		return nil, err

@@ -1,0 +1,105 @@
+package contract
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rtbuild/rtbuild/pkg/manifest"
+)
+
+// A Status is how a check ended.
+type Status string
+
+// The statuses.
+const (
+	StatusPassed Status = "passed"
+	StatusFailed Status = "failed"
+	// StatusSkipped means that the check does not apply; Result.Detail says
+	// why.
+	StatusSkipped Status = "skipped"
+)
+
+// A Result is what became of one check.
+type Result struct {
+	Check  string `json:"check"`
+	Status Status `json:"status"`
+	// Detail is what was expected and what came, the reason of a skip, or
+	// what a check that passed has to say.
+	Detail string `json:"detail,omitempty"`
+	// Seconds is how long it took, waiting for other checks not counted.
+	Seconds float64 `json:"seconds"`
+	// Log holds the last lines that the container of a failed check printed.
+	Log []string `json:"log,omitempty"`
+}
+
+// Verified is an image that a phase ran.
+type Verified struct {
+	Phase manifest.Phase `json:"phase"`
+	// Reference is the one that the image was found by, ID the engine's name
+	// for the image.
+	Reference string `json:"reference"`
+	ID        string `json:"id"`
+}
+
+// A Report is what became of a subject.
+type Report struct {
+	Runtime string `json:"runtime"`
+	Version string `json:"version"`
+	// Started is when the verification began, in UTC, Seconds how long it
+	// took.
+	Started time.Time  `json:"started"`
+	Seconds float64    `json:"seconds"`
+	Images  []Verified `json:"images"`
+	// Results are in the order of Checks.
+	Results []Result `json:"results"`
+	// Error is what kept the suite from running; there are no results then.
+	Error string `json:"error,omitempty"`
+}
+
+// Unverified is the report of a subject for which Verify returned an error.
+func Unverified(s Subject, started time.Time, err error) *Report {
+	return &Report{
+		Runtime: s.Runtime, Version: s.Version, Started: started.UTC().Truncate(time.Millisecond), Seconds: seconds(time.Since(started)),
+		Images: []Verified{}, Results: []Result{}, Error: err.Error(),
+	}
+}
+
+// Name is the subject's: "python 3.13".
+func (r *Report) Name() string { return strings.TrimSpace(r.Runtime + " " + r.Version) }
+
+// Failed are the checks that failed.
+func (r *Report) Failed() []Result { return r.with(StatusFailed) }
+
+// Count is how many checks ended so.
+func (r *Report) Count(status Status) int { return len(r.with(status)) }
+
+func (r *Report) with(status Status) []Result {
+	var results []Result
+	for _, result := range r.Results {
+		if result.Status == status {
+			results = append(results, result)
+		}
+	}
+	return results
+}
+
+// Err is nil if the suite ran and no check failed, else an error that names
+// those that did: what a gate gives as its reason.
+func (r *Report) Err() error {
+	if r.Error != "" {
+		return errors.New(r.Error)
+	}
+	var names []string
+	for _, result := range r.Failed() {
+		names = append(names, result.Check)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s breaks the contract: %d of %d checks failed: %s",
+		r.Name(), len(names), len(r.Results), strings.Join(names, ", "))
+}
+
+func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }

@@ -1,0 +1,141 @@
+package contract
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rtbuild/rtbuild/pkg/manifest"
+)
+
+// A Subject is what is verified: one version of a runtime, or an image that
+// claims the contract.
+type Subject struct {
+	// Runtime and Version are what users type ("python", "3.13"); together
+	// they are FUNC_RUNTIME.
+	Runtime, Version string
+	// Phases are what the manifest says of each phase, the runtime phase at
+	// least.
+	Phases []Phase
+	// FileNameSuffix is the extension of source files (".py").
+	FileNameSuffix string
+	// DepName is the dependency file's name; empty if the runtime takes none.
+	DepName string
+	// Functions is the folder of the contract functions.
+	Functions string
+	// Examples is the folder of the three examples; empty if there is none.
+	Examples string
+	// Env is the function's own environment, which all phases but the
+	// preparation get before theirs: package indexes, proxies.
+	Env []Variable
+}
+
+// A Phase is one phase of a Subject.
+type Phase struct {
+	Phase manifest.Phase `json:"phase"`
+	// References are where the image is looked for: the first that the engine
+	// has, else the last one is pulled.
+	References []string `json:"-"`
+	Command    string   `json:"-"`
+	// Env is the phase's in the manifest.
+	Env map[string]string `json:"-"`
+}
+
+// NewSubject is a version of a runtime in the tree at root, whose images are
+// found by what references says of each.
+func NewSubject(root string, r manifest.Runtime, v manifest.Version, references func(manifest.Image) []string) Subject {
+	s := Subject{
+		Runtime: r.ID, Version: v.Version, FileNameSuffix: r.FileNameSuffix, DepName: r.DepName,
+		Functions: FunctionsFolder(root, r),
+		Examples:  filepath.Join(root, filepath.FromSlash(r.Folder), "examples"),
+	}
+	for _, image := range v.Images {
+		s.Phases = append(s.Phases, Phase{Phase: image.Phase, References: references(image), Command: image.Command, Env: image.Env})
+	}
+	return s
+}
+
+// FunctionsFolder is where a runtime in the tree at root keeps its contract
+// functions.
+func FunctionsFolder(root string, r manifest.Runtime) string {
+	return filepath.Join(root, filepath.FromSlash(r.Folder), "contract")
+}
+
+// String names the subject: "python 3.13".
+func (s Subject) String() string { return strings.TrimSpace(s.Runtime + " " + s.Version) }
+
+// phase is the subject's phase of this kind, or nil.
+func (s Subject) phase(kind manifest.Phase) *Phase {
+	for i := range s.Phases {
+		if s.Phases[i].Phase == kind {
+			return &s.Phases[i]
+		}
+	}
+	return nil
+}
+
+// Suffix finds the extension of the contract functions in a folder: that of
+// contract.<ext>.
+func Suffix(folder string) (string, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return "", fmt.Errorf("reading the contract functions: %w", err)
+	}
+	var found []string
+	for _, entry := range entries {
+		suffix := filepath.Ext(entry.Name())
+		base := strings.TrimSuffix(entry.Name(), suffix)
+		if strings.EqualFold(base, "contract") && suffix != ".yaml" {
+			found = append(found, suffix)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return "", fmt.Errorf("%s has no contract.<ext>", folder)
+	}
+	return "", fmt.Errorf("%s has contract files with the extensions %s: say which one", folder, strings.Join(found, ", "))
+}
+
+// A function is what a user deploys: a file, and perhaps its dependencies.
+type function struct {
+	// module and file are the file's base name without and with its suffix.
+	module, file string
+	// path is where it was read.
+	path    string
+	content []byte
+	// deps is the dependency file's content; empty installs nothing.
+	deps []byte
+}
+
+// load reads the function whose file has this base name in the folder,
+// whatever the case.
+func (s Subject) load(folder, base string, withDeps bool) (function, error) {
+	f := function{}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return f, err
+	}
+	for _, entry := range entries {
+		if strings.EqualFold(entry.Name(), base+s.FileNameSuffix) {
+			f.file = entry.Name()
+		}
+	}
+	if f.file == "" {
+		return f, fmt.Errorf("%s has no %s%s", folder, base, s.FileNameSuffix)
+	}
+	f.module = f.file[:len(base)]
+	f.path = filepath.Join(folder, f.file)
+	if f.content, err = os.ReadFile(f.path); err != nil || !withDeps {
+		return f, err
+	}
+	f.deps, err = os.ReadFile(filepath.Join(folder, s.DepName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return f, fmt.Errorf("%s has no %s, the dependencies of %s", folder, s.DepName, f.file)
+	}
+	return f, err
+}

@@ -1,0 +1,345 @@
+package contract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rtbuild/rtbuild/pkg/manifest"
+	"github.com/rtbuild/rtbuild/pkg/parallel"
+)
+
+const (
+	// limitSeconds is the time limit of the container for checks of it.
+	limitSeconds = 2
+	// atOnce is how many checks with containers of their own run at a time.
+	atOnce = 2
+	// cleanupLimit bounds the removal of what a run made.
+	cleanupLimit = time.Minute
+)
+
+// A Suite verifies subjects with one engine. It is safe for concurrent use.
+type Suite struct {
+	Engine Engine
+	// Checks are the names of those to run; none: all.
+	Checks []string
+}
+
+// Verify runs the checks on a subject. A check that fails is in the report and
+// no error; an error is what kept the suite from running: a folder without
+// contract functions, an image that is not to be had, an unknown check, a
+// cancelled context.
+func (s *Suite) Verify(ctx context.Context, subject Subject) (*Report, error) {
+	report, err := s.verify(ctx, subject)
+	if err != nil {
+		return nil, fmt.Errorf("verifying %s: %w", subject, err)
+	}
+	return report, nil
+}
+
+func (s *Suite) verify(ctx context.Context, subject Subject) (_ *Report, err error) {
+	selected, err := choose(s.Checks)
+	if err != nil {
+		return nil, err
+	}
+	r, err := newRunner(ctx, s.Engine, subject)
+	if err != nil {
+		return nil, err
+	}
+	report := &Report{Runtime: subject.Runtime, Version: subject.Version, Started: time.Now().UTC().Truncate(time.Millisecond)}
+	for _, phase := range subject.Phases {
+		image := r.images[phase.Phase]
+		report.Images = append(report.Images, Verified{Phase: phase.Phase, Reference: image.Reference, ID: image.ID})
+	}
+	defer func() { err = errors.Join(err, r.cleanUp(ctx)) }()
+	report.Results = r.runAll(ctx, selected)
+	report.Seconds = seconds(time.Since(report.Started))
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return report, nil
+}
+
+// choose are the checks of these names, in the suite's order.
+func choose(names []string) ([]check, error) {
+	all := checks()
+	if len(names) == 0 {
+		return all, nil
+	}
+	if err := CheckNames(names); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(c check) bool { return !slices.Contains(names, c.name) }), nil
+}
+
+// CheckNames is an error that names the first of names that no check has.
+func CheckNames(names []string) error {
+	known := Names()
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("there is no check %q; there are: %s", name, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// A runner verifies one subject.
+type runner struct {
+	engine  Engine
+	subject Subject
+	handler string
+	skip    map[string]string
+	images  map[manifest.Phase]Image
+	// contract deploys the contract function, once.
+	contract func() (*deployment, error)
+
+	mu      sync.Mutex
+	volumes []string
+	servers []Server
+}
+
+func newRunner(ctx context.Context, engine Engine, subject Subject) (*runner, error) {
+	said, err := readSettings(subject.Functions)
+	if err != nil {
+		return nil, err
+	}
+	if subject.phase(manifest.RuntimePhase) == nil {
+		return nil, errors.New("it has no image for the runtime phase")
+	}
+	if _, err := subject.load(subject.Functions, "contract", false); err != nil {
+		return nil, fmt.Errorf("reading the contract functions: %w", err)
+	}
+	r := &runner{
+		engine: engine, subject: subject, handler: said.Handler, skip: said.Skip,
+		images: map[manifest.Phase]Image{},
+	}
+	for _, phase := range subject.Phases {
+		if r.images[phase.Phase], err = engine.Image(ctx, phase.References...); err != nil {
+			return nil, fmt.Errorf("the image of the %s phase: %w", phase.Phase, err)
+		}
+	}
+	r.contract = sync.OnceValues(func() (*deployment, error) { return r.deployNamed(ctx, "contract") })
+	return r, nil
+}
+
+func (r *runner) deployNamed(ctx context.Context, base string) (*deployment, error) {
+	f, err := r.subject.load(r.subject.Functions, base, false)
+	if err != nil {
+		return nil, err
+	}
+	return r.deploy(ctx, f)
+}
+
+// A trial is one run of one check.
+type trial struct {
+	*runner
+	// server is the container that the check looks at: the shared one, or the
+	// last that it started itself.
+	server *server
+	// before is what the server had printed when the check began.
+	before Output
+}
+
+// runAll runs the checks. The shared container starts without company, so that
+// its start time says something; then the containers go on side by side.
+func (r *runner) runAll(ctx context.Context, selected []check) []Result {
+	results := make([]Result, len(selected))
+	shared := r.open(ctx, selected, onShared, defaultTimeout)
+	var running sync.WaitGroup
+	running.Go(func() { r.inTurn(ctx, selected, onShared, shared, results) })
+	running.Go(func() {
+		limited := r.open(ctx, selected, onLimited, fmt.Sprint(limitSeconds))
+		r.inTurn(ctx, selected, onLimited, limited, results)
+	})
+	var own []int
+	for i, c := range selected {
+		if c.where == byItself {
+			own = append(own, i)
+		}
+	}
+	running.Go(func() {
+		parallel.Each(len(own), atOnce, func(n int) { results[own[n]] = r.try(ctx, selected[own[n]], opened{}) })
+	})
+	running.Wait()
+	return results
+}
+
+// inTurn runs the checks of one container.
+func (r *runner) inTurn(ctx context.Context, selected []check, where stand, on opened, results []Result) {
+	for i, c := range selected {
+		if c.where == where {
+			results[i] = r.try(ctx, c, on)
+		}
+	}
+}
+
+// opened is a container for several checks, or why there is none.
+type opened struct {
+	server *server
+	err    error
+}
+
+// open starts a container of the contract function if a check needs it.
+func (r *runner) open(ctx context.Context, selected []check, where stand, timeout string) opened {
+	needed := func(c check) bool { return c.where == where && r.exempt(c) == "" }
+	if !slices.ContainsFunc(selected, needed) {
+		return opened{}
+	}
+	d, err := r.contract()
+	if err != nil {
+		return opened{err: err}
+	}
+	s, err := r.serve(ctx, d, timeout)
+	if err == nil {
+		err = s.settle(ctx)
+	}
+	return opened{server: s, err: err}
+}
+
+// exempt is why a check does not apply, or empty.
+func (r *runner) exempt(c check) string {
+	if reason := r.skip[c.name]; reason != "" {
+		return reason
+	}
+	if c.skip != nil {
+		return c.skip(r.subject)
+	}
+	return ""
+}
+
+// try runs one check.
+func (r *runner) try(ctx context.Context, c check, on opened) Result {
+	result := Result{Check: c.name, Status: StatusSkipped}
+	if result.Detail = r.exempt(c); result.Detail != "" {
+		return result
+	}
+	began := time.Now()
+	t := &trial{runner: r, server: on.server}
+	err := on.err
+	if err == nil {
+		result.Detail, err = t.run(ctx, c)
+	}
+	result.Seconds = seconds(time.Since(began))
+	result.Status = StatusPassed
+	if err != nil {
+		result.Status, result.Detail = StatusFailed, err.Error()
+		result.Log = t.log(ctx, err)
+	}
+	if c.where == byItself && t.server != nil {
+		// It is removed in the end if this fails.
+		_ = t.server.Remove(ctx)
+	}
+	return result
+}
+
+// run runs a check within its time, and says if the container has ended.
+func (t *trial) run(ctx context.Context, c check) (detail string, err error) {
+	limited, cancel := context.WithTimeout(ctx, c.limit())
+	defer cancel()
+	if t.server != nil {
+		if t.before, err = t.server.Logs(limited); err != nil {
+			return "", err
+		}
+	}
+	detail, err = c.run(limited, t)
+	if err == nil || ctx.Err() != nil {
+		return detail, err
+	}
+	if limited.Err() != nil {
+		err = fmt.Errorf("%w; the check was given %s", err, c.limit())
+	}
+	if ended := t.ended(ctx); ended != nil && !errors.Is(err, errEnded) {
+		err = fmt.Errorf("%w; %w", err, ended)
+	}
+	return "", err
+}
+
+// ended is an error if there is a container that has ended.
+func (t *trial) ended(ctx context.Context) error {
+	if t.server == nil {
+		return nil
+	}
+	return t.server.alive(ctx)
+}
+
+// log is the end of what the phase that failed, or else the server, printed
+// during the check.
+func (t *trial) log(ctx context.Context, err error) []string {
+	var failed *phaseError
+	if errors.As(err, &failed) {
+		return failed.log()
+	}
+	if t.server == nil {
+		return nil
+	}
+	output, err := t.server.Logs(ctx)
+	if err != nil {
+		return []string{"the log could not be read: " + err.Error()}
+	}
+	if lines := lastLines(strings.TrimPrefix(output.Stderr, t.before.Stderr), logLines); lines != nil {
+		return lines
+	}
+	return lastLines(strings.TrimPrefix(output.Stdout, t.before.Stdout), logLines)
+}
+
+// start deploys a function and starts it in a container of the check's own.
+func (t *trial) start(ctx context.Context, f function) (*server, error) {
+	d, err := t.deploy(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	t.server, err = t.serve(ctx, d, defaultTimeout)
+	return t.server, err
+}
+
+// startContract starts the contract function in a container of the check's own
+// and waits until it is ready.
+func (t *trial) startContract(ctx context.Context) (*server, error) {
+	d, err := t.contract()
+	if err != nil {
+		return nil, err
+	}
+	if t.server, err = t.serve(ctx, d, defaultTimeout); err != nil {
+		return nil, err
+	}
+	return t.server, t.server.settle(ctx)
+}
+
+// startNamed is start for a contract function.
+func (t *trial) startNamed(ctx context.Context, base string) (*server, error) {
+	f, err := t.subject.load(t.subject.Functions, base, false)
+	if err != nil {
+		return nil, err
+	}
+	return t.start(ctx, f)
+}
+
+func (r *runner) keepVolume(volume string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.volumes = append(r.volumes, volume)
+}
+
+func (r *runner) keepServer(s Server) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.servers = append(r.servers, s)
+}
+
+// cleanUp removes what the run made, also after it was cancelled.
+func (r *runner) cleanUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit)
+	defer cancel()
+	var errs []error
+	for _, s := range r.servers {
+		errs = append(errs, s.Remove(ctx))
+	}
+	for _, volume := range r.volumes {
+		errs = append(errs, r.engine.RemoveVolume(ctx, volume))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,3 @@
+# The next line is no syntax error, though it should be.
+def handler(event, context):
+    return "wrong"
