@@ -1,0 +1,4 @@
+exports.handler = () => {
+  // The next line has a syntax error.
+  return 'hello' 'world';
+};

@@ -1,0 +1,5 @@
+module.exports = {
+  handler: function (event, context) {
+    return 'hello world';
+  },
+};
