@@ -1,0 +1,7 @@
+<?php
+
+function handler($event, $context)
+{
+    // The next line is a syntax error, on purpose.
+    return );
+}

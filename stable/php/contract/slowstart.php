@@ -1,0 +1,8 @@
+<?php
+
+sleep(3);
+
+function handler($event, $context)
+{
+    return 'started';
+}
