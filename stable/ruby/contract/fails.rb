@@ -1,0 +1,1 @@
+raise 'contract: cannot load'

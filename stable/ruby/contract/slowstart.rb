@@ -1,0 +1,5 @@
+sleep 3
+
+def handler(event, context)
+  'started'
+end

@@ -1,0 +1,333 @@
+# frozen_string_literal: true
+
+# Serves one function to the proxy, one call at a time, over HTTP/1.1 on the
+# Unix socket FUNC_SOCKET. The function's file is loaded as a script, and its
+# methods become everybody's, so the worker's own are in a module.
+
+require 'json'
+require 'socket'
+require 'stringio'
+
+autoload :Gem, 'rubygems'
+autoload :URI, 'uri'
+
+# Workers run with --disable-gems: RubyGems takes longer to start than all the
+# rest. It is loaded for functions that name it, or require one of its gems.
+module LazyLibraries
+  private
+
+  def require(path)
+    super
+  rescue LoadError
+    raise unless Object.autoload?(:Gem)
+
+    ::Gem && super
+  end
+
+  def gem(...) = ::Gem && super
+  def URI(...) = ::URI && super
+end
+Object.include(LazyLibraries) # before Kernel in the order of look-up
+
+module KubelessWorker
+  TEXT = 'text/plain; charset=utf-8'
+  BYTES = 'application/octet-stream'
+  MAX_LINE = 1 << 20 # bytes, of the head too
+
+  # The request cannot become an event; the message is the answer.
+  class BadRequest < StandardError; end
+
+  # Headers by name in any case, in lower case inside.
+  class Headers < Hash
+    def [](name) = super(name.to_s.downcase)
+    def key?(name) = super(name.to_s.downcase)
+    def fetch(name, *default, &) = super(name.to_s.downcase, *default, &)
+  end
+
+  # event[:extensions][:request], with the names that Sinatra's request has.
+  class Request
+    attr_reader :request_method, :fullpath, :path, :query_string, :headers, :body
+    alias path_info path
+
+    def initialize(method, target, headers, body)
+      @request_method, @fullpath, @headers = method, target, headers
+      @path, _, @query_string = target.partition('?')
+      @body = StringIO.new(body)
+    end
+
+    # The request's method; with a name, the Ruby method, as of any object.
+    def method(*name) = name.empty? ? request_method : super
+
+    %w[get head post put patch delete options].each do |name|
+      define_method(:"#{name}?") { request_method == name.upcase }
+    end
+
+    def query = @query ||= URI.decode_www_form(query_string).to_h
+    def params = @params ||= query.merge(form)
+    def [](name) = params[name.to_s]
+
+    def form
+      media_type == 'application/x-www-form-urlencoded' ? URI.decode_www_form(body.string.dup).to_h : {}
+    end
+
+    def content_type = headers['content-type']
+    def content_length = headers['content-length']
+    def media_type = content_type.to_s[/\A[^;\s]*/].downcase
+    def charset = content_type.to_s[/;\s*charset="?([^\s;"]+)/i, 1]
+    def user_agent = headers['user-agent']
+    def referer = headers['referer']
+    def ip = headers['x-forwarded-for'].to_s[/\A[^,\s]+/]
+    def scheme = headers['x-forwarded-proto'] || 'http'
+    def host = headers['host'].to_s.sub(/:\d+\z/, '')
+    def url = "#{scheme}://#{headers['host']}#{fullpath}"
+
+    def cookies
+      @cookies ||= headers['cookie'].to_s.split(/;\s*/).to_h do |cookie|
+        name, _, value = cookie.partition('=')
+        [name, URI.decode_www_form_component(value)]
+      end
+    end
+
+    # The Rack environment.
+    def env
+      @env ||= headers.to_h { |name, value| [variable(name), value] }.merge!(
+        'REQUEST_METHOD' => request_method, 'SCRIPT_NAME' => '', 'PATH_INFO' => path,
+        'QUERY_STRING' => query_string, 'REQUEST_URI' => fullpath, 'SERVER_PROTOCOL' => 'HTTP/1.1',
+        'SERVER_NAME' => host, 'SERVER_PORT' => headers['host'].to_s[/:(\d+)\z/, 1] || '80',
+        'REMOTE_ADDR' => ip, 'rack.url_scheme' => scheme, 'rack.input' => body, 'rack.errors' => $stderr
+      )
+    end
+
+    # event[:data]: parsed JSON, text in UTF-8, or bytes as a binary String.
+    def data
+      return +'' if body.string.empty?
+
+      kind = media_type
+      return parse_json if kind == 'application/json' || kind.end_with?('+json')
+
+      text = body.string.dup.force_encoding(charset || Encoding::UTF_8)
+      text.valid_encoding? ? text.encode(Encoding::UTF_8) : text.force_encoding(Encoding::BINARY)
+    rescue ArgumentError, EncodingError => e
+      raise BadRequest, "cannot decode the body: #{e.message}"
+    end
+
+    def inspect = "#<#{self.class} #{request_method} #{path}>"
+    alias to_s inspect
+
+    private
+
+    def variable(name)
+      name = name.upcase.tr('-', '_')
+      name.match?(/\ACONTENT_(TYPE|LENGTH)\z/) ? name : "HTTP_#{name}"
+    end
+
+    def parse_json
+      text = body.string.dup.force_encoding(Encoding::UTF_8)
+      raise BadRequest, 'the body is not valid JSON: it is not UTF-8' unless text.valid_encoding?
+
+      JSON.parse(text)
+    rescue JSON::ParserError => e
+      raise BadRequest, "the body is not valid JSON: #{e.message}"
+    end
+  end
+
+  # event[:extensions][:response]: status and headers of the answer; with
+  # write, the answer itself, sent part by part.
+  class Response
+    attr_accessor :status
+    attr_reader :headers
+
+    def initialize(socket, method)
+      @socket, @method = socket, method
+      @status, @headers, @started = 200, {}, false
+    end
+
+    def []=(name, value)
+      headers[name] = value
+    end
+
+    def started? = @started
+
+    # Sends a part of the body now; what the function returns is ignored then.
+    def write(part)
+      part = part.to_s.b
+      head = @started ? ''.b : head(TEXT, { 'Transfer-Encoding' => 'chunked' })
+      @started = true
+      chunk = part.empty? || bodiless? ? '' : "#{part.bytesize.to_s(16)}\r\n".b << part << "\r\n"
+      @socket.write(head << chunk)
+      part.bytesize
+    end
+
+    def <<(part)
+      write(part)
+      self
+    end
+
+    # What is still to be sent: the end of the parts, or the whole answer.
+    def rest(body, type)
+      return bodiless? ? '' : "0\r\n\r\n" if started?
+
+      length = [204, 304].include?(status) ? {} : { 'Content-Length' => body.bytesize }
+      head(type, length) << (bodiless? ? '' : body.b)
+    end
+
+    def inspect = "#<#{self.class} #{status}>"
+    alias to_s inspect
+
+    private
+
+    def bodiless? = @method == 'HEAD' || [204, 304].include?(status)
+
+    # The function's own word on the length does not count: another server's,
+    # passed on, would be wrong.
+    def head(type, framing)
+      own = headers.reject { |name, _| name.to_s.match?(/\A(content-length|transfer-encoding|connection)\z/i) }
+      own['Content-Type'] = type unless own.any? { |name, _| name.to_s.casecmp?('content-type') }
+      lines = own.merge!(framing).map do |name, value|
+        raise ArgumentError, "header #{name} has a line break" if "#{name}#{value}".match?(/[\r\n]/)
+
+        "#{name}: #{value}\r\n"
+      end
+      "HTTP/1.1 #{Integer(status)} \r\n#{lines.join}\r\n".b
+    end
+  end
+
+  # A connection of the proxy.
+  class Connection
+    def initialize(socket, function, context)
+      @socket, @function, @context = socket, function, context
+    end
+
+    def serve
+      while (request = read_request)
+        response = Response.new(@socket, request.request_method)
+        @socket.write(request.path == '/_health' ? response.rest('OK', TEXT) : call(request, response))
+      end
+    rescue EOFError, SystemCallError
+      # The proxy has gone.
+    ensure
+      @socket.close
+    end
+
+    private
+
+    # Returns what is to be sent.
+    def call(request, response)
+      event = %w[id type time namespace].to_h { |name| [:"event-#{name}", request.headers["event-#{name}"]] }
+      event.update(data: request.data, extensions: { request:, response: })
+      result = @function.call(event, @context.dup)
+      response.rest(*encode(result))
+    rescue BadRequest => e
+      response.status = 400
+      response.rest("#{e.message.b}\n", TEXT)
+    rescue Exception => e # SystemExit and NoMemoryError too: the worker lives on
+      raise if KubelessWorker.stopping?
+
+      failure(e, response)
+    end
+
+    # Body and type of what a function returned. Ruby has one class for text
+    # and bytes: what is no UTF-8 is bytes.
+    def encode(result)
+      return [JSON.generate(result), 'application/json'] unless result.is_a?(String)
+
+      body = result.encoding == Encoding::BINARY ? result : result.encode(Encoding::UTF_8)
+      [body, body.dup.force_encoding(Encoding::UTF_8).valid_encoding? ? TEXT : BYTES]
+    end
+
+    def failure(error, response)
+      trace = error.full_message(highlight: false, order: :top)
+      if response.started?
+        warn trace
+        raise EOFError # an answer that is cut off is the only sign left
+      end
+      response.status = 500
+      response.headers.replace('X-Func-Error' => error.class.to_s)
+      response.rest(trace, TEXT)
+    end
+
+    def read_request
+      head = @socket.gets("\r\n\r\n", MAX_LINE) or return
+      line, *fields = head.split("\r\n")
+      method, target, = line.split(' ', 3)
+      headers = fields.each_with_object(Headers.new) do |field, all|
+        name, value = field.split(':', 2)
+        name.downcase!
+        value.strip!
+        all.store(name, all.key?(name) ? "#{all[name]}, #{value}" : value)
+      end
+      Request.new(method, target, headers, read_body(headers))
+    end
+
+    def read_body(headers)
+      return read_chunks if headers['transfer-encoding']
+
+      length = headers['content-length'].to_i
+      length.zero? ? ''.b : read_exactly(length)
+    end
+
+    def read_chunks
+      body = ''.b
+      while (size = read_line.to_i(16)).positive?
+        body << read_exactly(size)
+        read_line
+      end
+      nil until read_line.strip.empty? # trailers
+      body
+    end
+
+    def read_line = @socket.gets("\r\n", MAX_LINE) || raise(EOFError)
+
+    def read_exactly(size)
+      data = @socket.read(size)
+      data&.bytesize == size ? data : raise(EOFError)
+    end
+  end
+
+  class << self
+    def stopping? = @stopping
+
+    def run
+      volume = setting('KUBELESS_INSTALL_VOLUME', '/kubeless')
+      function = load_function(volume, setting('MOD_NAME'), setting('FUNC_HANDLER'))
+      serve(UNIXServer.new(setting('FUNC_SOCKET')), function)
+    end
+
+    private
+
+    # The methods that the file defines are main's, as in a script.
+    def load_function(volume, file, name)
+      $LOAD_PATH.unshift(volume)
+      dependencies = File.join(volume, 'vendor/bundle/bundler/setup.rb') # bundle install --standalone
+      ::Gem && require(dependencies) if File.exist?(dependencies)
+      load File.join(volume, "#{file}.rb")
+      function = TOPLEVEL_BINDING.receiver.method(name)
+      raise NameError, "undefined method '#{name}'" if function.owner == Kernel # puts, test, …
+
+      function
+    rescue Exception => e # SystemExit too: a file that exits has not loaded
+      warn e.full_message(highlight: false, order: :top)
+      abort "cannot load function '#{name}' of #{file}.rb"
+    end
+
+    def serve(server, function)
+      context = { 'function-name': ENV['FUNC_HANDLER'], timeout: ENV.fetch('FUNC_TIMEOUT', '180'),
+                  runtime: ENV['FUNC_RUNTIME'], 'memory-limit': ENV['FUNC_MEMORY_LIMIT'] }
+      trap('TERM') do
+        @stopping = true
+        exit # runs the function's at_exit blocks
+      end
+      loop { Connection.new(server.accept, function, context).serve }
+    end
+
+    def setting(name, default = nil)
+      value = ENV.fetch(name, '')
+      return value unless value.empty?
+
+      default || abort("environment variable #{name} is not set")
+    end
+  end
+end
+
+$stdout.sync = true
+KubelessWorker.run
