@@ -1,0 +1,3 @@
+module github.com/rtbuild/rtbuild/incubator/binary/worker
+
+go 1.24
