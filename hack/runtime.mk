@@ -29,7 +29,7 @@ push:
 HANDLER ?= $(or $(shell sed -n 's/^handler: *//p' contract/contract.yaml 2>/dev/null),handler)
 
 # $(call deploy,name,version,example)
-example = $(firstword $(shell ls examples | grep -i '^$(1)[.]'))
+example = $(firstword $(shell ls examples | grep -iE '^$(1)([.]|$$)'))
 deploy  = $(KUBELESS) function deploy $(1) --runtime $(RUNTIME)$(2) \
 	--handler $(basename $(call example,$(3))).$(HANDLER) --from-file examples/$(call example,$(3))
 
