@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -73,17 +74,24 @@ func (g *contractGate) verify(ctx context.Context, candidates []release.Candidat
 			fed[key] = true
 		}
 	}
+	verdicts := map[versionKey]error{}
 	var keys []versionKey
 	var subjects []contract.Subject
 	for _, r := range g.session.project.Tree.Runtimes {
 		for _, v := range r.Versions {
-			if key := (versionKey{r.ID, v.Version}); fed[key] {
-				keys = append(keys, key)
-				subjects = append(subjects, contract.NewSubject(g.session.app.root, r, v, g.references))
+			key := versionKey{r.ID, v.Version}
+			if !fed[key] {
+				continue
 			}
+			subject := contract.NewSubject(g.session.app.root, r, v, g.references)
+			if _, err := os.Stat(subject.Functions); err != nil {
+				verdicts[key] = fmt.Errorf("%s has no contract functions to verify it with: %w; docs/CONTRACT.md says what they are", subject, err)
+				continue
+			}
+			keys = append(keys, key)
+			subjects = append(subjects, subject)
 		}
 	}
-	verdicts := map[versionKey]error{}
 	if len(subjects) == 0 {
 		return verdicts, nil
 	}
