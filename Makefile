@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN   := bin/rtbuild
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test unit lint bench fuzz clean
+.PHONY: build demo test unit lint bench bench-runtimes fuzz clean
 
 build:
 	@$(GO) build -o $(BIN) ./cmd/rtbuild
@@ -32,6 +32,10 @@ lint:
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./pkg/... ./internal/edge/registry
 	bench/run.sh
+
+# Images must be built. ARGS="--runtimes python,nodejs:20 --callers 32" for less.
+bench-runtimes:
+	$(GO) run ./bench/runtimes $(ARGS)
 
 # Each fuzz test for FUZZTIME.
 FUZZTIME ?= 60s

@@ -3,8 +3,8 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +15,16 @@ import (
 	"time"
 )
 
+const (
+	// redialPause keeps callers that lost their connection from taking the
+	// machine from the server.
+	redialPause = 10 * time.Millisecond
+	// lastCallLimit is how long callers wait for the answers to their last
+	// calls. They do not count, but a server that still works on them would be
+	// slower in the next measurement.
+	lastCallLimit = 10 * time.Second
+)
+
 // An endpoint is where a server listens: a network of package net and an
 // address on it.
 type endpoint struct{ network, address string }
@@ -22,17 +32,20 @@ type endpoint struct{ network, address string }
 // A load is one request, sent over and over by some callers at once: each
 // sends the next when it has the answer to the last.
 type load struct {
-	name    string
+	name, method, contentType string
+	body                      []byte
+	// request is all of it as it is sent.
 	request []byte
 }
 
-// A result is what the callers saw. Latencies are of successful calls.
+// A result is what the callers saw. Latencies are of successful calls; calls
+// that had no answer when the time was up count as neither.
 type result struct {
-	PerSecond float64       `json:"requestsPerSecond"`
-	P50       time.Duration `json:"p50"`
-	P99       time.Duration `json:"p99"`
-	Calls     int           `json:"calls"`
-	Failures  int           `json:"failures"`
+	perSecond       float64
+	p50, p99        time.Duration
+	calls, failures int
+	// failure is one of the failures, or nil.
+	failure error
 }
 
 func newLoad(name, method, contentType string, body []byte) load {
@@ -43,99 +56,174 @@ func newLoad(name, method, contentType string, body []byte) load {
 	}
 	b.WriteString("\r\n")
 	b.Write(body)
-	return load{name, b.Bytes()}
+	return load{name, method, contentType, body, b.Bytes()}
 }
 
-// run lets callers call for a while. The latencies of all calls are kept: some
-// hundred thousand numbers.
-func (l load) run(ctx context.Context, at endpoint, callers int, during time.Duration) (result, error) {
-	ctx, cancel := context.WithTimeout(ctx, during)
+// run lets callers call for a while, first for warmUp, then during the time
+// whose answers count. The latencies of all calls are kept: some hundred
+// thousand numbers. That no call succeeded is an error, and so is an end of the
+// context before that time.
+func (l load) run(ctx context.Context, at endpoint, callers int, warmUp, during time.Duration) (result, error) {
+	begin := time.Now().Add(warmUp)
+	end := begin.Add(during)
+	limited, cancel := context.WithDeadline(ctx, end.Add(lastCallLimit))
 	defer cancel()
-	latencies := make([][]time.Duration, callers)
-	failures := make([]int, callers)
-	errs := make([]error, callers)
+	seen := make([]tally, callers)
 	var group sync.WaitGroup
-	start := time.Now()
 	for i := range callers {
-		group.Go(func() { latencies[i], failures[i], errs[i] = l.caller(ctx, at) })
+		group.Go(func() { seen[i] = l.call(limited, at, begin, end) })
 	}
 	group.Wait()
-	elapsed := time.Since(start)
-	all := slices.Concat(latencies...)
-	slices.Sort(all)
-	r := result{Calls: len(all)}
-	for _, n := range failures {
-		r.Failures += n
+	if ctx.Err() != nil {
+		return result{}, context.Cause(ctx)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return r, err
+	var all []time.Duration
+	r := result{}
+	for _, t := range seen {
+		all = append(all, t.latencies...)
+		r.failures += t.failures
+		if r.failure == nil {
+			r.failure = t.failure
+		}
+	}
+	if len(all) == 0 && r.failure == nil {
+		return r, fmt.Errorf("no answer within %s", during)
 	}
 	if len(all) == 0 {
-		return r, fmt.Errorf("%s: no call succeeded, %d failed", l.name, r.Failures)
+		return r, fmt.Errorf("all calls failed, %d of them: %w", r.failures, r.failure)
 	}
-	r.PerSecond = float64(len(all)) / elapsed.Seconds()
-	r.P50, r.P99 = all[len(all)/2], all[len(all)*99/100]
+	slices.Sort(all)
+	r.calls = len(all)
+	r.perSecond = float64(len(all)) / during.Seconds()
+	r.p50, r.p99 = all[len(all)/2], all[len(all)*99/100]
 	return r, nil
 }
 
-// caller calls until the context is done, over one connection.
-func (l load) caller(ctx context.Context, at endpoint) (latencies []time.Duration, failures int, err error) {
-	connection, err := (&net.Dialer{}).DialContext(ctx, at.network, at.address)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer connection.Close()
-	defer context.AfterFunc(ctx, func() { connection.SetDeadline(time.Now()) })()
-	reader := bufio.NewReaderSize(connection, 32<<10)
-	for ctx.Err() == nil {
-		start := time.Now()
-		var ok bool
-		if _, err = connection.Write(l.request); err == nil {
-			ok, err = answer(reader)
-		}
-		switch {
-		case ctx.Err() != nil:
-			return latencies, failures, nil
-		case err != nil:
-			return latencies, failures, err
-		case !ok:
-			failures++
-		default:
-			latencies = append(latencies, time.Since(start))
-		}
-	}
-	return latencies, failures, nil
+// A tally is what one caller saw.
+type tally struct {
+	latencies []time.Duration
+	failures  int
+	failure   error
 }
 
-// answer reads one response and tells whether its status is 200. Where the
-// length is announced it is parsed by hand, so that the callers leave the
-// machine to the server.
-func answer(reader *bufio.Reader) (ok bool, err error) {
+// call calls until end, or until ctx is done, and counts the answers from begin
+// on.
+func (l load) call(ctx context.Context, at endpoint, begin, end time.Time) tally {
+	var t tally
+	c := caller{at: at}
+	defer c.hangUp()
+	for start := time.Now(); start.Before(end); start = time.Now() {
+		status, err := c.call(ctx, l.request)
+		answered := time.Now()
+		if ctx.Err() != nil || answered.After(end) {
+			break
+		}
+		if err != nil {
+			time.Sleep(redialPause)
+		} else if status != http.StatusOK {
+			err = fmt.Errorf("status %d", status)
+		}
+		switch {
+		case answered.Before(begin):
+		case err == nil:
+			t.latencies = append(t.latencies, answered.Sub(start))
+		default:
+			t.failures++
+			t.failure = cmp.Or(t.failure, err)
+		}
+	}
+	return t
+}
+
+// A caller keeps one connection, and makes another where the server closed it.
+type caller struct {
+	at         endpoint
+	connection net.Conn
+	reader     *bufio.Reader
+	// forget ends the context's hold on the connection.
+	forget func() bool
+}
+
+// call sends a request and returns the answer's status. It ends when ctx does.
+func (c *caller) call(ctx context.Context, request []byte) (int, error) {
+	if c.connection == nil {
+		if err := c.dial(ctx); err != nil {
+			return 0, err
+		}
+	}
+	_, err := c.connection.Write(request)
+	status, last := 0, false
+	if err == nil {
+		status, last, err = answer(c.reader)
+	}
+	if err != nil || last {
+		c.hangUp()
+	}
+	return status, err
+}
+
+func (c *caller) dial(ctx context.Context) error {
+	connection, err := (&net.Dialer{}).DialContext(ctx, c.at.network, c.at.address)
+	if err != nil {
+		return err
+	}
+	c.connection, c.reader = connection, bufio.NewReaderSize(connection, 32<<10)
+	// An error of SetDeadline means that the connection is closed already.
+	c.forget = context.AfterFunc(ctx, func() { _ = connection.SetDeadline(time.Now()) })
+	return nil
+}
+
+func (c *caller) hangUp() {
+	if c.connection != nil {
+		c.forget()
+		c.connection.Close()
+		c.connection = nil
+	}
+}
+
+// answer reads one response: its status, and whether it is the connection's
+// last. Where the length is announced it is parsed by hand, so that the callers
+// leave the machine to the server.
+func answer(reader *bufio.Reader) (status int, last bool, err error) {
 	head, err := peekHead(reader)
 	if err != nil {
-		return false, err
+		return 0, false, err
 	}
 	length := -1
 	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
 		name, value, _ := bytes.Cut(line, []byte(":"))
-		if bytes.EqualFold(name, []byte("content-length")) {
-			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
-				return false, err
+		value = bytes.TrimSpace(value)
+		switch {
+		case bytes.EqualFold(name, []byte("content-length")):
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return 0, false, fmt.Errorf("Content-Length: %w", err)
 			}
+		case bytes.EqualFold(name, []byte("connection")):
+			last = bytes.EqualFold(value, []byte("close"))
 		}
 	}
 	if length < 0 {
-		response, err := http.ReadResponse(reader, nil)
-		if err != nil {
-			return false, err
-		}
-		defer response.Body.Close()
-		_, err = io.Copy(io.Discard, response.Body)
-		return response.StatusCode == http.StatusOK, err
+		return answerInParts(reader)
 	}
-	ok = bytes.HasPrefix(head, []byte("HTTP/1.1 200 "))
+	words := bytes.SplitN(head, []byte(" "), 3)
+	if len(words) < 3 {
+		return 0, false, fmt.Errorf("%q is no answer of HTTP", head)
+	}
+	if status, err = strconv.Atoi(string(words[1])); err != nil {
+		return 0, false, fmt.Errorf("status: %w", err)
+	}
 	_, err = reader.Discard(len(head) + length)
-	return ok, err
+	return status, last, err
+}
+
+func answerInParts(reader *bufio.Reader) (status int, last bool, err error) {
+	response, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		return 0, false, err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, response.Close, err
 }
 
 // peekHead is the response's head with its empty line, still unread.

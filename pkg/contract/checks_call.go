@@ -171,7 +171,7 @@ func checkContext(ctx context.Context, t *trial) (string, error) {
 		return "", err
 	}
 	want := map[string]any{
-		"function-name": t.handler, "timeout": defaultTimeout, "runtime": t.subject.Runtime + t.subject.Version, "memory-limit": memoryLimit,
+		"function-name": t.settings.Handler, "timeout": defaultTimeout, "runtime": t.subject.Runtime + t.subject.Version, "memory-limit": memoryLimit,
 	}
 	if a.status != http.StatusOK || !sameTexts(a.body, want) {
 		return "", a.unlike("200 %s", encode(want))

@@ -3,6 +3,7 @@ package contract
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -31,72 +32,97 @@ func (e *phaseError) Error() string {
 	return fmt.Sprintf("the %s phase ended with exit code %d: %s", e.phase, e.outcome.ExitCode, quote(e.command))
 }
 
-// A deployment is a function in a volume, installed and compiled.
-type deployment struct {
-	function function
-	volume   string
-	took     time.Duration
+// A deployer runs the phases of a subject's functions.
+type deployer struct {
+	engine   Engine
+	subject  Subject
+	settings settings
+	images   map[manifest.Phase]Image
+}
+
+// newDeployer finds the images of all phases.
+func newDeployer(ctx context.Context, engine Engine, subject Subject) (*deployer, error) {
+	said, err := readSettings(subject.Functions)
+	if err != nil {
+		return nil, err
+	}
+	if subject.phase(manifest.RuntimePhase) == nil {
+		return nil, errors.New("it has no image for the runtime phase")
+	}
+	d := &deployer{engine: engine, subject: subject, settings: said, images: map[manifest.Phase]Image{}}
+	for _, phase := range subject.Phases {
+		if d.images[phase.Phase], err = engine.Image(ctx, phase.References...); err != nil {
+			return nil, fmt.Errorf("the image of the %s phase: %w", phase.Phase, err)
+		}
+	}
+	return d, nil
 }
 
 // deploy runs the phases before the runtime phase as the controller has them
 // run. A command that fails is a *phaseError.
-func (r *runner) deploy(ctx context.Context, f function) (*deployment, error) {
+func (d *deployer) deploy(ctx context.Context, f function) (_ *Deployment, err error) {
 	began := time.Now()
 	files := []File{{Name: f.file, Content: f.content}}
-	if r.subject.DepName != "" {
+	if d.subject.DepName != "" {
 		// The controller writes the file without dependencies, too.
-		files = append(files, File{Name: r.subject.DepName, Content: f.deps})
+		files = append(files, File{Name: d.subject.DepName, Content: f.deps})
 	}
-	volume, err := r.engine.CreateVolume(ctx, r.images[manifest.RuntimePhase].ID, functionGroup, files)
+	volume, err := d.engine.CreateVolume(ctx, d.images[manifest.RuntimePhase].ID, functionGroup, files)
 	if err != nil {
 		return nil, fmt.Errorf("preparing %s: %w", f.file, err)
 	}
-	r.keepVolume(volume)
+	made := &Deployment{deployer: d, module: f.module, volume: volume}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, made.Remove(ctx))
+		}
+	}()
 	if len(f.deps) > 0 {
-		if err := r.install(ctx, volume, f); err != nil {
+		if err := d.install(ctx, volume, f); err != nil {
 			return nil, err
 		}
 	}
-	if err := r.compile(ctx, volume); err != nil {
+	if err := d.compile(ctx, volume); err != nil {
 		return nil, err
 	}
-	return &deployment{function: f, volume: volume, took: time.Since(began)}, nil
+	made.took = time.Since(began)
+	return made, nil
 }
 
 // install runs the installation phase: the checksum of the dependency file,
 // then the manifest's command.
-func (r *runner) install(ctx context.Context, volume string, f function) error {
-	phase := r.subject.phase(manifest.Installation)
+func (d *deployer) install(ctx context.Context, volume string, f function) error {
+	phase := d.subject.phase(manifest.Installation)
 	if phase == nil {
 		return nil
 	}
-	depsFile := volumePath + "/" + r.subject.DepName
-	env := r.functionEnv()
+	depsFile := volumePath + "/" + d.subject.DepName
+	env := d.functionEnv()
 	env.setLiteral("KUBELESS_INSTALL_VOLUME", volumePath)
 	env.setLiteral("KUBELESS_DEPS_FILE", depsFile)
 	env.setAll(phase.Env)
 	script := fmt.Sprintf("echo '%x  %s' > /tmp/deps.sha256 && sha256sum -c /tmp/deps.sha256 && %s",
 		sha256.Sum256(f.deps), depsFile, phase.Command)
-	return r.runPhase(ctx, phase, volume, script, env)
+	return d.runPhase(ctx, phase, volume, script, env)
 }
 
 // compile runs the compilation phase, if there is one. MOD_NAME is not known
 // in it.
-func (r *runner) compile(ctx context.Context, volume string) error {
-	phase := r.subject.phase(manifest.Compilation)
+func (d *deployer) compile(ctx context.Context, volume string) error {
+	phase := d.subject.phase(manifest.Compilation)
 	if phase == nil {
 		return nil
 	}
-	env := r.functionEnv()
+	env := d.functionEnv()
 	env.setLiteral("KUBELESS_INSTALL_VOLUME", volumePath)
-	env.setLiteral("KUBELESS_FUNC_NAME", r.handler)
+	env.setLiteral("KUBELESS_FUNC_NAME", d.settings.Handler)
 	env.setAll(phase.Env)
-	return r.runPhase(ctx, phase, volume, phase.Command, env)
+	return d.runPhase(ctx, phase, volume, phase.Command, env)
 }
 
-func (r *runner) runPhase(ctx context.Context, phase *Phase, volume, script string, env *environment) error {
-	outcome, err := r.engine.Run(ctx, Container{
-		Image: r.images[phase.Phase].ID, Command: []string{"sh", "-c", expand(script, env.lookUp)},
+func (d *deployer) runPhase(ctx context.Context, phase *Phase, volume, script string, env *environment) error {
+	outcome, err := d.engine.Run(ctx, Container{
+		Image: d.images[phase.Phase].ID, Command: []string{"sh", "-c", expand(script, env.lookUp)},
 		WorkingDir: volumePath, Env: env.variables, User: functionUser, Group: functionGroup,
 		Volume: volume, Mount: volumePath,
 	})
@@ -109,32 +135,9 @@ func (r *runner) runPhase(ctx context.Context, phase *Phase, volume, script stri
 	return nil
 }
 
-// serve starts the runtime phase of a deployment.
-func (r *runner) serve(ctx context.Context, d *deployment, timeout string) (*server, error) {
-	env := r.functionEnv()
-	for _, v := range []Variable{
-		{"FUNC_HANDLER", r.handler}, {"MOD_NAME", d.function.module}, {"FUNC_TIMEOUT", timeout},
-		{"FUNC_RUNTIME", r.subject.Runtime + r.subject.Version}, {"FUNC_MEMORY_LIMIT", memoryLimit},
-		{"FUNC_PORT", fmt.Sprint(functionPort)}, {"KUBELESS_INSTALL_VOLUME", volumePath},
-	} {
-		env.setLiteral(v.Name, v.Value)
-	}
-	env.setAll(r.subject.phase(manifest.RuntimePhase).Env)
-	began := time.Now()
-	container, err := r.engine.Start(ctx, Container{
-		Image: r.images[manifest.RuntimePhase].ID, Env: env.variables, User: functionUser, Group: functionGroup,
-		Volume: d.volume, Mount: volumePath, ReadOnly: true, Port: functionPort,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("starting the runtime phase: %w", err)
-	}
-	r.keepServer(container)
-	return newServer(container, began), nil
-}
-
-func (r *runner) functionEnv() *environment {
+func (d *deployer) functionEnv() *environment {
 	env := &environment{}
-	for _, v := range r.subject.Env {
+	for _, v := range d.subject.Env {
 		env.set(v.Name, v.Value)
 	}
 	return env

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rtbuild/rtbuild/pkg/manifest"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 )
 
@@ -89,44 +88,29 @@ func CheckNames(names []string) error {
 
 // A runner verifies one subject.
 type runner struct {
-	engine  Engine
-	subject Subject
-	handler string
-	skip    map[string]string
-	images  map[manifest.Phase]Image
+	*deployer
 	// contract deploys the contract function, once.
-	contract func() (*deployment, error)
+	contract func() (*Deployment, error)
 
-	mu      sync.Mutex
-	volumes []string
-	servers []Server
+	mu          sync.Mutex
+	deployments []*Deployment
+	servers     []Server
 }
 
 func newRunner(ctx context.Context, engine Engine, subject Subject) (*runner, error) {
-	said, err := readSettings(subject.Functions)
-	if err != nil {
-		return nil, err
-	}
-	if subject.phase(manifest.RuntimePhase) == nil {
-		return nil, errors.New("it has no image for the runtime phase")
-	}
 	if _, err := subject.load(subject.Functions, "contract", false); err != nil {
 		return nil, fmt.Errorf("reading the contract functions: %w", err)
 	}
-	r := &runner{
-		engine: engine, subject: subject, handler: said.Handler, skip: said.Skip,
-		images: map[manifest.Phase]Image{},
+	d, err := newDeployer(ctx, engine, subject)
+	if err != nil {
+		return nil, err
 	}
-	for _, phase := range subject.Phases {
-		if r.images[phase.Phase], err = engine.Image(ctx, phase.References...); err != nil {
-			return nil, fmt.Errorf("the image of the %s phase: %w", phase.Phase, err)
-		}
-	}
-	r.contract = sync.OnceValues(func() (*deployment, error) { return r.deployNamed(ctx, "contract") })
+	r := &runner{deployer: d}
+	r.contract = sync.OnceValues(func() (*Deployment, error) { return r.deployNamed(ctx, "contract") })
 	return r, nil
 }
 
-func (r *runner) deployNamed(ctx context.Context, base string) (*deployment, error) {
+func (r *runner) deployNamed(ctx context.Context, base string) (*Deployment, error) {
 	f, err := r.subject.load(r.subject.Functions, base, false)
 	if err != nil {
 		return nil, err
@@ -202,7 +186,7 @@ func (r *runner) open(ctx context.Context, selected []check, where stand, timeou
 
 // exempt is why a check does not apply, or empty.
 func (r *runner) exempt(c check) string {
-	if reason := r.skip[c.name]; reason != "" {
+	if reason := r.settings.Skip[c.name]; reason != "" {
 		return reason
 	}
 	if c.skip != nil {
@@ -318,16 +302,29 @@ func (t *trial) startNamed(ctx context.Context, base string) (*server, error) {
 	return t.start(ctx, f)
 }
 
-func (r *runner) keepVolume(volume string) {
+// deploy is deployer.deploy; cleanUp removes what it made.
+func (r *runner) deploy(ctx context.Context, f function) (*Deployment, error) {
+	d, err := r.deployer.deploy(ctx, f)
+	if err != nil {
+		return nil, err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.volumes = append(r.volumes, volume)
+	r.deployments = append(r.deployments, d)
+	return d, nil
 }
 
-func (r *runner) keepServer(s Server) {
+// serve starts the runtime phase of a deployment.
+func (r *runner) serve(ctx context.Context, d *Deployment, timeout string) (*server, error) {
+	began := time.Now()
+	container, err := r.engine.Start(ctx, d.container(timeout))
+	if err != nil {
+		return nil, fmt.Errorf("starting the runtime phase: %w", err)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.servers = append(r.servers, s)
+	r.servers = append(r.servers, container)
+	return newServer(container, began), nil
 }
 
 // cleanUp removes what the run made, also after it was cancelled.
@@ -338,8 +335,8 @@ func (r *runner) cleanUp(ctx context.Context) error {
 	for _, s := range r.servers {
 		errs = append(errs, s.Remove(ctx))
 	}
-	for _, volume := range r.volumes {
-		errs = append(errs, r.engine.RemoveVolume(ctx, volume))
+	for _, d := range r.deployments {
+		errs = append(errs, d.Remove(ctx))
 	}
 	return errors.Join(errs...)
 }

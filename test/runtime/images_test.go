@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
@@ -21,18 +20,11 @@ import (
 
 // TestImages holds what all runtime images have in common.
 func TestImages(t *testing.T) {
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tree, err := manifest.Load(t.Context(), jsonnet.New(), manifest.Options{Root: root})
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, tree := ownTree(t)
 	for _, r := range tree.Runtimes {
 		for _, v := range r.Versions {
 			for _, image := range v.Images {
-				ref := os.Getenv("RTBUILD_E2E_IMAGE_PREFIX") + image.Ref.WithoutDigest()
+				ref := reference(image)
 				t.Run(r.ID+v.Version+"/"+string(image.Phase), func(t *testing.T) {
 					t.Parallel()
 					testConfig(t, ref, image.Phase == manifest.RuntimePhase)
@@ -41,6 +33,19 @@ func TestImages(t *testing.T) {
 			}
 		}
 	}
+}
+
+// ownTree is this repository and its manifests.
+func ownTree(t *testing.T) (root string, tree *manifest.Tree) {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tree, err = manifest.Load(t.Context(), jsonnet.New(), manifest.Options{Root: root}); err != nil {
+		t.Fatal(err)
+	}
+	return root, tree
 }
 
 // testConfig wants the labels of OCI, no root, and no HEALTHCHECK: probes are
