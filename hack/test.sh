@@ -41,6 +41,8 @@ step() {
 }
 
 finish() {
+	# What is still going on in the background has no use any more.
+	kill "${kube_build:-}" "${bases:-}" "${runtimes_build:-}" 2>/dev/null || true
 	stop_docker
 	rm -rf "$logs"
 }
@@ -65,22 +67,27 @@ base_images() {
 }
 
 # Every runtime of the tree is released, by a copy so that nothing is pinned
-# here, and the contract suite is the gate. Then the engine has all images: those
-# by the manifests' own names are made of what is cached.
-runtimes() {
-	local copy=$logs/tree
+# here. The engine builds them in the background first, while other tests run:
+# most of that time it waits for packages.
+copy=$logs/tree
+of_the_copy() {
+	RTBUILD_BUILDER=docker:// RTBUILD_MIRROR=docker.io=local/mirror RTBUILD_LOCK_FILE=.rtbuild/rtbuild.lock bin/rtbuild -C "$copy" "$@"
+}
+
+build_runtimes() {
 	mkdir "$copy"
 	git ls-files -z --cached --others --exclude-standard | tar --create --null --files-from - --ignore-failed-read 2>/dev/null | tar --extract --directory "$copy"
-	(
-		set -e
-		export RTBUILD_BUILDER=docker:// RTBUILD_MIRROR=docker.io=local/mirror RTBUILD_LOCK_FILE=.rtbuild/rtbuild.lock
-		hack/base-images.sh --registry local/mirror --root "$copy/.rtbuild/registry"
-		bin/rtbuild -C "$copy" all --push --verify --registry local --report "$copy/report.json" >"$copy/configmap.yaml"
-		# Nothing is left to do, and nothing needs an engine.
-		DOCKER_HOST=unix:///nowhere bin/rtbuild -C "$copy" all --push --verify --registry local | cmp "$copy/configmap.yaml" -
-		bin/rtbuild -C "$copy" build --quiet
+	hack/base-images.sh --registry local/mirror --root "$copy/.rtbuild/registry"
+	of_the_copy build
+}
+
+# The contract suite is the gate. A second run has nothing left to do, and needs
+# no engine.
+runtimes() {
+	wait "$runtimes_build" || { tail -n 100 "$logs/runtimes"; return 1; }
+	of_the_copy all --push --verify --quiet --registry local >"$copy/configmap.yaml" &&
+		DOCKER_HOST=unix:///nowhere of_the_copy all --push --verify --quiet --registry local | cmp "$copy/configmap.yaml" - &&
 		go test -count=1 -tags e2e ./test/runtime ./pkg/contract
-	)
 }
 
 proxy() { (cd proxy && go vet ./... && go test -count=1 ./...); }
@@ -92,11 +99,13 @@ workers() {
 }
 
 step "build" make -s build
+docker_engine "$logs/dockerd" || die "no Docker engine, and dockerd does not start"
+build_runtimes >"$logs/runtimes" 2>&1 &
+runtimes_build=$!
 step "unit tests" make -s unit
 step "workers" workers
 step "proxy" proxy
 step "vet" go vet -tags e2e ./...
-docker_engine "$logs/dockerd" || die "no Docker engine, and dockerd does not start"
 step "pinning, on full and failing disks" go test -count=1 -tags e2e ./pkg/pin
 step "engines" go test -count=1 -tags e2e ./internal/edge/...
 step "base images" base_images
