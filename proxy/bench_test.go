@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,20 +20,67 @@ const callers = 32
 
 // BenchmarkProxy measures calls of a trivial Go worker through the proxy, by 32
 // keep-alive connections on loopback. cpu-µs/op, mallocs/op and B-alloc/op are
-// those of the proxy's process alone, from its own metrics.
+// those of the proxy's process alone, from its own metrics; worker-µs/op is the
+// CPU time of all workers.
 func BenchmarkProxy(b *testing.B) {
 	for _, workload := range workloads() {
 		b.Run(workload.name, func(b *testing.B) {
-			p := start(b, "TEST_CONCURRENCY=256", "FUNC_MAX_WORKERS=1").ready()
-			address := strings.TrimPrefix(p.url, "http://")
-			before, size := p.number(b, "go_memstats_mallocs_total"), p.number(b, "go_memstats_alloc_bytes_total")
-			cpu := p.number(b, "process_cpu_seconds_total")
-			load(b, address, workload)
-			b.ReportMetric((p.number(b, "process_cpu_seconds_total")-cpu)*1e6/float64(b.N), "cpu-µs/op")
-			b.ReportMetric((p.number(b, "go_memstats_mallocs_total")-before)/float64(b.N), "mallocs/op")
-			b.ReportMetric((p.number(b, "go_memstats_alloc_bytes_total")-size)/float64(b.N), "B-alloc/op")
+			measure(b, workload, "TEST_CONCURRENCY=256", "FUNC_MAX_WORKERS=1")
 		})
 	}
+}
+
+// BenchmarkScaling measures workers that take one call at once, as many as the
+// proxy starts.
+func BenchmarkScaling(b *testing.B) { measure(b, workloads()[0]) }
+
+func measure(b *testing.B, w workload, env ...string) {
+	p := start(b, env...).ready()
+	series := map[string]string{"process_cpu_seconds_total": "", "go_memstats_mallocs_total": "mallocs/op",
+		"go_memstats_alloc_bytes_total": "B-alloc/op"}
+	before := map[string]float64{}
+	for name := range series {
+		before[name] = p.number(b, name)
+	}
+	workers := childrenCPU(b, p.cmd.Process.Pid)
+	load(b, strings.TrimPrefix(p.url, "http://"), w)
+	per := float64(b.N)
+	b.ReportMetric((childrenCPU(b, p.cmd.Process.Pid)-workers)*1e6/per, "worker-µs/op")
+	for name, unit := range series {
+		grown := p.number(b, name) - before[name]
+		if unit == "" {
+			grown, unit = grown*1e6, "cpu-µs/op"
+		}
+		b.ReportMetric(grown/per, unit)
+	}
+	b.ReportMetric(float64(strings.Count(p.err.String(), "worker ready")), "workers")
+}
+
+// childrenCPU is the CPU time of a process's living children, in seconds.
+func childrenCPU(b *testing.B, parent int) float64 {
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var sum float64
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			continue // has ended
+		}
+		fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
+		if fields[1] != strconv.Itoa(parent) {
+			continue
+		}
+		for _, ticks := range fields[11:13] { // user and system time, in 1/100 s
+			n, err := strconv.ParseFloat(ticks, 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			sum += n / 100
+		}
+	}
+	return sum
 }
 
 // BenchmarkBare measures the worker without the proxy, for comparison.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -81,6 +83,49 @@ func TestWorkersScaleAndAreReaped(t *testing.T) {
 	if got := p.metric("function_worker_restarts_total"); got != "0" {
 		t.Errorf("%s restarts", got)
 	}
+}
+
+// More workers than CPUs help calls that wait, but not calls that compute.
+func TestOnlyUsefulWorkersAreStarted(t *testing.T) {
+	if _, err := os.Stat("/proc/self/schedstat"); err != nil {
+		t.Skip("the kernel does not tell who waits for a CPU")
+	}
+	workers := func(path string, calls int) int {
+		p := start(t, "FUNC_MAX_WORKERS=32", "GOMAXPROCS=1").ready()
+		var all sync.WaitGroup
+		for range 32 {
+			all.Add(1)
+			go func() {
+				defer all.Done()
+				for range calls {
+					p.get(path).want(t, 200)
+				}
+			}()
+		}
+		all.Wait()
+		return strings.Count(p.err.String(), "worker ready")
+	}
+	burning, sleeping := workers("/burn", 10), workers("/sleep?s=3", 2)
+	if burning > sleeping/2 {
+		t.Errorf("%d workers that compute, %d that sleep", burning, sleeping)
+	}
+}
+
+// Short calls must not wait for the end of long ones that take all CPUs.
+func TestShortCallsPassBusyWorkers(t *testing.T) {
+	p := start(t, "FUNC_MAX_WORKERS=32").ready()
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	for range 4 * runtime.NumCPU() {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			p.doContext(ctx, "GET", "/busy", nil)
+		}()
+	}
+	p.get("/").want(t, 200)
+	cancel()
+	all.Wait()
 }
 
 func TestQueueIsBounded(t *testing.T) {

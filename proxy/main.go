@@ -106,7 +106,7 @@ func serve(cfg config.Config, limits config.Limits, stdout, stderr *output.Sink,
 		Table: table, Command: cfg.Command, Env: os.Environ(),
 		Network: cfg.Network, Address: cfg.Address, SocketDir: cfg.SocketDir, HealthPath: cfg.HealthPath,
 		Concurrency: cfg.Concurrency, MinWorkers: cfg.MinWorkers,
-		MaxSingle: cfg.MaxSingle, MaxConcurrent: cfg.MaxConcurrent, MaxStarting: 2 * limits.CPUs,
+		MaxSingle: cfg.MaxSingle, MaxConcurrent: cfg.MaxConcurrent, CPUs: limits.CPUs,
 		Queue: cfg.Queue, LoadTimeout: cfg.LoadTimeout, QueueTimeout: cfg.QueueTimeout,
 		WorkerIdle: cfg.WorkerIdle, KillGrace: killGrace, Stdout: stdout, Stderr: stderr, Log: log,
 	})

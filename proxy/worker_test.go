@@ -169,6 +169,14 @@ func (f *function) call(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		case <-ctx.Done():
 		}
 		fmt.Fprint(w, "slept")
+	case "/burn": // 5 ms of CPU, however long that takes
+		var used syscall.Rusage
+		for start := int64(0); start == 0 || used.Utime.Nano()+used.Stime.Nano()-start < 5e6; {
+			_ = syscall.Getrusage(syscall.RUSAGE_SELF, &used)
+			if start == 0 {
+				start = used.Utime.Nano() + used.Stime.Nano()
+			}
+		}
 	case "/busy":
 		for { //nolint:revive,staticcheck // what this is about
 		}

@@ -43,12 +43,36 @@ func (l *Log) Add(e Entry) {
 	l.buffers.Put(buf)
 }
 
-const stamp = "2006-01-02T15:04:05.000Z07:00"
+// appendTime prints as time.Time.AppendFormat does, without reading a layout
+// for each line.
+func appendTime(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	b = append(appendDigits(b, year, 4), '-')
+	b = append(appendDigits(b, int(month), 2), '-')
+	b = append(appendDigits(b, day, 2), 'T')
+	b = append(appendDigits(b, hour, 2), ':')
+	b = append(appendDigits(b, minute, 2), ':')
+	b = append(appendDigits(b, second, 2), '.')
+	return append(appendDigits(b, t.Nanosecond()/int(time.Millisecond), 3), 'Z')
+}
+
+// appendDigits prints the last width digits of n, which is not negative.
+func appendDigits(b []byte, n, width int) []byte {
+	end := len(b) + width
+	b = append(b, "0000"[:width]...)
+	for i := end - 1; i >= end-width; i-- {
+		b[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return b
+}
 
 // appendText prints "2026-01-02T15:04:05.000Z GET /path 200 1.234ms 42", then
 // the note in quotes, if any.
 func appendText(b []byte, e Entry) []byte {
-	b = e.Time.UTC().AppendFormat(b, stamp)
+	b = appendTime(b, e.Time)
 	b = append(b, ' ')
 	b = append(b, e.Method...)
 	b = append(b, ' ')
@@ -68,7 +92,7 @@ func appendText(b []byte, e Entry) []byte {
 
 func appendJSON(b []byte, e Entry) []byte {
 	b = append(b, `{"time":"`...)
-	b = e.Time.UTC().AppendFormat(b, stamp)
+	b = appendTime(b, e.Time)
 	b = append(b, `","method":`...)
 	b = appendString(b, e.Method)
 	b = append(b, `,"path":`...)
@@ -87,7 +111,9 @@ func appendJSON(b []byte, e Entry) []byte {
 }
 
 func appendMillis(b []byte, d time.Duration) []byte {
-	return strconv.AppendFloat(b, float64(d)/float64(time.Millisecond), 'f', 3, 64)
+	micros := max(0, d.Round(time.Microsecond)).Microseconds()
+	b = append(strconv.AppendInt(b, micros/1000, 10), '.')
+	return appendDigits(b, int(micros%1000), 3)
 }
 
 // appendString quotes for JSON; methods and paths are ASCII, notes are the

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -29,7 +28,8 @@ type call struct {
 	deadline time.Time
 	upload   chan error // the outcome of sending a streamed body; nil if there is none
 	sent     bool       // the whole body was sent
-	stop     func() bool
+	gone     bool       // the caller has left, as the watch saw
+	extra    [2][2]string
 }
 
 // function passes a request to a worker.
@@ -45,7 +45,7 @@ func (g *Gateway) function(w http.ResponseWriter, r *http.Request) outcome {
 	if b.buffer != nil {
 		defer g.buffers.Put(b.buffer)
 	}
-	c := &call{g: g, w: w, r: r, body: b, stop: func() bool { return true }}
+	c := &call{g: g, w: w, r: r, body: b}
 	for attempt := 1; ; attempt++ {
 		c.lease, err = g.opt.Pool.Acquire(r.Context())
 		if err != nil {
@@ -69,10 +69,7 @@ const connectWithin = 5 * time.Second
 // run sends the request, and answers with the response. Deadline and the
 // caller's leaving both make the connection's reads and writes fail.
 func (c *call) run() outcome {
-	if err := c.conn.SetDeadline(c.deadline); err != nil {
-		return c.broken(err)
-	}
-	c.stop = context.AfterFunc(c.r.Context(), c.conn.Interrupt)
+	c.g.watch.add(c)
 	if err := c.send(); err != nil {
 		return c.broken(err)
 	}
@@ -87,7 +84,7 @@ func (c *call) run() outcome {
 func (c *call) send() error {
 	r := c.r
 	c.request = upstream.Request{Method: r.Method, URI: target(r), Host: r.Host, Header: r.Header,
-		Length: int64(len(c.body.whole))}
+		Length: int64(len(c.body.whole)), Extra: c.extra[:0]}
 	if c.lease.Cancels() {
 		c.id = c.g.callID()
 		c.request.Extra = append(c.request.Extra, [2]string{pool.CallHeader, c.id})
@@ -175,7 +172,7 @@ func (c *call) broken(err error) outcome {
 	if c.body.stream != nil && !c.sent {
 		c.w.Header().Set("Connection", "close") // what is left of the body is not wanted
 	}
-	gone := !c.stop() // also ends the watch
+	gone := c.g.watch.remove(c)
 	c.conn.Close()
 	var bad *upstream.BodyError
 	var o outcome

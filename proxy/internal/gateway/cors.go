@@ -11,10 +11,11 @@ import (
 type cors struct {
 	origins []string
 	any     bool
+	anyone  []string // the header's value then; never changed
 }
 
 func newCORS(origins []string) cors {
-	return cors{origins: origins, any: slices.Contains(origins, "*")}
+	return cors{origins: origins, any: slices.Contains(origins, "*"), anyone: []string{"*"}}
 }
 
 const allowOrigin = "Access-Control-Allow-Origin"
@@ -23,7 +24,7 @@ const allowOrigin = "Access-Control-Allow-Origin"
 func (c cors) allow(h http.Header, r *http.Request) bool {
 	if c.any {
 		if len(h[allowOrigin]) == 0 {
-			h[allowOrigin] = []string{"*"}
+			h[allowOrigin] = c.anyone
 		}
 		return true
 	}

@@ -43,6 +43,7 @@ type Gateway struct {
 	cors    cors
 	buffers sync.Pool // of *[]byte with bufferSize bytes
 	serial  atomic.Uint64
+	watch   *watch
 }
 
 // bufferSize is the size of copy buffers, and the largest body that is read
@@ -52,7 +53,7 @@ const bufferSize = 32 << 10
 // New makes a gateway.
 func New(opt Options) *Gateway {
 	return &Gateway{
-		opt: opt, metrics: opt.Metrics.Handler(), cors: newCORS(opt.Origins),
+		opt: opt, metrics: opt.Metrics.Handler(), cors: newCORS(opt.Origins), watch: newWatch(),
 		buffers: sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }},
 	}
 }

@@ -34,7 +34,7 @@ func (c *call) respond(resp *http.Response) outcome {
 		return o
 	}
 	_ = c.endUpload()
-	gone := !c.stop()
+	gone := c.g.watch.remove(c)
 	c.conn.Close()
 	o.abort = true
 	switch {
@@ -132,8 +132,8 @@ func (c *call) trailer(resp *http.Response) {
 // finish gives the worker back after a whole response.
 func (c *call) finish(resp *http.Response) {
 	_ = c.endUpload()
-	stopped := c.stop()
-	if stopped && c.sent && !resp.Close && c.conn.Idle() && c.conn.SetDeadline(time.Time{}) == nil {
+	c.g.watch.remove(c)
+	if c.sent && !resp.Close && c.conn.Idle() {
 		c.lease.Release(c.conn)
 		return
 	}
@@ -157,8 +157,9 @@ func (c *call) exception(resp *http.Response) outcome {
 	}
 	text := strings.TrimRight(strings.ToValidUTF8(string(trace), "?"), "\n")
 	_, _ = c.g.opt.Traces.Write([]byte(text + "\n")) // a log has nowhere to report to
+	kind := resp.Header.Get(errorHeader)             // finish gives the response away
 	c.finish(resp)
 	o := c.g.fail(c.w, c.r, http.StatusInternalServerError, "the function failed", text)
-	o.called, o.failed, o.note = true, true, "exception "+strconv.QuoteToASCII(resp.Header.Get(errorHeader))
+	o.called, o.failed, o.note = true, true, "exception "+strconv.QuoteToASCII(kind)
 	return o
 }

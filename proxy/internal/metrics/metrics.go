@@ -3,6 +3,7 @@ package metrics
 
 import (
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,16 @@ type Metrics struct {
 	failures *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	refused  *prometheus.CounterVec
+	methods  map[string]*series // of all methods that have a label; never changed
+	other    *series
+}
+
+// series are those of one method. They are looked up at its first call, since
+// a series without a call must not be shown.
+type series struct {
+	once            sync.Once
+	calls, failures prometheus.Counter
+	duration        prometheus.Observer
 }
 
 // New makes the metrics; stats and dropped are read at each scrape.
@@ -37,6 +48,11 @@ func New(stats func() pool.Stats, dropped func() uint64) *Metrics {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "function_refused_total", Help: "Number of requests that never reached the function, by status"},
 			[]string{"status"}),
+		methods: map[string]*series{}, other: new(series),
+	}
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace} {
+		m.methods[method] = new(series)
 	}
 	m.registry.MustRegister(m.calls, m.failures, m.duration, m.refused, newWorkers(stats),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
@@ -53,27 +69,24 @@ func (m *Metrics) Handler() http.Handler {
 
 // Call counts a call that reached the function.
 func (m *Metrics) Call(method string, failed bool, duration time.Duration) {
-	method = known(method)
-	m.calls.WithLabelValues(method).Inc()
-	failures := m.failures.WithLabelValues(method) // 0 is shown, too
-	if failed {
-		failures.Inc()
+	s, ok := m.methods[method]
+	if !ok { // callers must not make series without end
+		s, method = m.other, "other"
 	}
-	m.duration.WithLabelValues(method).Observe(duration.Seconds())
+	s.once.Do(func() {
+		s.calls = m.calls.WithLabelValues(method)
+		s.failures = m.failures.WithLabelValues(method) // 0 is shown, too
+		s.duration = m.duration.WithLabelValues(method)
+	})
+	s.calls.Inc()
+	if failed {
+		s.failures.Inc()
+	}
+	s.duration.Observe(duration.Seconds())
 }
 
 // Refuse counts a request that the proxy answered instead of the function.
 func (m *Metrics) Refuse(status string) { m.refused.WithLabelValues(status).Inc() }
-
-// known keeps callers from making series without end.
-func known(method string) string {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
-		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace:
-		return method
-	}
-	return "other"
-}
 
 // workers collects the gauges of a pool from one snapshot.
 type workers struct {

@@ -67,6 +67,7 @@ func (l *Lease) Release(conn *upstream.Conn) {
 func (p *Pool) giveBack(w *worker, conn *upstream.Conn) {
 	w.calls--
 	w.lastCall = time.Now()
+	p.lastEnd = w.lastCall
 	w.notice()
 	if w.state == ready {
 		if conn != nil {

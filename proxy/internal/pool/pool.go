@@ -39,7 +39,7 @@ type Options struct {
 	MinWorkers    int
 	MaxSingle     int // most workers that take one call at once
 	MaxConcurrent int // most workers that take several
-	MaxStarting   int // most workers that start at once because of load
+	CPUs          int // that the proxy and its workers may use
 	Queue         int
 
 	LoadTimeout  time.Duration
@@ -75,6 +75,8 @@ type Pool struct {
 	closing  bool
 	empty    chan struct{} // closed when closing and no worker is left
 	scaling  bool          // a scale tick is due
+	pressure pressure      // touched by that alone
+	lastEnd  time.Time     // of a call, or when a worker became ready
 	restart  *time.Timer   // a start that back-off delays
 	health   crashes
 	capacity int // calls at once of the last worker that became ready
@@ -137,16 +139,10 @@ func (p *Pool) Acquire(ctx context.Context) (*Lease, error) {
 	p.scaleSoon()
 	p.mu.Unlock()
 
-	timer := time.NewTimer(p.opt.QueueTimeout)
-	defer timer.Stop()
-	var err error
 	select {
 	case g := <-wait.got:
 		return g.lease, g.err
 	case <-ctx.Done():
-		err = ctx.Err()
-	case <-timer.C:
-		err = ErrQueueTimeout
 	}
 	p.mu.Lock()
 	p.queue.Remove(place) // does nothing if the wait is over already
@@ -158,7 +154,7 @@ func (p *Pool) Acquire(ctx context.Context) (*Lease, error) {
 		}
 	default:
 	}
-	return nil, err
+	return nil, ctx.Err()
 }
 
 // pick returns the worker with a free slot that has the fewest calls; among
@@ -185,6 +181,18 @@ func (p *Pool) dispatch() {
 		}
 		wait := p.queue.Remove(p.queue.Front()).(*waiter)
 		wait.got <- grant{lease: p.lease(w)}
+	}
+}
+
+// expire ends the waits that take too long.
+func (p *Pool) expire() {
+	for p.queue.Len() > 0 {
+		wait := p.queue.Front().Value.(*waiter)
+		if time.Since(wait.since) < p.opt.QueueTimeout {
+			return
+		}
+		p.queue.Remove(p.queue.Front())
+		wait.got <- grant{err: ErrQueueTimeout}
 	}
 }
 

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"time"
 )
@@ -10,6 +11,13 @@ const (
 	// scaleAfter is how long a call waits before it counts as load. A burst
 	// that the workers clear sooner starts no processes.
 	scaleAfter = 10 * time.Millisecond
+
+	// startsPerCPU is how many workers start at once because of load.
+	startsPerCPU = 2
+
+	// stalledAfter is how long no call has ended when calls are stuck behind
+	// others.
+	stalledAfter = 200 * time.Millisecond
 
 	firstDelay   = 250 * time.Millisecond
 	longestDelay = 30 * time.Second
@@ -155,21 +163,57 @@ func (p *Pool) scaleSoon() {
 	p.scaling = true
 	time.AfterFunc(scaleAfter, func() {
 		p.mu.Lock()
+		p.expire()
+		pids := p.pids()
+		p.mu.Unlock()
+		useful := 0
+		if pids != nil {
+			useful = p.pressure.useful(pids, p.opt.CPUs, time.Now())
+		}
+		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.scaling = false
-		p.scale()
+		p.scale(useful)
 	})
 }
 
+// pids are the processes whose wish for CPUs counts, the proxy first, then the
+// workers that take calls; those that load are limited in number instead. It
+// is nil if no worker would be started.
+func (p *Pool) pids() []int {
+	if !p.late() || p.room() <= 0 {
+		return nil
+	}
+	pids := []int{os.Getpid()}
+	for _, w := range p.workers {
+		if w.state == ready {
+			pids = append(pids, w.process.PID())
+		}
+	}
+	return pids
+}
+
+// late says whether a call has waited for long.
+func (p *Pool) late() bool {
+	return p.queue.Len() > 0 && time.Since(p.queue.Front().Value.(*waiter).since) >= scaleAfter
+}
+
 // scale starts workers for calls that have waited, a few at a time, since
-// loading takes the CPU that calls need.
-func (p *Pool) scale() {
+// loading takes the CPU that calls need. There are always as many as CPUs; of
+// more, only as many as are useful. If no call has ended for long, one more is
+// started all the same: those in the workers may be long ones, and short ones
+// must not wait behind them.
+func (p *Pool) scale(useful int) {
 	if p.queue.Len() == 0 || p.closing {
 		return
 	}
-	if time.Since(p.queue.Front().Value.(*waiter).since) >= scaleAfter {
+	if p.late() {
+		useful = max(useful, p.opt.CPUs-p.count(ready))
+		if useful == 0 && time.Since(p.lastEnd) >= stalledAfter {
+			useful = 1
+		}
 		wanted := (p.queue.Len() + p.capacity - 1) / p.capacity
-		p.grow(min(wanted, p.opt.MaxStarting) - p.count(starting))
+		p.grow(min(wanted, useful, startsPerCPU*p.opt.CPUs) - p.count(starting))
 	}
 	p.scaleSoon()
 }

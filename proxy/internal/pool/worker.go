@@ -252,6 +252,7 @@ func (p *Pool) becameReady(w *worker, answer upstream.Answer, conn *upstream.Con
 	}
 	if w.state == starting {
 		w.state, w.lastCall = ready, time.Now()
+		p.lastEnd = w.lastCall
 		p.health.loaded = true
 		p.opt.Log.Info("worker ready", "worker", w.id, "pid", w.process.PID(),
 			"after", time.Since(w.started).Round(time.Millisecond), "concurrency", capacity)

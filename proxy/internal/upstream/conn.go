@@ -32,7 +32,10 @@ type Conn struct {
 	br     *bufio.Reader
 	bw     *bufio.Writer
 	req    http.Request // what http.ReadResponse wants to know
-	length [20]byte     // where numbers are formatted
+	resp   http.Response
+	header http.Header
+	body   sized
+	length [20]byte // where numbers are formatted
 
 	interrupted atomic.Bool
 	probe       func(fd uintptr) bool
@@ -89,7 +92,7 @@ func newConn(nc net.Conn) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the worker: %w", err)
 	}
-	c := &Conn{net: nc, raw: raw}
+	c := &Conn{net: nc, raw: raw, header: http.Header{}}
 	c.in = limited{src: nc, left: -1}
 	c.br = bufio.NewReaderSize(&c.in, 4<<10)
 	c.bw = bufio.NewWriterSize(nc, 4<<10)
@@ -126,10 +129,14 @@ func (c *Conn) Close() { _ = c.net.Close() }
 func (c *Conn) Idle() bool { return !c.interrupted.Load() && c.br.Buffered() == 0 }
 
 // ReadResponse reads a response header. early, if not nil, is called for each
-// informational response before it.
+// informational response before it. The response, but not the values of its
+// headers, is overwritten by the next one.
 func (c *Conn) ReadResponse(method string, early func(status int, h http.Header)) (*http.Response, error) {
 	c.in.left = maxHeader
 	defer func() { c.in.left = -1 }()
+	if resp, ok := c.common(method); ok {
+		return resp, nil
+	}
 	c.req.Method = method
 	for {
 		resp, err := http.ReadResponse(c.br, &c.req)
