@@ -54,6 +54,13 @@ final class Answer
         $this->send($this->head($status, $headers, $type) . ($this->bodiless($status) ? '' : $body));
     }
 
+    /** Sends a failure as the connection's last answer. */
+    public function last(string $body): void
+    {
+        $headers = ['X-Func-Error' => ['exit'], 'Connection' => ['close'], 'Content-Length' => [strlen($body)]];
+        $this->send($this->head(500, $headers, TEXT) . ($this->method === 'HEAD' ? '' : $body));
+    }
+
     /** Without those that say how long the body is: another server's, passed on, would be wrong. */
     private static function own(array $headers): array
     {
@@ -150,6 +157,9 @@ final class Reader
 final class Worker
 {
     private static string $doing = 'loading';
+    /** @var resource|null */
+    private static $listener = null;
+    private static ?Answer $answer = null; // to the call that runs
 
     /** Returns the function's file. */
     public static function prepare(): string
@@ -176,14 +186,14 @@ final class Worker
         if (!function_exists($function) || (new \ReflectionFunction($function))->isInternal()) {
             self::fail("undefined function '$function'");
         }
-        $listener = stream_socket_server('unix://' . self::setting('FUNC_SOCKET'), $code, $message);
-        if ($listener === false) {
+        self::$listener = stream_socket_server('unix://' . self::setting('FUNC_SOCKET'), $code, $message);
+        if (self::$listener === false) {
             self::fail("listening on FUNC_SOCKET: $message");
         }
         self::$doing = 'nothing';
         $server = $_SERVER;
         while (true) {
-            $connection = @stream_socket_accept($listener, -1);
+            $connection = @stream_socket_accept(self::$listener, -1);
             if ($connection === false) {
                 continue;
             }
@@ -216,7 +226,7 @@ final class Worker
         try {
             $event = self::event($request, $answer);
             $request->publish($server);
-            self::$doing = 'calling';
+            [self::$doing, self::$answer] = ['calling', $answer];
             return self::outcome($function($event, self::context()), $event);
         } catch (BadRequest $e) {
             return [400, [], $e->getMessage() . "\n", TEXT];
@@ -227,7 +237,7 @@ final class Worker
             }
             return [500, ['X-Func-Error' => [preg_replace('/[^\w\\\\]+/', '-', $e::class)]], "$e\n", TEXT];
         } finally {
-            self::$doing = 'nothing';
+            [self::$doing, self::$answer] = ['nothing', null];
             set_time_limit(0); // the function's own limit was for this call
             while (ob_get_level() > 0) {
                 ob_end_flush();
@@ -272,12 +282,19 @@ final class Worker
     /** Says in the log why the process ends; PHP itself reports fatal errors. */
     private static function ended(): void
     {
-        if (self::$doing !== 'nothing') {
-            fwrite(STDERR, 'the process ended while ' . self::$doing . " the function: exit, die or a fatal error\n");
+        if (self::$doing === 'nothing') {
+            return;
         }
-        if (self::$doing === 'loading') {
+        $why = 'the process ended while ' . self::$doing . " the function: exit, die or a fatal error\n";
+        if (self::$doing === 'loading' || self::$answer->started()) {
+            fwrite(STDERR, $why);
             exit(1);
         }
+        // Nothing comes back from an exit. No other call comes in, this one
+        // gets its answer, and the proxy starts another worker.
+        fclose(self::$listener);
+        ini_set('memory_limit', '-1');
+        self::$answer->last($why);
     }
 
     private static function setting(string $name): string
