@@ -70,7 +70,7 @@ type Target struct {
 	// Kind is what the image is for: "runtime", "init" or "support".
 	Kind   string `json:"kind"`
 	Status Status `json:"status"`
-	// Reason says in words why it was built or not ("stable/python/server.py
+	// Reason says in words why it was built or not ("stable/python/worker.py
 	// changed").
 	Reason string `json:"reason,omitempty"`
 	// Fingerprint stands for everything that went into the image.

@@ -34,7 +34,7 @@ func sample() *report.Report {
 		},
 		{
 			Name: "python:3.13", Dockerfile: "stable/python/Dockerfile.3.13", Kind: "runtime",
-			Status: report.StatusBuilt, Reason: "stable/python/server.py changed", Fingerprint: "77b1e2", Digest: digest("b"),
+			Status: report.StatusBuilt, Reason: "stable/python/worker.py changed", Fingerprint: "77b1e2", Digest: digest("b"),
 			References: []string{"ghcr.io/acme/python:3.13"}, Platforms: []string{"linux/amd64"}, Size: 940,
 			Tags:   []report.Tag{{Reference: "ghcr.io/acme/python:3.13", Before: digest("c")}, {Reference: "ghcr.io/acme/python:3"}},
 			Pushed: true, Seconds: 12.345,
