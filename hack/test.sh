@@ -87,7 +87,7 @@ runtimes() {
 	wait "$runtimes_build" || { tail -n 100 "$logs/runtimes"; return 1; }
 	of_the_copy all --push --verify --quiet --registry local >"$copy/configmap.yaml" &&
 		DOCKER_HOST=unix:///nowhere of_the_copy all --push --verify --quiet --registry local | cmp "$copy/configmap.yaml" - &&
-		go test -count=1 -tags e2e ./test/runtime ./pkg/contract
+		go test -count=1 -tags e2e -timeout 30m ./test/runtime ./pkg/contract
 }
 
 proxy() { (cd proxy && go vet ./... && go test -count=1 ./...); }
