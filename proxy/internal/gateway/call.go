@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rtbuild/rtbuild/proxy/internal/pool"
@@ -26,6 +28,7 @@ type call struct {
 	conn     *upstream.Conn
 	id       string // for the worker's cancel request, or empty
 	deadline time.Time
+	source   *source    // of the upload
 	upload   chan error // the outcome of sending a streamed body; nil if there is none
 	sent     bool       // the whole body was sent
 	gone     bool       // the caller has left, as the watch saw
@@ -104,12 +107,12 @@ func (c *call) send() error {
 	// The function may answer while it reads; HTTP/2 always allows that.
 	_ = http.NewResponseController(c.w).EnableFullDuplex()
 	c.conn.WriteHead(&c.request)
-	upload := make(chan error, 1)
-	c.upload = upload
+	upload, source := make(chan error, 1), &source{src: c.body.stream}
+	c.upload, c.source = upload, source
 	go func() {
 		buf := c.g.buffers.Get().(*[]byte)
 		defer c.g.buffers.Put(buf)
-		err := c.conn.SendBody(&c.request, c.body.stream, *buf)
+		err := c.conn.SendBody(&c.request, source, *buf)
 		upload <- err
 		if bad := (*upstream.BodyError)(nil); errors.As(err, &bad) {
 			c.conn.Interrupt() // the function waits for a body that never comes
@@ -147,23 +150,52 @@ func (c *call) endUpload() error {
 	}
 	upload := c.upload
 	c.upload = nil
+	grace := uploadGrace
+	if c.source.ended.Load() {
+		grace = writeGrace
+	}
 	select {
 	case err := <-upload:
 		c.sent = err == nil
 		return err
-	case <-time.After(uploadGrace):
-		_ = http.NewResponseController(c.w).SetReadDeadline(time.Unix(1, 0))
-		c.conn.Interrupt()
-		if err := <-upload; err != nil {
-			c.g.opt.Log.Debug("upload stopped, as the response has ended", "error", err)
-		}
-		return nil
+	case <-time.After(grace):
 	}
+	if !c.source.ended.Load() {
+		// The body's read ends, and with it the connection. Where all of the
+		// body has come that must not be: net/http waits for the next request
+		// by then, takes the end of that for the caller's leaving, and cancels
+		// every later call of the connection.
+		_ = http.NewResponseController(c.w).SetReadDeadline(time.Unix(1, 0))
+	}
+	c.conn.Interrupt()
+	if err := <-upload; err != nil {
+		c.g.opt.Log.Debug("upload stopped, as the response has ended", "error", err)
+	}
+	return nil
 }
 
-// uploadGrace is how long sending a body may seem to run after the response
-// has ended, though the worker has read all of it.
-const uploadGrace = 10 * time.Millisecond
+const (
+	// uploadGrace is how long the caller may go on sending after the response
+	// has ended.
+	uploadGrace = 10 * time.Millisecond
+	// writeGrace is how long passing on what has come may take then: on a busy
+	// machine the worker can have answered before the writer runs again.
+	writeGrace = time.Second
+)
+
+// source is a request's body that knows whether all of it has come.
+type source struct {
+	src   io.Reader
+	ended atomic.Bool
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.src.Read(p)
+	if errors.Is(err, io.EOF) {
+		s.ended.Store(true)
+	}
+	return n, err
+}
 
 // broken answers a call whose connection failed before the response: over
 // time, the caller gone, a bad body, or the worker's end.
