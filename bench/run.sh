@@ -109,9 +109,7 @@ baking() { echo "cd $work/clone && docker buildx bake ${bake[*]} --push --progre
 # baking_times asks bake for what rtbuild asks of a buildkitd: layers whose
 # files are no younger than the last commit.
 baking_times() {
-	local epoch
-	epoch=$(git -C "$tree" log -1 --format=%ct)
-	echo "cd $work/clone && docker buildx bake ${bake[*]} --progress quiet --set '*.args.SOURCE_DATE_EPOCH=$epoch' --set '*.output=type=image,push=true,rewrite-timestamp=true'"
+	echo "cd $work/clone && docker buildx bake ${bake[*]} --progress quiet --set '*.args.SOURCE_DATE_EPOCH='\$(git log -1 --format=%ct) --set '*.output=type=image,push=true,rewrite-timestamp=true'"
 }
 
 case_noop() {
@@ -149,6 +147,7 @@ case_cold() {
 		measure "cold-$engine-rtbuild-jobs-$jobs" "$cold_runs" "$fresh" "$(release --jobs "$jobs")"
 	done
 	measure "cold-$engine-bake" "$cold_runs" "$fresh" "$(baking)"
+	[ "$engine" = docker ] || measure "cold-$engine-bake-times" "$cold_runs" "$fresh" "$(baking_times)"
 	requests "cold-$engine-rtbuild" "$counter" "$fresh" "$(release)"
 	requests "cold-$engine-bake" "$counter" "$fresh" "$(baking)"
 }

@@ -147,7 +147,7 @@ func (a *app) globalFlags(set *pflag.FlagSet) {
 	set.StringVar(&f.lockFile, "lock-file", "rtbuild.lock", "the lock file of base images")
 	set.StringVar(&f.registry, "registry", "", "push to `HOST[/PREFIX]` instead of where the manifests say; local[/PREFIX] is the embedded registry")
 	set.StringVar(&f.builder, "builder", "auto", "build engine: auto, docker://[CONTEXT], unix://SOCKET, tcp://HOST:PORT (a buildkitd), embedded")
-	set.IntVar(&f.jobs, "jobs", 0, "how many images to build at once (default 4)")
+	set.IntVar(&f.jobs, "jobs", 0, "how many images to build at once (default 8)")
 	set.StringSliceVar(&f.platforms, "platform", nil, "build for `OS/ARCH`, may be repeated (default: the engine's own)")
 	set.StringSliceVar(&f.mirrors, "mirror", nil, "take base images `FROM=HOST[/PREFIX]`, as docker.io=mirror.example/hub; may be repeated")
 	set.StringSliceVar(&f.insecure, "insecure-registry", nil, "speak plain HTTP to `HOST[:PORT]`, may be repeated (loopback always does)")
@@ -216,7 +216,7 @@ func (a *app) merge(set *pflag.FlagSet, c *config.Config) (*settings, error) {
 		return nil, usagef("--jobs %d: want 1 or more, or 0 for the default", s.jobs)
 	}
 	if s.jobs == 0 {
-		s.jobs = 4
+		s.jobs = 8
 	}
 	if !set.Changed("platform") {
 		s.platforms = c.Platforms
