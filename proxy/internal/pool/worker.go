@@ -272,28 +272,21 @@ func (w *worker) notice() {
 }
 
 // stop asks a worker to end; its calls are lost.
-func (p *Pool) stop(w *worker) {
-	if w.state == gone {
-		return
-	}
-	w.state, w.expected = draining, w.fault == ""
-	select {
-	case <-w.stops:
-	default:
-		close(w.stops)
-	}
-}
+func (p *Pool) stop(w *worker) { w.end(w.stops) }
 
 // kill ends a worker at once, by the pool's wish.
-func (p *Pool) kill(w *worker) {
+func (p *Pool) kill(w *worker) { w.end(w.kills) }
+
+// end tells the worker's goroutine, once, by one of its channels.
+func (w *worker) end(by chan struct{}) {
 	if w.state == gone {
 		return
 	}
 	w.state, w.expected = draining, w.fault == ""
 	select {
-	case <-w.kills:
+	case <-by:
 	default:
-		close(w.kills)
+		close(by)
 	}
 }
 
