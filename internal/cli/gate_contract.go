@@ -112,12 +112,8 @@ func (g *contractGate) verify(ctx context.Context, candidates []release.Candidat
 // references are where the image of a phase is looked for: this run's, else
 // what the manifest names.
 func (g *contractGate) references(image manifest.Image) []string {
-	for _, t := range g.session.project.Discovery.Targets {
-		for _, feed := range t.Feeds {
-			if ref := g.pushed[t.Name]; ref != "" && feed.Pointer == image.Pointer {
-				return []string{ref}
-			}
-		}
+	if t := g.session.project.Discovery.Maker(image.Pointer); t != nil && g.pushed[t.Name] != "" {
+		return []string{g.pushed[t.Name]}
 	}
 	return g.session.candidates(image, g.place, image.Ref.Digest != "")
 }

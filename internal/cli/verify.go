@@ -224,13 +224,9 @@ func (s *session) selectVersions(names []string) (map[versionKey]bool, error) {
 func (s *session) candidates(image manifest.Image, place string, pinned bool) []string {
 	ref := image.Ref
 	var candidates []string
-	for _, t := range s.project.Discovery.Targets {
-		for _, feed := range t.Feeds {
-			if feed.Pointer == image.Pointer {
-				candidates = []string{t.References(place)[0].String()}
-				ref = ref.Relocate(place)
-			}
-		}
+	if t := s.project.Discovery.Maker(image.Pointer); t != nil {
+		candidates = []string{t.References(place)[0].String()}
+		ref = ref.Relocate(place)
 	}
 	if pinned {
 		candidates = nil

@@ -44,6 +44,17 @@ type Discovery struct {
 	Usages []Usage
 }
 
+// Maker is the target that makes the image at a JSON pointer of the evaluated
+// document; nil if this tree does not make it.
+func (d *Discovery) Maker(pointer string) *Target {
+	for _, t := range d.Targets {
+		if slices.ContainsFunc(t.Feeds, func(f Feed) bool { return f.Pointer == pointer }) {
+			return t
+		}
+	}
+	return nil
+}
+
 // Discover finds the Dockerfiles of a tree and matches them with the images
 // that its manifests name. Which image a Dockerfile makes is the manifest's
 // word: a phase's reference gives the repository and, by its tag or else the
