@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/proxy/internal/accesslog"
 	"github.com/rtbuild/rtbuild/proxy/internal/config"
+	"github.com/rtbuild/rtbuild/proxy/internal/front"
 	"github.com/rtbuild/rtbuild/proxy/internal/gateway"
 	"github.com/rtbuild/rtbuild/proxy/internal/metrics"
 	"github.com/rtbuild/rtbuild/proxy/internal/output"
@@ -114,18 +116,26 @@ func serve(cfg config.Config, limits config.Limits, stdout, stderr *output.Sink,
 		return err
 	}
 	defer workers.Close()
-	server := newServer(cfg, workers, stdout, stderr, log)
+	handler := newGateway(cfg, workers, stdout, stderr, log)
+	callers, err := newFront(cfg, limits, listener, handler, workers, log)
+	if err != nil {
+		return err
+	}
+	defer callers.Close()
+	server := newServer(cfg, handler, log)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- server.Serve(callers.Listener()) }()
 	log.Info("listening", "address", listener.Addr().String(), "workers", cfg.Network)
 	for {
 		select {
 		case err := <-failed:
 			return fmt.Errorf("serving: %w", err)
+		case err := <-callers.Failed():
+			return fmt.Errorf("serving: %w", err)
 		case s := <-signals:
 			switch s {
 			case syscall.SIGTERM, syscall.SIGINT:
-				drain(server, cfg.Shutdown, signals, log)
+				drain(callers, server, newServer(cfg, handler, log), cfg.Shutdown, signals, log)
 				return nil
 			case syscall.SIGPIPE:
 			default:
@@ -135,28 +145,51 @@ func serve(cfg config.Config, limits config.Limits, stdout, stderr *output.Sink,
 	}
 }
 
-func newServer(cfg config.Config, workers *pool.Pool, stdout, stderr *output.Sink, log *slog.Logger) *http.Server {
+// reserved are the paths of the worker protocol, hidden from callers.
+func reserved(cfg config.Config) []string {
+	if cfg.Network == "unix" {
+		return []string{cfg.HealthPath, pool.CancelPath}
+	}
+	return nil
+}
+
+func newGateway(cfg config.Config, workers *pool.Pool, stdout, stderr *output.Sink, log *slog.Logger) *gateway.Gateway {
 	dropped := func() uint64 { return stdout.Dropped() + stderr.Dropped() }
-	opt := gateway.Options{
+	return gateway.New(gateway.Options{
 		Pool: workers, Metrics: metrics.New(workers.Stats, dropped), Access: accesslog.New(stdout, cfg.LogJSON),
 		Log: log, Traces: stderr, Timeout: cfg.Timeout, BodyWithin: cfg.HeaderTimeout, MaxBody: cfg.MaxBody,
-		LogProbes: cfg.LogProbes, Debug: cfg.Debug, Origins: cfg.Origins,
-	}
-	if cfg.Network == "unix" {
-		opt.Reserved = []string{cfg.HealthPath, pool.CancelPath}
-	}
+		LogProbes: cfg.LogProbes, Debug: cfg.Debug, Reserved: reserved(cfg), Origins: cfg.Origins,
+	})
+}
+
+// cpusPerLoop is how many CPUs an event loop of callers shares with workers.
+const cpusPerLoop = 2
+
+func newFront(cfg config.Config, limits config.Limits, listener net.Listener, handler *gateway.Gateway, workers *pool.Pool,
+	log *slog.Logger) (*front.Front, error) {
+	return front.New(listener.(*net.TCPListener), front.Options{
+		Gateway: handler, Pool: workers, Log: log, Loops: max(1, limits.CPUs/cpusPerLoop),
+		Timeout: cfg.Timeout, IdleTimeout: cfg.IdleTimeout, MaxBody: cfg.MaxBody,
+		Reserved: append(reserved(cfg), "/healthz", "/metrics"), Origins: cfg.Origins,
+	})
+}
+
+// newServer serves what the front hands over.
+func newServer(cfg config.Config, handler *gateway.Gateway, log *slog.Logger) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler: gateway.New(opt), Protocols: protocols,
+		Handler: handler, Protocols: protocols, ConnContext: front.ConnContext,
 		ReadHeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }
 
 // drain stops accepting and lets calls finish; a second signal ends the wait.
-func drain(server *http.Server, limit time.Duration, signals <-chan os.Signal, log *slog.Logger) {
+// A server that shuts down accepts nothing: late serves what is handed over
+// meanwhile.
+func drain(callers *front.Front, server, late *http.Server, limit time.Duration, signals <-chan os.Signal, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	go func() {
@@ -168,8 +201,18 @@ func drain(server *http.Server, limit time.Duration, signals <-chan os.Signal, l
 		}
 	}()
 	log.Info("shutting down", "within", limit)
-	if err := server.Shutdown(ctx); err != nil {
+	late.SetKeepAlivesEnabled(false)
+	ended := make(chan error, 1)
+	go func() { ended <- late.Serve(callers.Listener()) }()
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.Shutdown(ctx) }()
+	err := callers.Shutdown(ctx)
+	err = errors.Join(err, <-stopped, late.Shutdown(ctx))
+	if bad := <-ended; !errors.Is(bad, http.ErrServerClosed) {
+		err = errors.Join(err, bad)
+	}
+	if err != nil {
 		log.Warn("calls were cut at shutdown", "error", err)
-		_ = server.Close() // its listeners are closed already
+		_ = errors.Join(server.Close(), late.Close()) // their listeners are closed already
 	}
 }

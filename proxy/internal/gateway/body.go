@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/rtbuild/rtbuild/proxy/internal/cloudevents"
@@ -56,7 +55,7 @@ func (g *Gateway) body(w http.ResponseWriter, r *http.Request) (body, int, error
 		return g.event(w, r, b.stream)
 	}
 	cloudevents.Binary(r.Header)
-	if b.length < 0 || b.length > bufferSize {
+	if b.length < 0 || b.length > SmallBody {
 		return b, 0, nil
 	}
 	b.buffer = g.buffers.Get().(*[]byte)
@@ -120,6 +119,3 @@ func refusal(err error) int {
 		return http.StatusBadRequest
 	}
 }
-
-// callID numbers a call for the worker's cancel request.
-func (g *Gateway) callID() string { return strconv.FormatUint(g.serial.Add(1), 36) }

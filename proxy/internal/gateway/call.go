@@ -26,7 +26,7 @@ type call struct {
 	request  upstream.Request
 	lease    *pool.Lease
 	conn     *upstream.Conn
-	id       string // for the worker's cancel request, or empty
+	id       string // of pool.Lease.CallID
 	deadline time.Time
 	source   *source    // of the upload
 	upload   chan error // the outcome of sending a streamed body; nil if there is none
@@ -39,6 +39,9 @@ type call struct {
 func (g *Gateway) function(w http.ResponseWriter, r *http.Request) outcome {
 	if r.Method == http.MethodConnect {
 		return g.fail(w, r, http.StatusMethodNotAllowed, "this server is no tunnel", "")
+	}
+	if begun := takeBegun(r.Context()); begun != nil {
+		return g.resume(w, r, begun)
 	}
 	b, status, err := g.body(w, r)
 	if err != nil {
@@ -76,6 +79,10 @@ func (c *call) run() outcome {
 	if err := c.send(); err != nil {
 		return c.broken(err)
 	}
+	return c.receive()
+}
+
+func (c *call) receive() outcome {
 	resp, err := c.conn.ReadResponse(c.r.Method, c.early)
 	if err != nil {
 		return c.broken(err)
@@ -88,8 +95,7 @@ func (c *call) send() error {
 	r := c.r
 	c.request = upstream.Request{Method: r.Method, URI: target(r), Host: r.Host, Header: r.Header,
 		Length: int64(len(c.body.whole)), Extra: c.extra[:0]}
-	if c.lease.Cancels() {
-		c.id = c.g.callID()
+	if c.id = c.lease.CallID(); c.id != "" {
 		c.request.Extra = append(c.request.Extra, [2]string{pool.CallHeader, c.id})
 	}
 	if len(r.Header["X-Forwarded-For"]) == 0 {

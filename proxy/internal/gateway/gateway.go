@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rtbuild/rtbuild/proxy/internal/accesslog"
@@ -41,20 +40,19 @@ type Gateway struct {
 	opt     Options
 	metrics http.Handler
 	cors    cors
-	buffers sync.Pool // of *[]byte with bufferSize bytes
-	serial  atomic.Uint64
+	buffers sync.Pool // of *[]byte with SmallBody bytes
 	watch   *watch
 }
 
-// bufferSize is the size of copy buffers, and the largest body that is read
-// before a worker is taken, in bytes.
-const bufferSize = 32 << 10
+// SmallBody is the largest body that is read before a worker is taken, and the
+// size of copy buffers, in bytes.
+const SmallBody = 32 << 10
 
 // New makes a gateway.
 func New(opt Options) *Gateway {
 	return &Gateway{
 		opt: opt, metrics: opt.Metrics.Handler(), cors: newCORS(opt.Origins), watch: newWatch(),
-		buffers: sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }},
+		buffers: sync.Pool{New: func() any { b := make([]byte, SmallBody); return &b }},
 	}
 }
 
@@ -73,7 +71,7 @@ const statusGone = 499
 
 // ServeHTTP serves one request and prints its line of the access log.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := time.Now()
+	start := started(r.Context())
 	probe := false
 	var o outcome
 	switch path := r.URL.Path; {
@@ -93,19 +91,30 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		o = g.function(w, r)
 	}
-	duration := time.Since(start)
-	if o.called {
-		g.opt.Metrics.Call(r.Method, o.failed, duration)
-	} else if o.status >= 400 && !probe {
+	if !o.called && o.status >= 400 && !probe {
 		g.opt.Metrics.Refuse(strconv.Itoa(o.status))
 	}
 	if !probe || g.opt.LogProbes {
-		g.opt.Access.Add(accesslog.Entry{Time: start, Method: r.Method, Path: r.URL.EscapedPath(),
-			Status: o.status, Duration: duration, Bytes: o.bytes, Note: o.note})
+		g.record(start, r.Method, r.URL.EscapedPath(), o)
 	}
 	if o.abort {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// record counts a call of the function and logs a request.
+func (g *Gateway) record(start time.Time, method, path string, o outcome) {
+	duration := time.Since(start)
+	if o.called {
+		g.opt.Metrics.Call(method, o.failed, duration)
+	}
+	g.opt.Access.Add(accesslog.Entry{Time: start, Method: method, Path: path,
+		Status: o.status, Duration: duration, Bytes: o.bytes, Note: o.note})
+}
+
+// Called counts and logs a call of the function that was answered elsewhere.
+func (g *Gateway) Called(start time.Time, method, path string, status, bytes int) {
+	g.record(start, method, path, outcome{status: status, bytes: int64(bytes), called: true, failed: status >= 500})
 }
 
 func (g *Gateway) reserved(path string) bool {

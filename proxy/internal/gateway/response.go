@@ -80,7 +80,7 @@ func (c *call) copy(resp *http.Response) (n int64, readErr, writeErr error) {
 	}
 	live := resp.ContentLength < 0
 	var control *http.ResponseController
-	if live || resp.ContentLength > bufferSize {
+	if live || resp.ContentLength > SmallBody {
 		control = http.NewResponseController(c.w)
 		if err := control.SetWriteDeadline(c.deadline); err != nil {
 			return 0, nil, err

@@ -87,21 +87,21 @@ func (p *Pool) answers(ctx context.Context, w *worker, lease *Lease) bool {
 		lease.Unreachable(err)
 		return false
 	}
+	var keep Kept = conn
 	if p.opt.HealthPath != "" {
 		var answer upstream.Answer
-		answer, err = conn.Ask(ctx, &upstream.Request{Method: http.MethodGet, URI: p.opt.HealthPath, Host: "worker"})
-		if err != nil || !answer.Reuse {
-			conn.Close()
-			conn = nil
-		}
+		answer, keep, err = inquire(ctx, conn, &upstream.Request{Method: http.MethodGet, URI: p.opt.HealthPath, Host: "worker"})
 		if err != nil || answer.Status/100 != 2 {
+			if keep != nil {
+				keep.Close()
+			}
 			lease.Unreachable(fmt.Errorf("the worker is not healthy%s", because(answer, err)))
 			return false
 		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.giveBack(w, conn)
+	p.giveBack(w, keep)
 	return true
 }
 
@@ -149,8 +149,12 @@ func (p *Pool) closeStale(w *worker) {
 	if p.opt.Network == "unix" || len(w.idle) == 0 || time.Since(w.lastCall) < idleLimit {
 		return
 	}
-	for _, c := range w.idle {
-		c.Close()
+	w.closeIdle()
+}
+
+func (w *worker) closeIdle() {
+	for _, k := range w.idle {
+		k.conn.Close()
 	}
 	w.idle = nil
 }

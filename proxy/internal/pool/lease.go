@@ -3,17 +3,31 @@ package pool
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/rtbuild/rtbuild/proxy/internal/upstream"
 )
+
+// Kept is a connection to a worker that waits for its next call.
+type Kept interface {
+	Alive() bool                   // the worker has neither closed it nor sent what nobody asked for
+	Conn() (*upstream.Conn, error) // for calls that wait in a goroutine; after an error it is closed
+	Close()
+}
+
+// kept is a connection and when its last call ended.
+type kept struct {
+	conn Kept
+	used time.Time
+}
 
 // Lease is a slot of a worker, for one call. Exactly one of Release, Abandon,
 // TimedOut and Broken gives it back.
 type Lease struct {
 	pool   *Pool
 	worker *worker
-	conn   *upstream.Conn
+	kept   kept
 }
 
 // lease takes a slot and an idle connection, if there is one.
@@ -21,7 +35,7 @@ func (p *Pool) lease(w *worker) *Lease {
 	w.calls++
 	l := &Lease{pool: p, worker: w}
 	if n := len(w.idle); n > 0 {
-		l.conn, w.idle = w.idle[n-1], w.idle[:n-1]
+		l.kept, w.idle = w.idle[n-1], w.idle[:n-1]
 	}
 	return l
 }
@@ -31,30 +45,47 @@ func (p *Pool) lease(w *worker) *Lease {
 // with that. Workers with a socket are told never to close.
 const idleLimit = time.Second
 
+// Kept takes the kept connection, if there is one that still works, or nil.
+func (l *Lease) Kept() Kept {
+	k := l.kept
+	l.kept = kept{}
+	if k.conn == nil {
+		return nil
+	}
+	if k.conn.Alive() && (l.pool.opt.Network == "unix" || time.Since(k.used) < idleLimit) {
+		return k.conn
+	}
+	k.conn.Close()
+	return nil
+}
+
 // Conn returns a connection to the worker, the kept one if it still works, or
 // a new one, made within a time.
 func (l *Lease) Conn(within time.Duration) (*upstream.Conn, error) {
-	if c := l.conn; c != nil {
-		l.conn = nil
-		if c.Alive() && (l.pool.opt.Network == "unix" || time.Since(c.Used) < idleLimit) {
+	if k := l.Kept(); k != nil {
+		if c, err := k.Conn(); err == nil {
 			return c, nil
 		}
-		c.Close()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	return upstream.Dial(ctx, l.pool.opt.Network, l.worker.address)
 }
 
-// Cancels says whether the worker can stop a single call, which then must
-// carry an ID in CallHeader.
-func (l *Lease) Cancels() bool { return l.worker.cancels }
+// CallID returns a new ID for a call that the worker can stop by it, which
+// goes with the call in CallHeader; it is empty if the worker can not.
+func (l *Lease) CallID() string {
+	if !l.worker.cancels {
+		return ""
+	}
+	return strconv.FormatUint(l.pool.calls.Add(1), 36)
+}
 
 // Release says that the call ended as it should. conn is kept for a next call;
 // nil if it can not be.
-func (l *Lease) Release(conn *upstream.Conn) {
+func (l *Lease) Release(conn Kept) {
 	if conn == nil {
-		conn = l.conn
+		conn = l.kept.conn
 	}
 	p, w := l.pool, l.worker
 	p.mu.Lock()
@@ -64,15 +95,14 @@ func (l *Lease) Release(conn *upstream.Conn) {
 }
 
 // giveBack frees a slot.
-func (p *Pool) giveBack(w *worker, conn *upstream.Conn) {
+func (p *Pool) giveBack(w *worker, conn Kept) {
 	w.calls--
 	w.lastCall = time.Now()
 	p.lastEnd = w.lastCall
 	w.notice()
 	if w.state == ready {
 		if conn != nil {
-			conn.Used = w.lastCall
-			w.idle = append(w.idle, conn)
+			w.idle = append(w.idle, kept{conn, w.lastCall})
 		}
 		p.dispatch()
 		return

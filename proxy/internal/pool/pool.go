@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rtbuild/rtbuild/proxy/internal/output"
@@ -68,9 +69,11 @@ type Pool struct {
 	opt Options
 	dir string // of sockets
 
+	calls atomic.Uint64 // with an ID
+
 	mu       sync.Mutex
 	workers  []*worker // oldest first, until their process has ended
-	queue    list.List // of *waiter
+	queue    list.List // of *Wait
 	serial   int
 	closing  bool
 	empty    chan struct{} // closed when closing and no worker is left
@@ -84,15 +87,19 @@ type Pool struct {
 	restarts uint64
 }
 
-// waiter is a call in the queue. got has room for the one worker it is given.
-type waiter struct {
-	got   chan grant
-	since time.Time
+// Taker waits for a slot.
+type Taker interface {
+	// Taken is called once: with a lease, or with the error that ends the wait
+	// (ErrQueueTimeout, ErrClosed, *UnavailableError). The pool is locked
+	// meanwhile: Taken must neither block nor call it.
+	Taken(*Lease, error)
 }
 
-type grant struct {
-	lease *Lease
-	err   error
+// Wait is a place in the queue.
+type Wait struct {
+	taker Taker
+	since time.Time
+	place *list.Element
 }
 
 // New starts the first workers.
@@ -112,45 +119,67 @@ func New(opt Options) (*Pool, error) {
 	return p, nil
 }
 
-// Acquire takes a slot of a worker, waiting in the queue if need be.
-func (p *Pool) Acquire(ctx context.Context) (*Lease, error) {
+// Take takes a slot of a worker, or a place in the queue: then the taker is
+// told what comes of it, unless it leaves before.
+func (p *Pool) Take(t Taker) (*Lease, *Wait, error) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.closing {
-		p.mu.Unlock()
-		return nil, ErrClosed
+		return nil, nil, ErrClosed
 	}
 	if p.queue.Len() == 0 {
 		if w := p.pick(); w != nil {
-			lease := p.lease(w)
-			p.mu.Unlock()
-			return lease, nil
+			return p.lease(w), nil, nil
 		}
 	}
 	if reason := p.hopeless(); reason != "" {
-		p.mu.Unlock()
-		return nil, &UnavailableError{reason}
+		return nil, nil, &UnavailableError{reason}
 	}
 	if p.queue.Len() >= p.opt.Queue {
-		p.mu.Unlock()
-		return nil, ErrQueueFull
+		return nil, nil, ErrQueueFull
 	}
-	wait := &waiter{got: make(chan grant, 1), since: time.Now()}
-	place := p.queue.PushBack(wait)
+	w := &Wait{taker: t, since: time.Now()}
+	w.place = p.queue.PushBack(w)
 	p.scaleSoon()
-	p.mu.Unlock()
+	return nil, w, nil
+}
 
+// Leave gives up a place in the queue. The taker is not told afterwards, but
+// may have been just before.
+func (p *Pool) Leave(w *Wait) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue.Remove(w.place) // does nothing if the wait is over already
+}
+
+type taken struct {
+	lease *Lease
+	err   error
+}
+
+// waiter has room for the one thing that it is told.
+type waiter chan taken
+
+// Taken implements Taker.
+func (w waiter) Taken(l *Lease, err error) { w <- taken{l, err} }
+
+// Acquire takes a slot of a worker, waiting in the queue if need be.
+func (p *Pool) Acquire(ctx context.Context) (*Lease, error) {
+	told := make(waiter, 1)
+	lease, wait, err := p.Take(told)
+	if wait == nil {
+		return lease, err
+	}
 	select {
-	case g := <-wait.got:
-		return g.lease, g.err
+	case t := <-told:
+		return t.lease, t.err
 	case <-ctx.Done():
 	}
-	p.mu.Lock()
-	p.queue.Remove(place) // does nothing if the wait is over already
-	p.mu.Unlock()
+	p.Leave(wait)
 	select {
-	case g := <-wait.got: // given in between
-		if g.lease != nil {
-			g.lease.Release(nil)
+	case t := <-told: // in between
+		if t.lease != nil {
+			t.lease.Release(nil)
 		}
 	default:
 	}
@@ -179,29 +208,29 @@ func (p *Pool) dispatch() {
 		if w == nil {
 			return
 		}
-		wait := p.queue.Remove(p.queue.Front()).(*waiter)
-		wait.got <- grant{lease: p.lease(w)}
+		p.next().Taken(p.lease(w), nil)
 	}
 }
 
 // expire ends the waits that take too long.
 func (p *Pool) expire() {
 	for p.queue.Len() > 0 {
-		wait := p.queue.Front().Value.(*waiter)
-		if time.Since(wait.since) < p.opt.QueueTimeout {
+		if time.Since(p.queue.Front().Value.(*Wait).since) < p.opt.QueueTimeout {
 			return
 		}
-		p.queue.Remove(p.queue.Front())
-		wait.got <- grant{err: ErrQueueTimeout}
+		p.next().Taken(nil, ErrQueueTimeout)
 	}
 }
 
 // refuse ends all waits with an error.
 func (p *Pool) refuse(err error) {
 	for p.queue.Len() > 0 {
-		p.queue.Remove(p.queue.Front()).(*waiter).got <- grant{err: err}
+		p.next().Taken(nil, err)
 	}
 }
+
+// next takes the first of the queue, which is not empty, out of it.
+func (p *Pool) next() Taker { return p.queue.Remove(p.queue.Front()).(*Wait).taker }
 
 // Stats are numbers for gauges.
 type Stats struct {

@@ -195,7 +195,7 @@ func (p *Pool) pids() []int {
 
 // late says whether a call has waited for long.
 func (p *Pool) late() bool {
-	return p.queue.Len() > 0 && time.Since(p.queue.Front().Value.(*waiter).since) >= scaleAfter
+	return p.queue.Len() > 0 && time.Since(p.queue.Front().Value.(*Wait).since) >= scaleAfter
 }
 
 // scale starts workers for calls that have waited, a few at a time, since

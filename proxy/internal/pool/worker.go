@@ -46,7 +46,7 @@ type worker struct {
 	cancels  bool // has a /_cancel
 	capacity int
 	calls    int
-	idle     []*upstream.Conn
+	idle     []kept
 	lastCall time.Time
 }
 
@@ -203,7 +203,7 @@ func because(answer upstream.Answer, err error) string {
 
 // ask sends a request of the proxy's own on a new connection, which is
 // returned if it can be used again. Without a path, a connection is enough.
-func (p *Pool) ask(ctx context.Context, w *worker, method, path, call string) (upstream.Answer, *upstream.Conn, error) {
+func (p *Pool) ask(ctx context.Context, w *worker, method, path, call string) (upstream.Answer, Kept, error) {
 	conn, err := upstream.Dial(ctx, p.opt.Network, w.address)
 	if err != nil {
 		return upstream.Answer{}, nil, err
@@ -216,12 +216,17 @@ func (p *Pool) ask(ctx context.Context, w *worker, method, path, call string) (u
 	if call != "" {
 		request.Extra = [][2]string{{CallHeader, call}}
 	}
-	answer, err := conn.Ask(ctx, request)
+	return inquire(ctx, conn, request)
+}
+
+// inquire sends a request and returns the connection if it can be used again.
+func inquire(ctx context.Context, conn *upstream.Conn, r *upstream.Request) (upstream.Answer, Kept, error) {
+	answer, err := conn.Ask(ctx, r)
 	if err != nil || !answer.Reuse {
 		conn.Close()
-		conn = nil
+		return answer, nil, err
 	}
-	return answer, conn, err
+	return answer, conn, nil
 }
 
 // Headers of the protocol between proxy and worker.
@@ -231,7 +236,7 @@ const (
 	stopsHeader = "X-Func-Cancel"
 )
 
-func (p *Pool) becameReady(w *worker, answer upstream.Answer, conn *upstream.Conn) error {
+func (p *Pool) becameReady(w *worker, answer upstream.Answer, conn Kept) error {
 	capacity := p.opt.Concurrency
 	if v := answer.Header.Get(takesHeader); v != "" {
 		n, err := strconv.Atoi(v)
@@ -248,7 +253,7 @@ func (p *Pool) becameReady(w *worker, answer upstream.Answer, conn *upstream.Con
 	w.capacity, w.cancels = capacity, answer.Header.Get(stopsHeader) != ""
 	p.capacity = capacity
 	if conn != nil {
-		w.idle = append(w.idle, conn)
+		w.idle = append(w.idle, kept{conn, time.Now()})
 	}
 	if w.state == starting {
 		w.state, w.lastCall = ready, time.Now()
@@ -303,10 +308,7 @@ func (p *Pool) condemn(w *worker, fault string) {
 func (p *Pool) ended(w *worker, outcome string) {
 	p.mu.Lock()
 	w.state = gone // no call goes there from here on
-	for _, c := range w.idle {
-		c.Close()
-	}
-	w.idle = nil
+	w.closeIdle()
 	p.mu.Unlock()
 	<-w.quiet // for the last lines of stderr
 	if p.opt.Network == "unix" {

@@ -6,12 +6,14 @@ package upstream
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -24,18 +26,13 @@ const maxHeader = 1 << 20
 // Conn is a connection to a worker. One call at a time uses it; Interrupt may
 // be called beside.
 type Conn struct {
-	Used time.Time // when the last call ended; its owner's note
-
 	net    net.Conn
 	raw    syscall.RawConn
 	in     limited
 	br     *bufio.Reader
 	bw     *bufio.Writer
 	req    http.Request // what http.ReadResponse wants to know
-	resp   http.Response
-	header http.Header
-	body   sized
-	length [20]byte // where numbers are formatted
+	length [20]byte     // where numbers are formatted
 
 	interrupted atomic.Bool
 	probe       func(fd uintptr) bool
@@ -70,7 +67,7 @@ func Dial(ctx context.Context, network, address string) (*Conn, error) {
 	for {
 		nc, err := d.DialContext(ctx, network, address)
 		if err == nil {
-			return newConn(nc)
+			return newConn(nc, nil)
 		}
 		if !errors.Is(err, syscall.EAGAIN) {
 			return nil, fmt.Errorf("connecting to the worker: %w", err)
@@ -83,7 +80,19 @@ func Dial(ctx context.Context, network, address string) (*Conn, error) {
 	}
 }
 
-func newConn(nc net.Conn) (*Conn, error) {
+// Adopt makes a Conn of a file descriptor, which it takes, and of bytes that
+// have been read from it.
+func Adopt(fd int, read []byte) (*Conn, error) {
+	file := os.NewFile(uintptr(fd), "worker")
+	defer file.Close()
+	nc, err := net.FileConn(file)
+	if err != nil {
+		return nil, fmt.Errorf("taking over the connection to the worker: %w", err)
+	}
+	return newConn(nc, read)
+}
+
+func newConn(nc net.Conn, read []byte) (*Conn, error) {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
 		return nil, fmt.Errorf("connecting to the worker: %T has no file descriptor", nc)
@@ -92,8 +101,11 @@ func newConn(nc net.Conn) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the worker: %w", err)
 	}
-	c := &Conn{net: nc, raw: raw, header: http.Header{}}
+	c := &Conn{net: nc, raw: raw}
 	c.in = limited{src: nc, left: -1}
+	if len(read) > 0 {
+		c.in.src = io.MultiReader(bytes.NewReader(read), nc)
+	}
 	c.br = bufio.NewReaderSize(&c.in, 4<<10)
 	c.bw = bufio.NewWriterSize(nc, 4<<10)
 	c.probe = func(fd uintptr) bool {
@@ -102,6 +114,25 @@ func newConn(nc net.Conn) (*Conn, error) {
 		return true
 	}
 	return c, nil
+}
+
+// Conn returns c, which is ready for a next call.
+func (c *Conn) Conn() (*Conn, error) { return c, nil }
+
+// Detach closes c, but not the connection, whose file descriptor is the
+// caller's then. It must be idle.
+func (c *Conn) Detach() (fd int, err error) {
+	defer c.Close()
+	duplicate := func(old uintptr) {
+		n, _, errno := syscall.Syscall(syscall.SYS_FCNTL, old, syscall.F_DUPFD_CLOEXEC, 0)
+		if fd = int(n); errno != 0 {
+			err = fmt.Errorf("taking over the connection to the worker: %w", errno)
+		}
+	}
+	if bad := c.raw.Control(duplicate); bad != nil {
+		err = fmt.Errorf("taking over the connection to the worker: %w", bad)
+	}
+	return fd, err
 }
 
 // Alive says whether an idle connection may be used again: the worker has
@@ -129,14 +160,10 @@ func (c *Conn) Close() { _ = c.net.Close() }
 func (c *Conn) Idle() bool { return !c.interrupted.Load() && c.br.Buffered() == 0 }
 
 // ReadResponse reads a response header. early, if not nil, is called for each
-// informational response before it. The response, but not the values of its
-// headers, is overwritten by the next one.
+// informational response before it.
 func (c *Conn) ReadResponse(method string, early func(status int, h http.Header)) (*http.Response, error) {
 	c.in.left = maxHeader
 	defer func() { c.in.left = -1 }()
-	if resp, ok := c.common(method); ok {
-		return resp, nil
-	}
 	c.req.Method = method
 	for {
 		resp, err := http.ReadResponse(c.br, &c.req)

@@ -24,8 +24,8 @@ type Request struct {
 
 // HopByHop says whether a header, in canonical form, is about one connection
 // alone and must not be forwarded. Facts: RFC 9110, 7.6.1.
-func HopByHop(name string) bool {
-	switch name {
+func HopByHop[T string | []byte](name T) bool {
+	switch string(name) {
 	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
 		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings":
 		return true
@@ -47,7 +47,10 @@ func Named(connection []string, name string) bool {
 
 // Private says whether a header, in canonical form, belongs to the protocol
 // between proxy and worker; it is forwarded in neither direction.
-func Private(name string) bool { return strings.HasPrefix(name, "X-Func-") }
+func Private[T string | []byte](name T) bool {
+	const prefix = "X-Func-"
+	return len(name) >= len(prefix) && string(name[:len(prefix)]) == prefix
+}
 
 // skip says which headers of the caller a worker does not get. The proxy
 // answers expectations itself and writes lengths itself.

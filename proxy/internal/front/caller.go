@@ -1,0 +1,326 @@
+package front
+
+import (
+	"errors"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/rtbuild/rtbuild/proxy/internal/gateway"
+	"github.com/rtbuild/rtbuild/proxy/internal/pool"
+	"github.com/rtbuild/rtbuild/proxy/internal/upstream"
+)
+
+type state int
+
+const (
+	reading state = iota // a request, if not still sending an answer
+	waiting              // for a worker, or for a connection to it
+	calling              // waiting for the worker's answer
+)
+
+// caller is a caller's connection.
+type caller struct {
+	loop    *loop
+	fd      int // -1 when it was closed or handed over
+	address string
+	state   state
+	in      []byte // what has come, from the start of the request at hand
+	more    bool   // there may be more to read
+	left    bool   // no more will come
+	out     []byte // of the answer, what the system had no room for
+	last    bool   // the connection ends with the answer
+	place
+
+	request  request
+	start    time.Time // when it had come
+	wait     *pool.Wait
+	lease    *pool.Lease
+	link     *link
+	id       string // of pool.Lease.CallID
+	deadline time.Time
+}
+
+// ready implements conn.
+func (c *caller) ready(events uint32) {
+	if events&leftEvents != 0 {
+		c.left = true
+	}
+	if events&(syscall.EPOLLIN|leftEvents) != 0 {
+		c.more = true
+	}
+	if len(c.out) > 0 && events&syscall.EPOLLOUT != 0 {
+		c.write(c.out, c.last)
+	}
+	c.serve()
+}
+
+// serve goes on until there is something to wait for.
+func (c *caller) serve() {
+	for c.fd >= 0 && c.state == reading && len(c.out) == 0 {
+		if len(c.in) > 0 {
+			switch c.request.parse(c.in, &c.loop.front.opt) {
+			case common:
+				c.begin()
+				continue
+			case uncommon:
+				c.handOver(nil)
+				return
+			}
+		}
+		if !c.more {
+			c.await()
+			return
+		}
+		c.read()
+	}
+	if c.fd < 0 || !c.left || c.state == reading {
+		return
+	}
+	// The caller has left, most likely: the gateway looks after the call.
+	if c.state == calling {
+		c.handOverCall(nil)
+	} else {
+		c.handOver(nil)
+	}
+}
+
+// await puts the caller where its next request, or the rest of one, is waited for.
+func (c *caller) await() {
+	l := c.loop
+	switch {
+	case len(c.in) > 0 && c.list != &l.unfinished:
+		l.unfinished.push(c, l.now)
+	case len(c.in) == 0 && c.list != &l.unfinished && l.draining:
+		c.close()
+	case len(c.in) == 0 && c.list == nil:
+		l.idle.push(c, l.now)
+	}
+}
+
+func (c *caller) read() {
+	buf := c.loop.read
+	n, err := read(c.fd, buf)
+	if errors.Is(err, syscall.EAGAIN) {
+		c.more = false
+		return
+	}
+	if n == 0 || err != nil {
+		c.close()
+		return
+	}
+	c.in = append(c.in, buf[:n]...)
+	c.more = n == len(buf) || c.left
+}
+
+// begin takes a worker for the request.
+func (c *caller) begin() {
+	c.unlist()
+	c.start = time.Now()
+	lease, wait, err := c.loop.front.opt.Pool.Take(c)
+	switch {
+	case err != nil:
+		c.refused(err)
+	case wait != nil:
+		c.state, c.wait = waiting, wait
+	default:
+		c.granted(lease)
+	}
+}
+
+// Taken implements pool.Taker.
+func (c *caller) Taken(lease *pool.Lease, err error) {
+	c.loop.post(message{caller: c, lease: lease, err: err})
+}
+
+// refused has the gateway say that there is no worker.
+func (c *caller) refused(err error) {
+	c.wait = nil
+	c.handOver(&gateway.Begun{Start: c.start, Err: err})
+}
+
+// connectWithin bounds connecting to a local process.
+const connectWithin = 5 * time.Second
+
+// granted sends the call to the worker, or first connects to it.
+func (c *caller) granted(lease *pool.Lease) {
+	c.wait, c.lease = nil, lease
+	c.id = lease.CallID()
+	c.deadline = time.Now().Add(c.loop.front.opt.Timeout)
+	if kept := lease.Kept(); kept != nil {
+		if k := c.loop.link(kept); k != nil && c.send(k) == nil {
+			return
+		}
+	}
+	c.state = waiting
+	go func() {
+		m := message{caller: c, lease: lease}
+		conn, err := lease.Conn(min(connectWithin, c.loop.front.opt.Timeout))
+		if err == nil {
+			m.fd, err = conn.Detach()
+		}
+		m.err, m.dialed = err, err == nil
+		c.loop.post(m)
+	}()
+}
+
+// connected sends the call over a new connection.
+func (c *caller) connected(fd int) {
+	err := error(syscall.EMFILE)
+	if k := c.loop.newLink(fd); k != nil {
+		if err = c.send(k); err == nil {
+			return
+		}
+	}
+	lease := c.lease
+	c.lease = nil
+	lease.Unreachable(err)
+	c.handOver(nil)
+}
+
+// send sends the call. If it fails, the worker has got nothing and the link is
+// closed.
+func (c *caller) send(k *link) error {
+	l := c.loop
+	out := append(l.toWorker[:0], c.request.head...)
+	if !c.request.forwarded {
+		out = appendLine(out, "X-Forwarded-For", c.address)
+	}
+	if c.id != "" {
+		out = appendLine(out, pool.CallHeader, c.id)
+	}
+	out = append(out, lineEnd...)
+	out = append(out, c.in[c.request.body:c.request.end]...)
+	l.toWorker = out
+	n, err := write(k.fd, out)
+	if err != nil && !errors.Is(err, syscall.EAGAIN) {
+		k.Close()
+		return err
+	}
+	c.state, c.link, k.call = calling, k, c
+	if n < len(out) {
+		c.handOverCall(append([]byte(nil), out[n:]...))
+		return nil
+	}
+	l.running.push(c, l.now)
+	return nil
+}
+
+func appendLine(out []byte, name, value string) []byte {
+	out = append(append(out, name...), ": "...)
+	return append(append(out, value...), lineEnd...)
+}
+
+// answer passes the worker's answer, which begins data.
+func (c *caller) answer(data []byte) {
+	l, k, lease, q := c.loop, c.link, c.lease, &c.request
+	last := q.close || l.draining
+	status, body := l.response.status, data[l.response.body:l.response.end]
+	out := append(l.toCaller[:0], l.response.head...)
+	if !l.response.dated {
+		out = append(out, l.dateLine()...)
+	}
+	if last {
+		out = append(out, "Connection: close\r\n"...)
+	}
+	out = append(append(out, lineEnd...), body...)
+	l.toCaller = out
+	k.call, k.in = nil, reuse(k.in)
+	c.unlist()
+	c.state, c.lease, c.link = reading, nil, nil
+	lease.Release(k)
+	l.collect() // the worker's next call may wait
+	if c.fd < 0 {
+		return
+	}
+	c.write(out, last)
+	l.front.opt.Gateway.Called(c.start, q.method, q.path, status, len(body))
+	q.head = reuse(q.head)
+	if rest := c.in[q.end:]; len(rest) > 0 {
+		c.in = append([]byte(nil), rest...)
+	} else {
+		c.in = reuse(c.in)
+	}
+	c.serve()
+}
+
+// reuse empties a buffer, and drops one that is too large to be kept.
+func reuse(b []byte) []byte {
+	if cap(b) > keepRoom {
+		return nil
+	}
+	return b[:0]
+}
+
+// write sends an answer, or what is left of one.
+func (c *caller) write(out []byte, last bool) {
+	n, err := write(c.fd, out)
+	if err != nil && !errors.Is(err, syscall.EAGAIN) {
+		c.close()
+		return
+	}
+	if c.last = last; n < len(out) {
+		c.out = append([]byte(nil), out[n:]...)
+		c.loop.flushing.push(c, c.loop.now)
+		return
+	}
+	c.out = nil
+	c.unlist()
+	if last {
+		c.close()
+	}
+}
+
+// handOver gives the connection to net/http, with what has been read of it and
+// the call that has begun, if any.
+func (c *caller) handOver(begun *gateway.Begun) {
+	fd := c.fd
+	c.loop.poll.remove(fd)
+	c.forget()
+	c.loop.front.moving.Add(1)
+	go c.loop.front.handOver(fd, c.in, begun)
+}
+
+// handOverCall hands over a call that the worker has got, but for what is unsent.
+func (c *caller) handOverCall(unsent []byte) {
+	k := c.link
+	conn, err := upstream.Adopt(k.detach(), k.in)
+	if err != nil { // the function must not be called twice
+		c.loop.front.opt.Log.Error("call lost", "error", err)
+		c.lease.Abandon(c.deadline)
+		c.close()
+		return
+	}
+	c.handOver(&gateway.Begun{Start: c.start, Lease: c.lease, Conn: conn, Unsent: unsent, ID: c.id, Deadline: c.deadline})
+}
+
+// abandon closes the connection and gives its call up.
+func (c *caller) abandon() {
+	if c.state == calling {
+		c.link.Close()
+		c.lease.Abandon(c.deadline)
+		c.loop.front.opt.Log.Warn("call cut", "method", c.request.method, "path", c.request.path, "status", http.StatusServiceUnavailable)
+	}
+	c.close()
+}
+
+// close ends a connection without a call.
+func (c *caller) close() {
+	fd := c.fd
+	c.forget()
+	syscall.Close(fd)
+}
+
+// forget takes the caller out of the loop. A call that waits for a worker gives
+// up its place.
+func (c *caller) forget() {
+	l := c.loop
+	c.unlist()
+	if c.wait != nil {
+		l.front.opt.Pool.Leave(c.wait)
+		c.wait = nil
+	}
+	l.conns[c.fd] = nil
+	l.callers--
+	c.fd = -1
+}

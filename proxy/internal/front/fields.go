@@ -1,0 +1,87 @@
+package front
+
+import "bytes"
+
+// verdict is what a parser says of the bytes it was given.
+type verdict int
+
+const (
+	partial  verdict = iota // what follows is needed to tell
+	common                  // it is of the kind that is served here
+	uncommon                // anything else, right or wrong
+)
+
+// lineEnd ends the lines of a header.
+const lineEnd = "\r\n"
+
+// cutLine returns the first line of whole lines, without its end, and the rest.
+// It is not ok if the line has control characters other than tabs.
+func cutLine(lines []byte) (line, rest []byte, ok bool) {
+	end := bytes.IndexByte(lines, '\n')
+	if end < 1 || lines[end-1] != '\r' {
+		return nil, nil, false
+	}
+	line = lines[:end-1]
+	for _, c := range line {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return nil, nil, false
+		}
+	}
+	return line, lines[end+1:], true
+}
+
+// appendField appends a header line with its name in canonical form, and
+// returns where in the result name and value are.
+func appendField(out, line []byte) (all, name, value []byte, ok bool) {
+	colon := bytes.IndexByte(line, ':')
+	if colon < 1 {
+		return out, nil, nil, false
+	}
+	start := len(out)
+	out = append(out, line[:colon]...)
+	if !canonical(out[start:]) {
+		return out[:start], nil, nil, false
+	}
+	out = append(out, ": "...)
+	middle := len(out)
+	out = append(out, bytes.Trim(line[colon+1:], " \t")...)
+	end := len(out)
+	out = append(out, lineEnd...)
+	return out, out[start : start+colon], out[middle:end], true
+}
+
+// canonical changes a name as textproto.CanonicalMIMEHeaderKey does. It is not
+// ok if there are characters other than letters, digits, "-" and "_".
+func canonical(name []byte) bool {
+	upper := true
+	for i, c := range name {
+		switch {
+		case 'a' <= c && c <= 'z':
+			if upper {
+				name[i] = c - ('a' - 'A')
+			}
+		case 'A' <= c && c <= 'Z':
+			if !upper {
+				name[i] = c + ('a' - 'A')
+			}
+		case '0' <= c && c <= '9', c == '-', c == '_':
+		default:
+			return false
+		}
+		upper = c == '-'
+	}
+	return true
+}
+
+// maxDigits keeps numbers within an int.
+const maxDigits = 9
+
+func number(digits []byte) (n int, ok bool) {
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + int(c-'0')
+	}
+	return n, len(digits) > 0 && len(digits) <= maxDigits
+}

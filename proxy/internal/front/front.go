@@ -1,0 +1,241 @@
+// Package front serves the most common requests in event loops: small ones,
+// on kept connections, whose answers are small. Each loop waits for all of its
+// callers and of their workers at once, and spends five system calls on a
+// call: no goroutine waits for it, and no timer runs.
+//
+// Everything else it hands over, connection and all, to net/http and the
+// gateway: other requests before they are begun, and calls that turn out to be
+// uncommon (over time, the caller gone, a stream, an exception, a crash) as
+// they are, for the gateway to end. So what is rare is written once, there;
+// here a call either ends well or is handed over. A connection does not
+// come back.
+package front
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/rtbuild/rtbuild/proxy/internal/gateway"
+	"github.com/rtbuild/rtbuild/proxy/internal/pool"
+)
+
+// Options say how to serve.
+type Options struct {
+	Gateway     *gateway.Gateway
+	Pool        *pool.Pool
+	Log         *slog.Logger
+	Loops       int           // how many event loops share the callers
+	Timeout     time.Duration // of a call
+	IdleTimeout time.Duration // of a connection without a call
+	MaxBody     int64         // bytes; 0 is no limit
+	Reserved    []string      // paths that are not the function's
+	Origins     []string      // that CORS allows
+}
+
+// anyOrigin says that answers are for every origin, and byOrigin that they
+// depend on it.
+func (o *Options) anyOrigin() bool { return slices.Contains(o.Origins, "*") }
+func (o *Options) byOrigin() bool  { return len(o.Origins) > 0 && !o.anyOrigin() }
+
+// Front is a set of event loops on one port.
+type Front struct {
+	opt      Options
+	listener *net.TCPListener
+	fd       int // of the listener, a copy for the loops
+	loops    []*loop
+	drained  sync.WaitGroup // of the loops
+	failed   chan error
+
+	handed  chan *handed
+	moving  sync.WaitGroup // connections on their way to handed
+	closed  chan struct{}  // nobody takes from handed any more
+	closing sync.Once
+}
+
+// New starts to serve. The listener is the front's from here on.
+func New(listener *net.TCPListener, opt Options) (*Front, error) {
+	f := &Front{opt: opt, listener: listener, handed: make(chan *handed), closed: make(chan struct{}),
+		failed: make(chan error, opt.Loops)}
+	if err := f.listen(); err != nil {
+		return nil, err
+	}
+	for range opt.Loops {
+		l, err := newLoop(f)
+		if err != nil {
+			return nil, err
+		}
+		f.loops = append(f.loops, l)
+	}
+	for _, l := range f.loops {
+		f.drained.Add(1)
+		go func() {
+			defer f.drained.Done()
+			if err := l.run(); err != nil {
+				f.failed <- err
+			}
+		}()
+	}
+	return f, nil
+}
+
+// Failed tells of the end of a loop that nobody wished.
+func (f *Front) Failed() <-chan error { return f.failed }
+
+// keepAlive is how often the system asks silent callers whether they are
+// there, in seconds; net's default.
+const keepAlive = 15
+
+// listen prepares the listener; the options are inherited by what it accepts.
+func (f *Front) listen() error {
+	raw, err := f.listener.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("preparing the listener: %w", err)
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		for _, o := range [][3]int{
+			{syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1},
+			{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1},
+			{syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, keepAlive},
+			{syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, keepAlive},
+		} {
+			failed = errors.Join(failed, syscall.SetsockoptInt(int(fd), o[0], o[1], o[2]))
+		}
+		n, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, 0)
+		if f.fd = int(n); errno != 0 {
+			failed = errors.Join(failed, errno)
+		}
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return fmt.Errorf("preparing the listener: %w", err)
+	}
+	return nil
+}
+
+// Shutdown stops to accept connections and closes those without a call. It
+// returns when all calls have been answered or handed over, or ctx has ended.
+func (f *Front) Shutdown(ctx context.Context) error {
+	f.stop(message{drain: true})
+	done := make(chan struct{})
+	go func() {
+		f.drained.Wait()
+		f.moving.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for calls to end: %w", ctx.Err())
+	}
+}
+
+// Close drops all connections.
+func (f *Front) Close() {
+	f.stop(message{drain: true, drop: true})
+	f.closing.Do(func() {
+		close(f.closed)
+		f.drained.Wait()
+		syscall.Close(f.fd)
+	})
+}
+
+func (f *Front) stop(m message) {
+	f.listener.Close()
+	_ = syscall.Shutdown(f.fd, syscall.SHUT_RDWR) // the copy, too, listens no more
+	for _, l := range f.loops {
+		l.post(m)
+	}
+}
+
+// handed is a connection as net/http gets it.
+type handed struct {
+	net.Conn
+	read  []byte // read already
+	begun atomic.Pointer[gateway.Begun]
+}
+
+// Read implements net.Conn.
+func (h *handed) Read(p []byte) (int, error) {
+	if len(h.read) == 0 {
+		return h.Conn.Read(p)
+	}
+	n := copy(p, h.read)
+	h.read = h.read[n:]
+	return n, nil
+}
+
+// Close implements net.Conn. A call that nobody has taken is given up.
+func (h *handed) Close() error {
+	if b := h.begun.Swap(nil); b != nil {
+		b.Drop()
+	}
+	return h.Conn.Close()
+}
+
+// ConnContext is what http.Server.ConnContext must be, so that the gateway
+// gets the calls that have begun.
+func ConnContext(ctx context.Context, c net.Conn) context.Context {
+	if h, ok := c.(*handed); ok {
+		return gateway.WithBegun(ctx, &h.begun)
+	}
+	return ctx
+}
+
+// handOver gives a connection away, from a goroutine that may wait.
+func (f *Front) handOver(fd int, read []byte, begun *gateway.Begun) {
+	defer f.moving.Done()
+	conn, err := adopt(fd)
+	if err != nil {
+		f.opt.Log.Error("connection lost", "error", err)
+		if begun != nil {
+			begun.Drop()
+		}
+		return
+	}
+	h := &handed{Conn: conn, read: read}
+	h.begun.Store(begun)
+	select {
+	case f.handed <- h:
+	case <-f.closed:
+		h.Close()
+	}
+}
+
+// Listener returns what http.Server.Serve must accept from. Several servers may
+// take turns: each gets connections until it closes its listener.
+func (f *Front) Listener() net.Listener { return &listener{front: f, closed: make(chan struct{})} }
+
+type listener struct {
+	front  *Front
+	closed chan struct{}
+	once   sync.Once
+}
+
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	select {
+	case h := <-l.front.handed:
+		return h, nil
+	case <-l.closed:
+	case <-l.front.closed:
+	}
+	return nil, net.ErrClosed
+}
+
+// Close implements net.Listener.
+func (l *listener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (l *listener) Addr() net.Addr { return l.front.listener.Addr() }

@@ -1,0 +1,190 @@
+package front
+
+import (
+	"bytes"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/rtbuild/rtbuild/proxy/internal/gateway"
+	"github.com/rtbuild/rtbuild/proxy/internal/upstream"
+)
+
+// maxHead is the largest head of a request that is served here, in bytes.
+const maxHead = 16 << 10
+
+// request is a request of the common kind: HTTP/1.1, a usual method, a body
+// that is small and has a length, and nothing that asks the server for more
+// than to pass it on.
+type request struct {
+	method    string
+	path      string
+	head      []byte // for the worker: the request line and all headers but those of the proxy's own
+	body      int    // where the body begins
+	end       int    // where the request ends
+	forwarded bool   // it has an X-Forwarded-For
+	close     bool   // no other request follows
+}
+
+// parse reads a request from the start of in. It accepts nothing that net/http
+// and the gateway would refuse, answer themselves or change in another way.
+func (q *request) parse(in []byte, opt *Options) verdict {
+	end := bytes.Index(in, []byte("\r\n\r\n"))
+	switch {
+	case end > maxHead || end < 0 && len(in) > maxHead:
+		return uncommon
+	case end < 0:
+		return partial
+	}
+	line, rest, ok := cutLine(in[:end+2])
+	if !ok || !q.line(line, opt) {
+		return uncommon
+	}
+	length, ok := q.fields(rest, opt)
+	if !ok || length > gateway.SmallBody || opt.MaxBody > 0 && int64(length) > opt.MaxBody {
+		return uncommon
+	}
+	q.body = end + 4
+	q.end = q.body + length
+	if len(in) < q.end {
+		return partial
+	}
+	if length > 0 || q.method == http.MethodPost || q.method == http.MethodPut || q.method == http.MethodPatch {
+		q.head = append(q.head, "Content-Length: "...)
+		q.head = append(strconv.AppendInt(q.head, int64(length), 10), lineEnd...)
+	}
+	return common
+}
+
+// line reads the request line.
+func (q *request) line(line []byte, opt *Options) bool {
+	method, rest, _ := bytes.Cut(line, []byte(" "))
+	target, version, _ := bytes.Cut(rest, []byte(" "))
+	switch string(method) {
+	case http.MethodGet:
+		q.method = http.MethodGet
+	case http.MethodPost:
+		q.method = http.MethodPost
+	case http.MethodPut:
+		q.method = http.MethodPut
+	case http.MethodPatch:
+		q.method = http.MethodPatch
+	case http.MethodDelete:
+		q.method = http.MethodDelete
+	default:
+		return false
+	}
+	path, query, _ := bytes.Cut(target, []byte("?"))
+	if string(version) != "HTTP/1.1" || !plainPath(path) || !plainQuery(query) || slices.Contains(opt.Reserved, string(path)) {
+		return false
+	}
+	q.path = string(path)
+	q.head = append(append(q.head[:0], line...), lineEnd...)
+	return true
+}
+
+// plainPath says whether a path is one that nobody would encode or decode.
+func plainPath(path []byte) bool {
+	if len(path) == 0 || path[0] != '/' || len(path) > 1 && path[1] == '/' {
+		return false
+	}
+	for _, c := range path {
+		if !plain(c) {
+			return false
+		}
+	}
+	return true
+}
+
+func plainQuery(query []byte) bool {
+	for _, c := range query {
+		if !plain(c) && c != '%' && c != '?' {
+			return false
+		}
+	}
+	return true
+}
+
+// plain are the characters of a path segment, without percent-encoding, and
+// the slash. Facts: RFC 3986, 3.3.
+func plain(c byte) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		return true
+	}
+	switch c {
+	case '/', '-', '.', '_', '~', '!', '$', '&', '\'', '(', ')', '*', '+', ',', ';', '=', ':', '@':
+		return true
+	}
+	return false
+}
+
+// events is how the media types of structured CloudEvents begin.
+const events = "application/cloudevents"
+
+// fields reads the headers and returns the length of the body.
+func (q *request) fields(lines []byte, opt *Options) (length int, ok bool) {
+	q.forwarded, q.close = false, false
+	host, sized := false, false
+	for len(lines) > 0 {
+		var line, name, value []byte
+		if line, lines, ok = cutLine(lines); !ok {
+			return 0, false
+		}
+		before := len(q.head)
+		if q.head, name, value, ok = appendField(q.head, line); !ok {
+			return 0, false
+		}
+		switch string(name) {
+		case "Host":
+			if host || !plainHost(value) {
+				return 0, false
+			}
+			host = true
+		case "Content-Length":
+			if length, ok = number(value); !ok || sized {
+				return 0, false
+			}
+			sized = true
+			q.head = q.head[:before]
+		case "Connection":
+			last := bytes.EqualFold(value, []byte("close"))
+			if !last && !bytes.EqualFold(value, []byte("keep-alive")) {
+				return 0, false
+			}
+			q.close = q.close || last
+			q.head = q.head[:before]
+		case "X-Forwarded-For":
+			q.forwarded = true
+		case "Content-Type":
+			if len(value) >= len(events) && bytes.EqualFold(value[:len(events)], []byte(events)) {
+				return 0, false
+			}
+		case "Origin":
+			if !opt.anyOrigin() {
+				return 0, false
+			}
+		case "Expect", "Pragma": // net/http answers the one and adds to the other
+			return 0, false
+		default:
+			if upstream.HopByHop(name) || upstream.Private(name) || bytes.HasPrefix(name, []byte("Ce-")) {
+				return 0, false
+			}
+		}
+	}
+	return length, host
+}
+
+// plainHost says whether a Host header is a name or an address, with or
+// without a port.
+func plainHost(host []byte) bool {
+	for _, c := range host {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '-', c == '.', c == '_', c == ':', c == '[', c == ']':
+		default:
+			return false
+		}
+	}
+	return len(host) > 0
+}

@@ -1,0 +1,124 @@
+package front
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+
+	"github.com/rtbuild/rtbuild/proxy/internal/upstream"
+)
+
+// maxAnswer is the largest response that is served here, in bytes.
+const maxAnswer = 64 << 10
+
+// response is a worker's response of the common kind: a final status, a small
+// body of known length, and nothing about the connection but that it stays.
+type response struct {
+	status int
+	head   []byte // for the caller: the status line and all headers but those of the proxy's own
+	body   int    // where the body begins
+	end    int    // where the response ends
+	dated  bool   // it has a Date
+}
+
+// parse reads a response from the start of in. It accepts nothing that
+// net/http and the gateway would change in another way, nor exceptions.
+func (a *response) parse(in []byte, opt *Options) verdict {
+	end := bytes.Index(in, []byte("\r\n\r\n"))
+	switch {
+	case end > maxHead || end < 0 && len(in) > maxHead:
+		return uncommon
+	case end < 0:
+		return partial
+	}
+	line, rest, ok := cutLine(in[:end+2])
+	if !ok || !a.line(line) {
+		return uncommon
+	}
+	length, ok := a.fields(rest, opt)
+	if !ok {
+		return uncommon
+	}
+	a.body = end + 4
+	a.end = a.body + length
+	switch {
+	case a.end > maxAnswer || len(in) > a.end: // too large, or more than asked for
+		return uncommon
+	case len(in) < a.end:
+		return partial
+	}
+	a.head = append(a.head, "Content-Length: "...)
+	a.head = append(strconv.AppendInt(a.head, int64(length), 10), lineEnd...)
+	return common
+}
+
+// line reads the status line, if its status may have a body.
+func (a *response) line(line []byte) bool {
+	const version = "HTTP/1.1 "
+	rest, ok := bytes.CutPrefix(line, []byte(version))
+	if !ok || len(rest) < 3 || len(rest) > 3 && rest[3] != ' ' {
+		return false
+	}
+	if a.status, ok = number(rest[:3]); !ok {
+		return false
+	}
+	if a.status < 200 || a.status == http.StatusNoContent || a.status == http.StatusNotModified {
+		return false
+	}
+	a.head = append(append(a.head[:0], version...), rest[:3]...)
+	a.head = append(append(a.head, ' '), http.StatusText(a.status)...)
+	a.head = append(a.head, lineEnd...)
+	return true
+}
+
+// fields reads the headers and returns the length of the body.
+func (a *response) fields(lines []byte, opt *Options) (length int, ok bool) {
+	a.dated = false
+	sized, allowed := false, false
+	vary := opt.byOrigin()
+	for len(lines) > 0 {
+		var line, name, value []byte
+		if line, lines, ok = cutLine(lines); !ok {
+			return 0, false
+		}
+		before := len(a.head)
+		if a.head, name, value, ok = appendField(a.head, line); !ok {
+			return 0, false
+		}
+		switch string(name) {
+		case "Content-Length":
+			if length, ok = number(value); !ok || sized {
+				return 0, false
+			}
+			sized = true
+			a.head = a.head[:before]
+		case "Connection":
+			if !bytes.EqualFold(value, []byte("keep-alive")) {
+				return 0, false
+			}
+			a.head = a.head[:before]
+		case "Date":
+			a.dated = true
+		case "Access-Control-Allow-Origin":
+			allowed = true
+		case "Vary":
+			vary = vary && string(value) != "Origin"
+		case "X-Func-Error", "Pragma": // the gateway's, and net/http adds to it
+			return 0, false
+		default:
+			if upstream.HopByHop(name) {
+				return 0, false
+			}
+			if upstream.Private(name) {
+				a.head = a.head[:before]
+			}
+		}
+	}
+	if opt.anyOrigin() && !allowed {
+		a.head = append(a.head, "Access-Control-Allow-Origin: *\r\n"...)
+	}
+	if vary {
+		a.head = append(a.head, "Vary: Origin\r\n"...)
+	}
+	return length, sized
+}
