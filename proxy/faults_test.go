@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -53,6 +54,21 @@ func TestTimeoutReplacesOnlyItsWorker(t *testing.T) {
 				t.Errorf("%s failures", got)
 			}
 		})
+	}
+}
+
+// A worker of several calls that is replaced serves until the next can.
+func TestCallsGoOnWhileAWorkerIsReplaced(t *testing.T) {
+	p := start(t, "TEST_CONCURRENCY=4", "TEST_LOAD=slow", "FUNC_TIMEOUT=0.5").ready()
+	before := p.get("/pid").want(t, 200)
+	p.get("/sleep?s=30").want(t, http.StatusRequestTimeout)
+	p.eventually("another worker", func() bool { return p.get("/pid").want(t, 200) != before })
+	p.eventually("the end of the first", func() bool {
+		pid, err := strconv.Atoi(before)
+		return err == nil && syscall.Kill(pid, 0) != nil
+	})
+	if got := p.metric("function_worker_restarts_total"); got != "1" {
+		t.Errorf("%s workers were replaced", got)
 	}
 }
 

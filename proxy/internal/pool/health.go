@@ -120,9 +120,13 @@ func (p *Pool) watch(w *worker) {
 	needed := w.state == ready && w.capacity > 1 && (w.calls > 0 || w.stuck) && p.opt.HealthPath != ""
 	p.closeStale(w)
 	p.mu.Unlock()
-	if !needed {
-		return
+	if needed {
+		p.look(w)
 	}
+}
+
+// look asks a worker that takes several calls whether it answers.
+func (p *Pool) look(w *worker) {
 	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
 	defer cancel()
 	ok := p.ping(ctx, w)

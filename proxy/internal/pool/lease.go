@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -211,29 +212,52 @@ func (l *Lease) TimedOut(call string) {
 	}()
 }
 
-// replace retires the worker and starts another.
+// replace starts another worker instead of this one, which is killed if it
+// runs one call at once. Otherwise its other calls go on, and it takes new ones
+// until the other is ready if it still answers, unless that needs its port.
 func (l *Lease) replace(reason string) {
 	p, w := l.pool, l.worker
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w.state == ready {
+	if w.state == ready && !w.retiring {
 		p.restarts++
 		p.opt.Log.Warn("worker replaced", "worker", w.id, "reason", reason)
 	}
-	if w.capacity == 1 || p.crowded() {
+	switch {
+	case w.capacity == 1 || p.crowded():
 		p.kill(w)
-	} else if w.state == ready {
+	case w.state == ready && p.opt.Network == "unix":
+		w.retiring, w.stuck = true, true // until it answers
+		p.relieve()
+		go p.look(w)
+	case w.state == ready:
 		w.state, w.expected = draining, true
 	}
 	p.giveBack(w, nil)
 	p.ensure()
 }
 
+// relieve ends the work of retiring workers if there is another to take calls.
+func (p *Pool) relieve() {
+	relief := func(w *worker) bool { return w.state == ready && !w.retiring && !w.stuck }
+	if !slices.ContainsFunc(p.workers, relief) {
+		return
+	}
+	for _, w := range p.workers {
+		if w.retiring && w.state == ready {
+			w.state, w.expected = draining, true
+			if w.calls == 0 {
+				p.stop(w)
+			}
+		}
+	}
+}
+
 // crowded says that so many workers drain that one more must not.
 func (p *Pool) crowded() bool {
 	n := 0
 	for _, w := range p.workers {
-		if w.state == draining {
+		if w.state == draining || w.retiring {
 			n++
 		}
 	}

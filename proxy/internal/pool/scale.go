@@ -97,7 +97,7 @@ func (p *Pool) count(s state) int {
 func (p *Pool) usable() int {
 	n := 0
 	for _, w := range p.workers {
-		if (w.state == starting || w.state == ready) && !w.stuck {
+		if (w.state == starting || w.state == ready) && !w.stuck && !w.retiring {
 			n++
 		}
 	}
@@ -112,12 +112,15 @@ func (p *Pool) limit() int {
 	return p.opt.MaxSingle
 }
 
-// room is how many more workers may start. One that drains counts where it
-// holds the port that the next one needs.
+// room is how many more workers may start. One that is being replaced counts
+// where it holds the port that the next one needs.
 func (p *Pool) room() int {
-	used := len(p.workers) - p.count(gone)
-	if p.opt.Network == "unix" {
-		used -= p.count(draining)
+	used := 0
+	for _, w := range p.workers {
+		leaves := w.state == draining || w.retiring
+		if w.state != gone && (!leaves || p.opt.Network != "unix") {
+			used++
+		}
 	}
 	return p.limit() - used
 }

@@ -42,6 +42,7 @@ type worker struct {
 	expected bool // its end is the pool's wish
 	fault    string
 	stuck    bool // does not answer while it has calls
+	retiring bool // takes calls until another worker is ready, then none
 	doubted  int  // calls whose connection failed a moment ago
 	cancels  bool // has a /_cancel
 	capacity int
@@ -261,6 +262,7 @@ func (p *Pool) becameReady(w *worker, answer upstream.Answer, conn Kept) error {
 		p.health.loaded = true
 		p.opt.Log.Info("worker ready", "worker", w.id, "pid", w.process.PID(),
 			"after", time.Since(w.started).Round(time.Millisecond), "concurrency", capacity)
+		p.relieve()
 		p.dispatch()
 	}
 	return nil
