@@ -65,8 +65,36 @@ func work() {
 	if err != nil {
 		panic(err)
 	}
+	if os.Getenv("TEST_SAME") != "" {
+		panic(same(l))
+	}
 	f := &function{calls: map[string]running{}}
 	panic(http.Serve(l, f))
+}
+
+// same answers each request without a body alike, as fast as a Go program can.
+func same(l net.Listener) error {
+	answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n" +
+		"X-Func-Concurrency: " + os.Getenv("TEST_CONCURRENCY") + "\r\n\r\nhello")
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer c.Close()
+			buf := make([]byte, 4<<10)
+			for {
+				n, err := c.Read(buf)
+				if err != nil || !bytes.HasSuffix(buf[:n], []byte("\r\n\r\n")) {
+					return
+				}
+				if _, err := c.Write(answer); err != nil {
+					return
+				}
+			}
+		}()
+	}
 }
 
 type function struct {

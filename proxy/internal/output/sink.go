@@ -18,7 +18,7 @@ const (
 	lineRoom   = 1 << 20
 
 	// pause between two writes: lines of a busy moment share a system call.
-	pause = time.Millisecond
+	pause = 5 * time.Millisecond
 )
 
 // Sink writes lines to one destination in the background.
