@@ -14,6 +14,7 @@ need gcc gcc
 need git git
 need curl curl
 need python3 python3
+need node nodejs
 # A docker command may be there without an engine to start.
 docker version >/dev/null 2>&1 || need dockerd docker.io
 need docker docker.io
@@ -92,10 +93,11 @@ runtimes() {
 
 proxy() { (cd proxy && go vet ./... && go test -count=1 ./...); }
 
-# The workers that are Go modules of their own.
+# The workers that have tests of their own and are not part of `make unit`.
 workers() {
 	(cd stable/go && go vet ./pkg/... && go test -count=1 ./pkg/...) &&
-		(cd incubator/binary/worker && go vet ./... && go test -count=1 ./...)
+		(cd incubator/binary/worker && go vet ./... && go test -count=1 ./...) &&
+		node --test stable/nodejs
 }
 
 step "build" make -s build

@@ -58,7 +58,7 @@ wire() {
 # The server's main package, which imports the user's.
 generate() {
     case ${KUBELESS_FUNC_NAME-} in
-    '' | *[!A-Za-z0-9_]*) run refuse "the function's name, \"${KUBELESS_FUNC_NAME-}\", is not one that Go can have" ;;
+    '' | [!A-Z]* | *[!A-Za-z0-9_]*) run refuse "the function's name, \"${KUBELESS_FUNC_NAME-}\", is not one that a Go package can export: it begins with a capital letter" ;;
     esac
     package=$(go list -e -f '{{.Name}} {{.ImportPath}}' . 2>/dev/null) || package=
     case $package in
@@ -77,6 +77,16 @@ func main() { worker.Serve(kubeless.$KUBELESS_FUNC_NAME) }
 MAIN
 }
 
+# Errors in the main package tell what the user's lacks: its files are named.
+build() {
+    go build -tags timetzdata -ldflags='-s -w' -o kubeless-worker "$state/main.go" 2>"$state/build" && return
+    status=$?
+    files=$(go list -e -f '{{join .GoFiles ", ./"}}' .)
+    want="func $KUBELESS_FUNC_NAME(event functions.Event, context functions.Context) (string, error)"
+    sed "/^\.go\/main\.go:/ { s|[^ ]*|./$files:|; s/kubeless\.$KUBELESS_FUNC_NAME/$KUBELESS_FUNC_NAME/; s/ as worker.Function .*//; s/\$/; what is called is $want/; }" "$state/build" >&2
+    return "$status"
+}
+
 cd "$volume"
 case ${1-} in
 install)
@@ -86,7 +96,7 @@ install)
 compile)
     if [ ! -f "$state/go.mod" ]; then wire; fi
     generate
-    run go build -tags timetzdata -ldflags='-s -w' -o kubeless-worker "$state/main.go"
+    run build
     rm -rf "$state"
     ;;
 *)

@@ -22,9 +22,11 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 
 /**
  * Serves one function to the function proxy: the method FUNC_HANDLER of the
@@ -114,11 +116,8 @@ public final class Worker implements Runnable {
         bodiless = request[0].equals("HEAD");
         switch (request[1]) {
             case "/_health" -> answer("200 OK", ABILITIES, new byte[0]);
-            case "/_cancel" -> {
-                Call running = CALLS.get(headers.getOrDefault("x-func-call-id", ""));
-                boolean ended = running == null || running.cancel();
-                answer(ended ? "200 OK" : "409 Conflict", "", new byte[0]);
-            }
+            case "/_cancel" ->
+                answer(cancel(headers.getOrDefault("x-func-call-id", "")) ? "200 OK" : "409 Conflict", "", new byte[0]);
             default -> call(headers, body);
         }
     }
@@ -126,7 +125,9 @@ public final class Worker implements Runnable {
     private void call(Map<String, String> headers, byte[] body) throws IOException {
         String id = headers.getOrDefault("x-func-call-id", "");
         Call call = new Call();
-        CALLS.put(id, call);
+        if (CALLS.putIfAbsent(id, call) != null && !id.isEmpty()) {
+            throw new EOFException("the call was cancelled before it was read");
+        }
         Object result;
         try {
             result = method.invoke(instance, event(headers, body), context());
@@ -149,6 +150,17 @@ public final class Worker implements Runnable {
             answer("500 Internal Server Error", TEXT + "X-Func-Error: " + failure.getClass().getName() + "\r\n",
                     trace.toString().getBytes(StandardCharsets.UTF_8));
         }
+    }
+
+    /** Says whether nothing of the call runs, nor will: one that is still to be read finds its ID taken. */
+    private static boolean cancel(String id) throws InterruptedException {
+        Call never = new Call();
+        never.end();
+        Call running = CALLS.putIfAbsent(id, never);
+        if (running == null) {
+            CompletableFuture.delayedExecutor(1, TimeUnit.MINUTES).execute(() -> CALLS.remove(id, never));
+        }
+        return running == null || running.cancel();
     }
 
     private static Event event(Map<String, String> headers, byte[] body) {

@@ -6,6 +6,7 @@ const { AsyncLocalStorage } = require('node:async_hooks');
 const { isUtf8 } = require('node:buffer');
 const fs = require('node:fs');
 const http = require('node:http');
+const net = require('node:net');
 const path = require('node:path');
 const querystring = require('node:querystring');
 const { pathToFileURL } = require('node:url');
@@ -26,7 +27,16 @@ class Request extends http.IncomingMessage {
   header(name) { return this.get(name); }
 }
 
-// Made when first asked for. Assignable, because middleware assigns them.
+// once describes a property that is made when it is first read. Assignable,
+// because middleware assigns such ones.
+function once(name, make) {
+  return {
+    configurable: true,
+    get() { return (this[name] = make(this)); },
+    set(value) { Object.defineProperty(this, name, { value, configurable: true, enumerable: true, writable: true }); },
+  };
+}
+
 const lazy = {
   path: (request) => request.url.split('?', 1)[0],
   query: (request) => querystring.parse(request.url.slice(request.path.length + 1)),
@@ -41,13 +51,7 @@ const lazy = {
     return controller.signal;
   },
 };
-for (const [name, make] of Object.entries(lazy)) {
-  Object.defineProperty(Request.prototype, name, {
-    configurable: true,
-    get() { return (this[name] = make(this)); },
-    set(value) { Object.defineProperty(this, name, { value, configurable: true, enumerable: true, writable: true }); },
-  });
-}
+for (const [name, make] of Object.entries(lazy)) Object.defineProperty(Request.prototype, name, once(name, make));
 
 class Response extends http.ServerResponse {
   status(code) { this.statusCode = code; return this; }
@@ -66,21 +70,21 @@ class Response extends http.ServerResponse {
     return url === undefined ? this.redirect(302, status) : this.status(status).set('Location', url).end();
   }
 
-  // answer ends the response with a value: bytes as they are, a string as
-  // stringType, unless that is JSON, and everything else as JSON.
   answer(value, stringType) {
-    let body = value;
-    let type = stringType;
-    if (types.isUint8Array(value)) {
-      type = BYTES;
-    } else if (typeof value !== 'string' || stringType === JSON_TYPE) {
-      body = JSON.stringify(value);
-      type = JSON_TYPE;
-      if (body === undefined) throw new TypeError(`a ${typeof value} cannot be written as JSON`);
-    }
+    const { body, type } = encode(value, stringType);
     if (!this.hasHeader('Content-Type')) this.setHeader('Content-Type', type);
     return this.end(body);
   }
+}
+
+// encode makes a value the body of an answer: bytes as they are, a string as
+// stringType, unless that is JSON, and everything else as JSON.
+function encode(value, stringType) {
+  if (types.isUint8Array(value)) return { body: value, type: BYTES };
+  if (typeof value === 'string' && stringType !== JSON_TYPE) return { body: value, type: stringType };
+  const body = JSON.stringify(value);
+  if (body === undefined) throw new TypeError(`a ${typeof value} cannot be written as JSON`);
+  return { body, type: JSON_TYPE };
 }
 
 // read returns the whole body, and puts it back for functions that read the
@@ -124,66 +128,142 @@ const context = {
   runtime: process.env.FUNC_RUNTIME,
   'memory-limit': process.env.FUNC_MEMORY_LIMIT,
 };
+const abilities = { 'X-Func-Concurrency': process.env.FUNC_WORKER_CONCURRENCY || '256', 'X-Func-Cancel': '1' };
 const current = new AsyncLocalStorage(); // the call that code runs for
 const calls = new Map(); // by the proxy's ID, until nothing of the call runs
+const cancelled = new Set(); // IDs of calls that must not start any more
 
-async function serve(handler, request, response) {
-  const call = { response, settled: false };
-  const id = request.headers['x-func-call-id'];
+// unlimited, since the proxy has limited time and size already. This server has
+// no port: connections are given to it.
+const unlimited = { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0, maxHeaderSize: 1 << 20 };
+const server = http.createServer({ IncomingMessage: Request, ServerResponse: Response, ...unlimited });
+
+// adopt gives the server a connection, and what has come of a call.
+function adopt(socket, bytes) {
+  socket.removeAllListeners('data');
+  server.emit('connection', socket);
+  socket.emit('data', bytes);
+}
+
+// Call is a call, at first as the bytes that came: Node's request and response
+// are more than half of a call's cost. When the function asks for them, Node's
+// server gets the connection, for good, and makes both from these bytes.
+class Call {
+  constructor(socket, url, headers, bytes, body) {
+    this.socket = socket;
+    this.url = url;
+    this.headers = headers;
+    this.bytes = bytes;
+    this.body = body;
+    this.request = undefined;
+    this.response = undefined;
+    this.answered = false; // without the response
+    this.settled = false; // the function has returned
+  }
+
+  get extensions() {
+    if (!this.response) {
+      // A call that has been answered must not reach the connection's next one.
+      const socket = this.answered ? new net.Socket() : this.socket;
+      socket.call = this;
+      current.run(undefined, adopt, socket, this.bytes);
+      this.request.body = this.body;
+      if (this.body.length > 0) this.request.unshift(this.request.read()); // an unread body stops the connection
+      if (this.answered || socket.destroyed) this.response.destroy();
+    }
+    return { request: this.request, response: this.response };
+  }
+
+  // over says that there is an answer, or nobody to get one.
+  get over() {
+    const { response } = this;
+    return response ? response.writableEnded || response.destroyed : this.answered || this.socket.destroyed;
+  }
+
+  answer(value, status, headers = {}) {
+    const { response, socket } = this;
+    if (response) {
+      if (status) response.status(status).set(headers);
+      return value === undefined ? response.end() : response.answer(value, TEXT);
+    }
+    const { body, type } = value === undefined ? { body: '' } : encode(value, TEXT);
+    let head = `HTTP/1.1 ${status ?? 200} \r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
+    if (type) head += `Content-Type: ${type}\r\n`;
+    for (const name in headers) head += `${name}: ${headers[name]}\r\n`;
+    this.answered = true;
+    if (typeof body === 'string') return socket.write(`${head}\r\n${body}`);
+    socket.cork(); // for one system call
+    socket.write(`${head}\r\n`);
+    socket.write(body);
+    return socket.uncork();
+  }
+}
+
+const CALL = Symbol('call');
+const lazyExtensions = { ...once('extensions', (event) => event[CALL].extensions), enumerable: true };
+
+async function serve(handler, call) {
+  const { headers } = call;
+  const id = headers['x-func-call-id'];
+  if (cancelled.has(id)) return call.socket.destroy();
   calls.set(id, call);
   try {
     let data;
     try {
-      request.body = await read(request);
-      data = decode(request.body, request.headers['content-type']);
+      call.body ??= call.request.body = await read(call.request);
+      data = decode(call.body, headers['content-type']);
     } catch (error) {
-      response.status(400).answer(`the body cannot be read: ${error.message}\n`, TEXT);
-      return;
+      return call.answer(`the body cannot be read: ${error.message}\n`, 400);
     }
     const event = {
       data,
-      'event-id': request.headers['event-id'],
-      'event-type': request.headers['event-type'],
-      'event-time': request.headers['event-time'],
-      'event-namespace': request.headers['event-namespace'],
-      extensions: { request, response },
+      'event-id': headers['event-id'],
+      'event-type': headers['event-type'],
+      'event-time': headers['event-time'],
+      'event-namespace': headers['event-namespace'],
     };
+    if (call.response) event.extensions = call.extensions;
+    else Object.defineProperties(event, { [CALL]: { value: call }, extensions: lazyExtensions });
     const result = await current.run(call, handler, event, { ...context });
-    if (response.writableEnded || response.destroyed) return;
-    if (result !== undefined) response.answer(result, TEXT);
-    else if (response.listenerCount('unpipe') === 0) response.end(); // else a pipe ends it
+    if (call.over) return undefined;
+    const piped = call.response?.listenerCount('unpipe') > 0; // then the pipe ends the response
+    return result === undefined && piped ? undefined : call.answer(result);
   } catch (error) {
-    fail(response, error);
+    return fail(call, error);
   } finally {
     call.settled = true;
-    if (response.writableEnded || response.destroyed) calls.delete(id);
-    else response.once('close', () => setTimeout(() => calls.delete(id), 10_000).unref());
+    if (call.over) calls.delete(id);
+    else call.response.once('close', () => setTimeout(() => calls.delete(id), 10_000).unref());
   }
 }
 
 // fail answers with an error, which the proxy logs; where it is too late for
 // that, the log gets it from here.
-function fail(response, error) {
-  if (response.headersSent || response.destroyed) {
+function fail(call, error) {
+  const { response } = call;
+  if (call.over || response?.headersSent) {
     if (error?.name !== 'AbortError') console.error(error);
-    if (!response.writableEnded) response.destroy();
+    if (response && !response.writableEnded) response.destroy();
     return;
   }
-  for (const name of response.getHeaderNames()) response.removeHeader(name);
+  for (const name of response?.getHeaderNames() ?? []) response.removeHeader(name);
   const type = typeof error?.name === 'string' && /^[\w.$-]+$/.test(error.name) ? error.name : 'Error';
-  response.status(500).set({ 'X-Func-Error': type }).answer(inspect(error), TEXT);
+  call.answer(inspect(error), 500, { 'X-Func-Error': type });
 }
 
 // cancel says whether a call whose connection the proxy has closed stops
 // within the time that the proxy waits.
-function cancel(id, response) {
+function cancel(request) {
+  const id = request.headers['x-func-call-id'];
+  if (id) cancelled.add(id);
+  setTimeout(() => cancelled.delete(id), 60_000).unref();
   const deadline = Date.now() + 800;
   const poll = setInterval(() => {
     const call = calls.get(id);
-    const over = !call || (call.settled && call.response.writableEnded);
-    if (!over && Date.now() < deadline) return;
+    const stopped = !call || (call.settled && (call.response?.writableEnded ?? true));
+    if (!stopped && Date.now() < deadline) return;
     clearInterval(poll);
-    response.status(over ? 204 : 409).end();
+    request.answer(undefined, stopped ? 200 : 409);
   }, 20);
 }
 
@@ -205,25 +285,64 @@ async function load() {
   throw new Error(`${file} exports no function "${name}", only: ${Object.keys(module.default ?? module).join(', ')}`);
 }
 
+// HEADERS are those that the worker itself needs.
+const HEADERS = /\r\n(content-(?:length|type)|event-(?:id|namespace|time|type)|transfer-encoding|x-func-call-id):[ \t]*([^\r]*)/gi;
+
+// parse reads a call, or returns undefined if it is not of the usual form.
+function parse(socket, bytes) {
+  const text = bytes.toString('latin1', 0, 8192);
+  const end = text.indexOf('\r\n\r\n');
+  if (end < 0 || text.startsWith('HEAD ')) return undefined;
+  const headers = {};
+  for (const [, name, value] of text.slice(0, end).matchAll(HEADERS)) headers[name.toLowerCase()] ??= value;
+  if ('transfer-encoding' in headers) return undefined;
+  const url = text.slice(text.indexOf(' ') + 1, text.indexOf(' HTTP/'));
+  return new Call(socket, url, headers, bytes, bytes.subarray(end + 4));
+}
+
 load().then((handler) => {
   // What fails in a callback, or in a promise that nobody awaits, fails the
   // call that it belongs to. What belongs to none leaves this process in an
   // unknown state.
   process.on('uncaughtException', (error) => {
     const call = current.getStore();
-    if (call) return fail(call.response, error);
+    if (call) return fail(call, error);
     console.error('outside of any call:', error);
     if (process.listenerCount('uncaughtException') === 1) process.exit(1);
   });
-  const concurrency = process.env.FUNC_WORKER_CONCURRENCY || '256';
-  // The proxy has limited time and size already.
-  const unlimited = { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0, maxHeaderSize: 1 << 20 };
-  http.createServer({ IncomingMessage: Request, ServerResponse: Response, ...unlimited }, (request, response) => {
+
+  const dispatch = (call) => {
+    if (call.url === '/_health') call.answer(undefined, 200, abilities);
+    else if (call.url === '/_cancel') cancel(call);
+    else serve(handler, call);
+  };
+  server.on('request', (request, response) => {
     response.on('error', () => {}); // writing after the caller has left
     request.originalUrl = request.url;
     request.res = response;
-    if (request.url === '/_health') response.set({ 'X-Func-Concurrency': concurrency, 'X-Func-Cancel': '1' }).end();
-    else if (request.url === '/_cancel') cancel(request.headers['x-func-call-id'], response);
-    else serve(handler, request, response);
+    const { socket } = request;
+    const known = socket.call;
+    socket.call = undefined;
+    const call = known ?? new Call(socket, request.url, request.headers);
+    call.request = request;
+    call.response = response;
+    if (!known) dispatch(call);
+  });
+  net.createServer((socket) => {
+    let chunks = []; // of a call that is not all there
+    let missing = 0; // bytes
+    socket.on('error', () => {}); // as above
+    socket.on('data', (chunk) => {
+      chunks.push(chunk);
+      missing -= chunk.length;
+      if (missing > 0) return;
+      const bytes = chunks.length === 1 ? chunk : Buffer.concat(chunks);
+      const call = parse(socket, bytes);
+      missing = call ? (call.headers['content-length'] ?? 0) - call.body.length : 0;
+      if (missing > 0) return;
+      chunks = [];
+      if (call && missing === 0) dispatch(call);
+      else adopt(socket, bytes);
+    });
   }).listen(process.env.FUNC_SOCKET);
 });

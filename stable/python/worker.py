@@ -98,9 +98,11 @@ def read_request(stream):
     if not (line := stream.readline()):
         return None
     method, target, _ = line.decode("utf-8", "surrogateescape").split(" ")
-    headers = {}
+    lines, headers = [], {}
     while (line := stream.readline()) not in (b"\r\n", b""):
-        name, _, value = line[:-2].decode("latin-1").partition(": ")
+        lines.append(line)
+    for line in b"".join(lines).decode("latin-1").split("\r\n")[:-1]:
+        name, _, value = line.partition(": ")
         if name in headers:
             value = headers[name] + ("; " if name == "Cookie" else ", ") + value
         headers[name] = value
@@ -123,7 +125,7 @@ def read(stream, size):
 
 def make_event(request, response):
     """The function's first argument; an error if the body does not fit its content type."""
-    get = request.headers.get
+    get = functools.partial(dict.get, request.headers)  # these names are written as they are kept
     kind, *parameters = get("Content-Type", "").lower().split(";")
     if kind.strip() == "application/json" or kind.strip().endswith("+json"):
         data = request.json = json.loads(request.content) if request.content else None

@@ -4,6 +4,7 @@
 # Unix socket FUNC_SOCKET. The function's file is loaded as a script, and its
 # methods become everybody's, so the worker's own are in a module.
 
+require 'io/nonblock'
 require 'json'
 require 'socket'
 require 'stringio'
@@ -46,14 +47,15 @@ module KubelessWorker
 
   # event[:extensions][:request], with the names that Sinatra's request has.
   class Request
-    attr_reader :request_method, :fullpath, :path, :query_string, :headers, :body
+    attr_reader :request_method, :fullpath, :path, :query_string, :headers
     alias path_info path
 
-    def initialize(method, target, headers, body)
-      @request_method, @fullpath, @headers = method, target, headers
+    def initialize(method, target, headers, content)
+      @request_method, @fullpath, @headers, @content = method, target, headers, content
       @path, _, @query_string = target.partition('?')
-      @body = StringIO.new(body)
     end
+
+    def body = @body ||= StringIO.new(@content)
 
     # The request's method; with a name, the Ruby method, as of any object.
     def method(*name) = name.empty? ? request_method : super
@@ -67,7 +69,7 @@ module KubelessWorker
     def [](name) = params[name.to_s]
 
     def form
-      media_type == 'application/x-www-form-urlencoded' ? URI.decode_www_form(body.string.dup).to_h : {}
+      media_type == 'application/x-www-form-urlencoded' ? URI.decode_www_form(@content.dup).to_h : {}
     end
 
     def content_type = headers['content-type']
@@ -100,12 +102,12 @@ module KubelessWorker
 
     # event[:data]: parsed JSON, text in UTF-8, or bytes as a binary String.
     def data
-      return +'' if body.string.empty?
+      return +'' if @content.empty?
 
       kind = media_type
       return parse_json if kind == 'application/json' || kind.end_with?('+json')
 
-      text = body.string.dup.force_encoding(charset || Encoding::UTF_8)
+      text = @content.dup.force_encoding(charset || Encoding::UTF_8)
       text.valid_encoding? ? text.encode(Encoding::UTF_8) : text.force_encoding(Encoding::BINARY)
     rescue ArgumentError, EncodingError => e
       raise BadRequest, "cannot decode the body: #{e.message}"
@@ -122,7 +124,7 @@ module KubelessWorker
     end
 
     def parse_json
-      text = body.string.dup.force_encoding(Encoding::UTF_8)
+      text = @content.dup.force_encoding(Encoding::UTF_8)
       raise BadRequest, 'the body is not valid JSON: it is not UTF-8' unless text.valid_encoding?
 
       JSON.parse(text)
@@ -151,7 +153,7 @@ module KubelessWorker
     # Sends a part of the body now; what the function returns is ignored then.
     def write(part)
       part = part.to_s.b
-      head = @started ? ''.b : head(TEXT, { 'Transfer-Encoding' => 'chunked' })
+      head = @started ? ''.b : head(TEXT, "Transfer-Encoding: chunked\r\n")
       @started = true
       chunk = part.empty? || bodiless? ? '' : "#{part.bytesize.to_s(16)}\r\n".b << part << "\r\n"
       @socket.write(head << chunk)
@@ -167,7 +169,7 @@ module KubelessWorker
     def rest(body, type)
       return bodiless? ? '' : "0\r\n\r\n" if started?
 
-      length = [204, 304].include?(status) ? {} : { 'Content-Length' => body.bytesize }
+      length = "Content-Length: #{body.bytesize}\r\n" unless status == 204 || status == 304
       head(type, length) << (bodiless? ? '' : body.b)
     end
 
@@ -182,13 +184,14 @@ module KubelessWorker
     # passed on, would be wrong.
     def head(type, framing)
       own = headers.reject { |name, _| name.to_s.match?(/\A(content-length|transfer-encoding|connection)\z/i) }
-      own['Content-Type'] = type unless own.any? { |name, _| name.to_s.casecmp?('content-type') }
-      lines = own.merge!(framing).map do |name, value|
+      head = "HTTP/1.1 #{Integer(status)} \r\n#{framing}".b
+      head << "Content-Type: #{type}\r\n" unless own.any? { |name, _| name.to_s.casecmp?('content-type') }
+      own.each do |name, value|
         raise ArgumentError, "header #{name} has a line break" if "#{name}#{value}".match?(/[\r\n]/)
 
-        "#{name}: #{value}\r\n"
+        head << "#{name}: #{value}\r\n".b
       end
-      "HTTP/1.1 #{Integer(status)} \r\n#{lines.join}\r\n".b
+      head << "\r\n"
     end
   end
 
@@ -213,8 +216,10 @@ module KubelessWorker
 
     # Returns what is to be sent.
     def call(request, response)
-      event = %w[id type time namespace].to_h { |name| [:"event-#{name}", request.headers["event-#{name}"]] }
-      event.update(data: request.data, extensions: { request:, response: })
+      headers = request.headers
+      event = { 'event-id': headers['event-id'], 'event-type': headers['event-type'],
+                'event-time': headers['event-time'], 'event-namespace': headers['event-namespace'],
+                data: request.data, extensions: { request:, response: } }
       result = @function.call(event, @context.dup)
       response.rest(*encode(result))
     rescue BadRequest => e
@@ -231,8 +236,8 @@ module KubelessWorker
     def encode(result)
       return [JSON.generate(result), 'application/json'] unless result.is_a?(String)
 
-      body = result.encoding == Encoding::BINARY ? result : result.encode(Encoding::UTF_8)
-      [body, body.dup.force_encoding(Encoding::UTF_8).valid_encoding? ? TEXT : BYTES]
+      body = result.encoding == Encoding::BINARY ? result.dup.force_encoding(Encoding::UTF_8) : result.encode(Encoding::UTF_8)
+      [body, body.valid_encoding? ? TEXT : BYTES]
     end
 
     def failure(error, response)
@@ -250,13 +255,14 @@ module KubelessWorker
       head = @socket.gets("\r\n\r\n", MAX_LINE) or return
       line, *fields = head.split("\r\n")
       method, target, = line.split(' ', 3)
-      headers = fields.each_with_object(Headers.new) do |field, all|
+      headers = {}
+      fields.each do |field|
         name, value = field.split(':', 2)
         name.downcase!
         value.strip!
-        all.store(name, all.key?(name) ? "#{all[name]}, #{value}" : value)
+        headers[name] = headers.key?(name) ? "#{headers[name]}, #{value}" : value
       end
-      Request.new(method, target, headers, read_body(headers))
+      Request.new(method, target, Headers[headers], read_body(headers))
     end
 
     def read_body(headers)
@@ -317,7 +323,11 @@ module KubelessWorker
         @stopping = true
         exit # runs the function's at_exit blocks
       end
-      loop { Connection.new(server.accept, function, context).serve }
+      loop do
+        socket = server.accept
+        socket.nonblock = false # or each read tries first, then waits, then reads
+        Connection.new(socket, function, context).serve
+      end
     end
 
     def setting(name, default = nil)

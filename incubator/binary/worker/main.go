@@ -45,11 +45,15 @@ func serve(program string) error {
 	return http.Serve(listener, &server{program: program, stderr: os.Stderr})
 }
 
+// rememberFor is how long a call that was cancelled before it was read may take
+// to arrive. Its connection is closed, so only a busy machine keeps it.
+const rememberFor = time.Minute
+
 // server answers calls, /_health and /_cancel.
 type server struct {
 	program string
 	stderr  *os.File
-	running sync.Map // calls by ID
+	running sync.Map // calls by ID, also those that were cancelled before they were read
 }
 
 type call struct {
@@ -62,20 +66,32 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/_health":
 		w.Header().Set("X-Func-Cancel", "1")
 	case "/_cancel":
-		if c, found := s.running.Load(r.Header.Get(callHeader)); found {
-			c.(call).cancel()
-			<-c.(call).done
-		}
+		s.cancel(r.Header.Get(callHeader))
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		ctx, cancel := context.WithCancel(r.Context())
-		c := call{cancel: cancel, done: make(chan struct{})}
-		s.running.Store(r.Header.Get(callHeader), c)
+		defer cancel()
+		c, id := &call{cancel: cancel, done: make(chan struct{})}, r.Header.Get(callHeader)
+		if _, taken := s.running.LoadOrStore(id, c); taken && id != "" {
+			panic(http.ErrAbortHandler) // cancelled before it was read
+		}
 		s.call(ctx, w, r)
-		s.running.Delete(r.Header.Get(callHeader))
+		s.running.Delete(id)
 		close(c.done)
-		cancel()
 	}
+}
+
+// cancel returns when nothing of the call runs, nor will: one that is still to
+// be read finds its ID taken.
+func (s *server) cancel(id string) {
+	never := &call{cancel: func() {}, done: make(chan struct{})}
+	close(never.done)
+	c, running := s.running.LoadOrStore(id, never)
+	if !running {
+		time.AfterFunc(rememberFor, func() { s.running.CompareAndDelete(id, never) })
+	}
+	c.(*call).cancel()
+	<-c.(*call).done
 }
 
 // call runs the program, and answers when it has ended: with what it printed,

@@ -127,6 +127,20 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// TestCancelledBeforeItIsRead sends a call after it has been cancelled.
+func TestCancelledBeforeItIsRead(t *testing.T) {
+	url, _ := start(t, "echo called")
+	header := map[string]string{callHeader: "1"}
+	if resp, _ := do(t, request(context.Background(), t, url+"/_cancel", "", header)); resp.StatusCode != http.StatusNoContent {
+		t.Errorf("%d", resp.StatusCode)
+	}
+	resp, err := http.DefaultClient.Do(request(context.Background(), t, url, "", header))
+	if err == nil {
+		resp.Body.Close()
+		t.Errorf("answered %d", resp.StatusCode)
+	}
+}
+
 // processState is the state of a process as /proc has it, after the moment
 // that its end may take; empty if there is none.
 func processState(t *testing.T, pid string) string {

@@ -48,7 +48,7 @@ type server struct {
 }
 
 func newServer(f Function, getenv func(string) string) (*server, error) {
-	s := &server{function: f, calls: calls{running: map[string]running{}}, context: functions.Context{
+	s := &server{function: f, calls: newCalls(), context: functions.Context{
 		FunctionName: getenv("FUNC_HANDLER"),
 		Timeout:      getenv("FUNC_TIMEOUT"),
 		Runtime:      getenv("FUNC_RUNTIME"),
@@ -87,7 +87,10 @@ func (s *server) call(w http.ResponseWriter, r *http.Request) {
 	caller := r.Context() // ends when the proxy closes the connection
 	ctx, cancel := context.WithTimeout(caller, s.timeout)
 	defer cancel()
-	ended := s.calls.began(r.Header.Get(callHeader), cancel)
+	ended, ok := s.calls.began(r.Header.Get(callHeader), cancel)
+	if !ok {
+		panic(http.ErrAbortHandler)
+	}
 	defer ended()
 	r.Header.Del(callHeader)
 	data, err := body(r)

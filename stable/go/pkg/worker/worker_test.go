@@ -179,6 +179,11 @@ func TestCancel(t *testing.T) {
 			if resp, _ := do(t, request(context.Background(), t, server.URL+"/_cancel", "", callHeader, "8")); resp.StatusCode != http.StatusNoContent {
 				t.Errorf("a call that does not run: %d", resp.StatusCode)
 			}
+			late, err := http.DefaultClient.Do(request(context.Background(), t, server.URL, "", callHeader, "8"))
+			if err == nil {
+				late.Body.Close()
+				t.Errorf("a call that came later than its end was said: %d", late.StatusCode)
+			}
 		})
 	}
 }
