@@ -205,7 +205,14 @@ func TestBothWaysAreAlike(t *testing.T) {
 // Calls of all kinds on kept connections, more than workers, from callers some
 // of whom leave: each gets its own answer.
 func TestCallsOfAllKindsAtOnce(t *testing.T) {
-	p := start(t, "FUNC_MAX_WORKERS=3", "FUNC_TIMEOUT=2").ready()
+	for _, loops := range []string{"1", "3"} {
+		t.Run(loops+" loops", func(t *testing.T) {
+			allKindsAtOnce(t, start(t, "FUNC_MAX_WORKERS=3", "FUNC_TIMEOUT=10", "FUNC_LOOPS="+loops).ready())
+		})
+	}
+}
+
+func allKindsAtOnce(t *testing.T, p *proxy) {
 	var all sync.WaitGroup
 	for i := range 12 {
 		all.Add(1)

@@ -117,7 +117,7 @@ func serve(cfg config.Config, limits config.Limits, stdout, stderr *output.Sink,
 	}
 	defer workers.Close()
 	handler := newGateway(cfg, workers, stdout, stderr, log)
-	callers, err := newFront(cfg, limits, listener, handler, workers, log)
+	callers, err := newFront(cfg, listener, handler, workers, log)
 	if err != nil {
 		return err
 	}
@@ -162,13 +162,10 @@ func newGateway(cfg config.Config, workers *pool.Pool, stdout, stderr *output.Si
 	})
 }
 
-// cpusPerLoop is how many CPUs an event loop of callers shares with workers.
-const cpusPerLoop = 2
-
-func newFront(cfg config.Config, limits config.Limits, listener net.Listener, handler *gateway.Gateway, workers *pool.Pool,
+func newFront(cfg config.Config, listener net.Listener, handler *gateway.Gateway, workers *pool.Pool,
 	log *slog.Logger) (*front.Front, error) {
 	return front.New(listener.(*net.TCPListener), front.Options{
-		Gateway: handler, Pool: workers, Log: log, Loops: max(1, limits.CPUs/cpusPerLoop),
+		Gateway: handler, Pool: workers, Log: log, Loops: cfg.Loops,
 		Timeout: cfg.Timeout, IdleTimeout: cfg.IdleTimeout, MaxBody: cfg.MaxBody,
 		Reserved: append(reserved(cfg), "/healthz", "/metrics"), Origins: cfg.Origins,
 	})

@@ -33,6 +33,7 @@ type Config struct {
 	Queue         int // calls that may wait for a worker
 
 	Port    int
+	Loops   int           // event loops that share the callers
 	Timeout time.Duration // of one call
 
 	LoadTimeout   time.Duration // until a new worker is ready
@@ -58,6 +59,13 @@ type reader struct {
 	errs   []error
 }
 
+// An event loop of callers shares CPUs with workers, so there is less than one
+// for each.
+const (
+	cpusPerLoop = 2
+	maxLoops    = 256
+)
+
 // FromEnv reads the settings. limits are those of the container; all wrong
 // settings are named in the error.
 func FromEnv(lookup Lookup, limits Limits) (Config, error) {
@@ -67,6 +75,7 @@ func FromEnv(lookup Lookup, limits Limits) (Config, error) {
 		MinWorkers:    r.count("FUNC_MIN_WORKERS", 1, 1),
 		Queue:         r.count("FUNC_QUEUE", 1000, 0),
 		Port:          r.count("FUNC_PORT", 8080, 1),
+		Loops:         r.count("FUNC_LOOPS", max(1, limits.CPUs/cpusPerLoop), 1),
 		Timeout:       r.seconds("FUNC_TIMEOUT", 180),
 		LoadTimeout:   r.seconds("FUNC_LOAD_TIMEOUT", 300),
 		WorkerIdle:    r.seconds("FUNC_WORKER_IDLE_TIMEOUT", 60),
@@ -82,6 +91,9 @@ func FromEnv(lookup Lookup, limits Limits) (Config, error) {
 	c.QueueTimeout = r.seconds("FUNC_QUEUE_TIMEOUT", c.Timeout.Seconds())
 	if c.Port > 65535 {
 		r.fail("FUNC_PORT", fmt.Errorf("%d is not a port", c.Port))
+	}
+	if c.Loops > maxLoops {
+		r.fail("FUNC_LOOPS", fmt.Errorf("%d is more than %d", c.Loops, maxLoops))
 	}
 	r.upstream(&c)
 	if memory := r.bytes("FUNC_MEMORY_LIMIT", "0"); memory > 0 && (limits.Memory == 0 || memory < limits.Memory) {
