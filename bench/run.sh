@@ -122,9 +122,10 @@ case_noop() {
 case_rebuild() {
 	released unchanged
 	both "rebuild-$engine-rtbuild" "$runs" "$(clone)" "$(release --rebuild)"
-	measure "rebuild-$engine-rtbuild-jobs-$images" "$runs" "$(clone)" "$(release --rebuild --jobs "$images")"
 	both "rebuild-$engine-bake" "$runs" "$(clone)" "$(baking)"
-	[ "$engine" = docker ] || both "rebuild-$engine-bake-times" "$runs" "$(clone)" "$(baking_times)"
+	[ "$engine" != docker ] || return 0
+	both "rebuild-$engine-rtbuild-keep" "$runs" "$(clone)" "$(release --rebuild --keep-file-times)"
+	both "rebuild-$engine-bake-times" "$runs" "$(clone)" "$(baking_times)"
 }
 
 case_one() {
@@ -140,14 +141,15 @@ case_one() {
 
 # Nothing is cached: each run gets content and repositories of its own.
 case_cold() {
-	local fresh jobs
+	local fresh
 	fresh="rm -rf $work/clone && date +%s%N >$work/salt && $work/tree -dir $work/clone -images $images -salt \$(cat $work/salt) -registry $address/cold-\$(cat $work/salt)/bake && cd $work/clone && git init -q && git add -A && git -c user.name=bench -c user.email=bench@localhost commit -qm bench"
 	place="$address/cold-\$(cat $work/salt)"
-	for jobs in 4 8 "$images"; do
-		measure "cold-$engine-rtbuild-jobs-$jobs" "$cold_runs" "$fresh" "$(release --jobs "$jobs")"
-	done
+	measure "cold-$engine-rtbuild" "$cold_runs" "$fresh" "$(release)"
 	measure "cold-$engine-bake" "$cold_runs" "$fresh" "$(baking)"
-	[ "$engine" = docker ] || measure "cold-$engine-bake-times" "$cold_runs" "$fresh" "$(baking_times)"
+	if [ "$engine" != docker ]; then
+		measure "cold-$engine-rtbuild-keep" "$cold_runs" "$fresh" "$(release --keep-file-times)"
+		measure "cold-$engine-bake-times" "$cold_runs" "$fresh" "$(baking_times)"
+	fi
 	requests "cold-$engine-rtbuild" "$counter" "$fresh" "$(release)"
 	requests "cold-$engine-bake" "$counter" "$fresh" "$(baking)"
 }

@@ -22,7 +22,7 @@ import (
 
 // runOptions are the flags of the commands that build.
 type runOptions struct {
-	push, rebuild, failFast, locked bool
+	push, rebuild, failFast, locked, keepTimes bool
 	// contentOnly leaves the version tags to a later pin.
 	contentOnly           bool
 	verify                bool
@@ -33,6 +33,7 @@ type runOptions struct {
 func (o *runOptions) flags(set *pflag.FlagSet, push string) {
 	set.BoolVar(&o.push, "push", false, push)
 	set.BoolVar(&o.rebuild, "rebuild", false, "build what the registry has already, too")
+	set.BoolVar(&o.keepTimes, "keep-file-times", false, "leave the times of files in layers as the build made them: faster on BuildKit, and no two builds alike")
 	set.BoolVar(&o.failFast, "fail-fast", false, "end the run at the first failure")
 	set.BoolVar(&o.locked, "locked", false, "refuse a base image that the lock file does not have")
 	set.StringVar(&o.since, "since", "", "only images that are made of something else than at the git revision `REV`")
@@ -232,10 +233,10 @@ func (s *session) newRun(ctx context.Context, o runOptions) (*build.Run, *releas
 		ssh[id] = path
 	}
 	run := &build.Run{
-		Bases: bases, Confirmer: release.Confirm{Resolver: client},
+		Bases: bases, Confirmer: release.Confirm{Registry: client},
 		Place: place, Push: o.push, Rebuild: o.rebuild, FailFast: o.failFast,
 		Jobs: s.jobs, Labels: s.config.Labels, Platforms: s.platforms,
-		Epoch: s.epochs(ctx), Secrets: secrets, SSH: ssh,
+		Epoch: s.epochs(ctx), KeepTimes: o.keepTimes || s.config.KeepFileTimes, Secrets: secrets, SSH: ssh,
 	}
 	return run, bases, nil
 }
@@ -288,18 +289,17 @@ func (s *session) lockPath() string {
 
 // saveLock writes what the run added to the lock file.
 func (s *session) saveLock(bases *release.Bases) error {
-	added := bases.Added()
-	if len(added) == 0 {
-		return nil
+	if added := bases.Added(); len(added) > 0 {
+		s.app.notef("locked %s in %s", strings.Join(added, ", "), s.lockFile)
 	}
-	s.app.notef("locked %s in %s", strings.Join(added, ", "), s.lockFile)
 	return bases.Save()
 }
 
 // epochs gives images the time of the last commit that touched their context,
 // so that the same sources make the same image. Outside of git, and where a
 // shallow clone does not know, images carry the time of the build. Git is only
-// asked if something is built.
+// asked if something is built, and once for each folder: many images have one
+// context.
 func (s *session) epochs(ctx context.Context) func(context.Context, string) (time.Time, error) {
 	open := sync.OnceValue(func() *git.Repository {
 		repository, err := git.Open(ctx, s.app.root)
@@ -308,17 +308,31 @@ func (s *session) epochs(ctx context.Context) func(context.Context, string) (tim
 		}
 		return repository
 	})
+	var mu sync.Mutex
+	folders := map[string]func() (time.Time, error){}
 	return func(ctx context.Context, folder string) (time.Time, error) {
-		repository := open()
-		if repository == nil {
-			return time.Time{}, nil
+		mu.Lock()
+		once, ok := folders[folder]
+		if !ok {
+			once = sync.OnceValues(func() (time.Time, error) { return lastChange(ctx, open(), folder) })
+			folders[folder] = once
 		}
-		changed, err := repository.LastChange(ctx, []string{folder})
-		if errors.Is(err, git.ErrShallow) {
-			return time.Time{}, nil
-		}
-		return changed, err
+		mu.Unlock()
+		return once()
 	}
+}
+
+// lastChange is the time of the last commit that touched a folder, or zero
+// where that is not known; repository may be nil.
+func lastChange(ctx context.Context, repository *git.Repository, folder string) (time.Time, error) {
+	if repository == nil {
+		return time.Time{}, nil
+	}
+	changed, err := repository.LastChange(ctx, []string{folder})
+	if errors.Is(err, git.ErrShallow) {
+		return time.Time{}, nil
+	}
+	return changed, err
 }
 
 // publish moves the version tags of a run whose images are all there, and

@@ -58,6 +58,9 @@ type Request struct {
 	// time of the build: SOURCE_DATE_EPOCH, and, on engines that can, the
 	// upper bound of the times of files in the layers.
 	Epoch time.Time
+	// KeepTimes leaves the times of files in the layers as the build made them:
+	// no two builds alike, but BuildKit need not write every layer twice.
+	KeepTimes bool
 	// Secrets are files that RUN --mount=type=secret can read: from the
 	// secret's id to an absolute path. They end up in no image and no log.
 	Secrets map[string]string

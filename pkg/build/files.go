@@ -22,7 +22,7 @@ type Hasher struct {
 	hashes map[string]string // by absolute path
 }
 
-// Files hashes what the patterns (see dockerfile.Reads) reach in the context
+// Files hashes what the patterns (see dockerfile.File) reach in the context
 // dir, less what its ignore file hides: from the path relative to the context
 // to a hash of the kind of entry, whether it is executable, and its content or
 // the link's target. Times do not count, and neither do other permissions,
@@ -79,18 +79,18 @@ func (w *contextWalk) pattern(pattern string) error {
 	})
 }
 
-// readable wants a path that a Dockerfile names without wildcards to be there
+// readable wants a path that is read, and named without wildcards, to be there
 // for the engine: in the context, not hidden, not a link that leads out of it.
 func (w *contextWalk) readable(rel string) error {
 	native := filepath.FromSlash(rel)
 	full := filepath.Join(w.dir, native)
 	if _, err := os.Lstat(full); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the Dockerfile reads %s, which is not in the build context", rel)
+		return fmt.Errorf("the build reads %s, which is not in the build context", rel)
 	}
 	if hidden, err := w.ignored.MatchesOrParentMatches(native); err != nil {
 		return err
 	} else if hidden && !w.ignored.Exclusions() {
-		return fmt.Errorf("the Dockerfile reads %s, which the ignore file hides: add !%s to it", rel, rel)
+		return fmt.Errorf("the build reads %s, which the ignore file hides: add !%s to it", rel, rel)
 	}
 	root, err := filepath.EvalSymlinks(w.dir)
 	if err != nil {
@@ -98,10 +98,10 @@ func (w *contextWalk) readable(rel string) error {
 	}
 	target, err := filepath.EvalSymlinks(full)
 	if err != nil {
-		return fmt.Errorf("the Dockerfile reads %s: %w", rel, err)
+		return fmt.Errorf("the build reads %s: %w", rel, err)
 	}
 	if inside, err := filepath.Rel(root, target); err != nil || !filepath.IsLocal(inside) {
-		return fmt.Errorf("the Dockerfile reads %s, which is a link out of the build context, to %s: copy the file, or move the context up (build:: { context: '..' })", rel, target)
+		return fmt.Errorf("the build reads %s, which is a link out of the build context, to %s: copy the file, or move the context up (build:: { context: '..' })", rel, target)
 	}
 	return nil
 }

@@ -10,19 +10,19 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/rtbuild/rtbuild/pkg/dockerfile"
 )
 
 // Labels by which an image says what it was made from. An image without them
-// was not made by this tool, or by one too old to say.
+// was not made by this tool, or by one too old to say. Engines that can put the
+// fingerprint into the image's manifest as well, as an annotation of the same
+// name: other than a label, it is not inherited by images built on this one.
 const (
 	LabelFingerprint = "dev.rtbuild.fingerprint"
 	LabelInputs      = "dev.rtbuild.inputs"
 )
 
 // inputsVersion changes whenever the same sources would make another image.
-const inputsVersion = 1
+const inputsVersion = 2
 
 // Inputs are what an image is made of, as far as it can be known before it is
 // built. Values are hashes: an image carries its inputs, and build arguments
@@ -177,14 +177,10 @@ func cutAll(hashes map[string]string) map[string]string {
 }
 
 // inputs collects a step's inputs, except for the images that it is built
-// from.
-func (s Step) inputs(root string, hasher *Hasher, labels map[string]string, platforms []string) (Inputs, error) {
-	patterns, err := dockerfile.Reads(s.Dockerfile, s.Source, dockerfile.Options{Args: s.Args, Stage: s.Stage})
-	if err != nil {
-		return Inputs{}, err
-	}
+// from. Reads are the patterns of what it reads of its context.
+func (s Step) inputs(root string, hasher *Hasher, reads []string, labels map[string]string, platforms []string) (Inputs, error) {
 	dir := filepath.Join(root, filepath.FromSlash(s.Context))
-	files, err := hasher.Files(dir, path.Base(s.Dockerfile), patterns)
+	files, err := hasher.Files(dir, path.Base(s.Dockerfile), reads)
 	if err != nil {
 		return Inputs{}, err
 	}

@@ -25,11 +25,19 @@ type Step struct {
 	*Target
 	// Source is the Dockerfile's content.
 	Source []byte
-	// Images are the images that the Dockerfile names.
+	// Images are the images that the Dockerfile names, and Reads what it reads of
+	// its context, with what ONBUILD instructions of siblings read there.
 	Images []dockerfile.Use
+	Reads  []string
+	// OnBuild are the ONBUILD instructions that the image carries.
+	OnBuild []string
 	// Siblings are the targets of this plan among them: from the reference as
 	// the Dockerfile names it to the target's name.
 	Siblings map[string]string
+
+	// inherited are the ONBUILD instructions of the siblings that it is FROM, by
+	// the reference as the Dockerfile names it.
+	inherited map[string][]string
 }
 
 // NewPlan reads the Dockerfiles of all targets, finds which are built from
@@ -51,6 +59,9 @@ func NewPlan(root string, targets []*Target) (*Plan, error) {
 			continue
 		}
 		steps[t.Name] = step
+	}
+	if len(errs) == 0 {
+		errs = inherit(steps, targets, siblings)
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
@@ -80,32 +91,71 @@ func readStep(root string, t *Target, siblings map[string]string) (*Step, error)
 	if info, err := os.Stat(filepath.Join(root, t.Context)); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("%s: its context %s is no folder", t.Name, t.Context)
 	}
-	uses, err := dockerfile.Images(t.Dockerfile, source, dockerfile.Options{Args: t.Args, Stage: t.Stage})
+	step := &Step{Target: t, Source: source}
+	return step, step.parse(siblings, nil)
+}
+
+// parse reads the step's Dockerfile. OnBuild tells the ONBUILD instructions of
+// images that it is FROM; nil: none has any.
+func (s *Step) parse(siblings map[string]string, onBuild func(image string) []string) error {
+	file, err := dockerfile.Parse(s.Dockerfile, s.Source, dockerfile.Options{Args: s.Args, Stage: s.Stage, OnBuild: onBuild})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	step := &Step{Target: t, Source: source, Images: uses, Siblings: map[string]string{}}
-	t.DependsOn = nil
-	for _, use := range uses {
-		ref, err := reference.Parse(use.Image)
-		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", t.Dockerfile, use.Line, err)
+	s.Images, s.Reads, s.OnBuild, s.Siblings, s.DependsOn = file.Images, file.Reads, file.OnBuild, map[string]string{}, nil
+	for _, use := range file.Images {
+		if _, err := reference.Parse(use.Image); err != nil {
+			return fmt.Errorf("%s:%d: %w", s.Dockerfile, use.Line, err)
 		}
-		if ref.Digest != "" {
-			continue // it asks for one certain image, not for this run's
-		}
-		tag := ref.Tag
-		if tag == "" {
-			tag = "latest"
-		}
-		if sibling, ok := siblings[ref.Repository()+":"+tag]; ok {
-			step.Siblings[use.Image] = sibling
-			if !slices.Contains(t.DependsOn, sibling) {
-				t.DependsOn = append(t.DependsOn, sibling)
+		if sibling, ok := siblingOf(use.Image, siblings); ok {
+			s.Siblings[use.Image] = sibling
+			if !slices.Contains(s.DependsOn, sibling) {
+				s.DependsOn = append(s.DependsOn, sibling)
 			}
 		}
 	}
-	return step, nil
+	return nil
+}
+
+// siblingOf is the name of the target that makes an image.
+func siblingOf(image string, siblings map[string]string) (string, bool) {
+	ref, err := reference.Parse(image)
+	if err != nil || ref.Digest != "" {
+		return "", false // with a digest it asks for one certain image, not for this run's
+	}
+	tag := ref.Tag
+	if tag == "" {
+		tag = "latest"
+	}
+	sibling, ok := siblings[ref.Repository()+":"+tag]
+	return sibling, ok
+}
+
+// inherit reads the Dockerfiles once more that are FROM a sibling with ONBUILD
+// instructions.
+func inherit(steps map[string]*Step, targets []*Target, siblings map[string]string) []error {
+	var errs []error
+	for _, t := range targets {
+		step := steps[t.Name]
+		inherits := func(use dockerfile.Use) bool {
+			sibling, ok := step.Siblings[use.Image]
+			return ok && use.From() && len(steps[sibling].OnBuild) > 0
+		}
+		if !slices.ContainsFunc(step.Images, inherits) {
+			continue
+		}
+		step.inherited = map[string][]string{}
+		err := step.parse(siblings, func(image string) []string {
+			if sibling, ok := siblingOf(image, siblings); ok {
+				step.inherited[image] = steps[sibling].OnBuild
+			}
+			return step.inherited[image]
+		})
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
 }
 
 type visit int

@@ -4,23 +4,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 
 	"github.com/rtbuild/rtbuild/pkg/parallel"
-	"github.com/rtbuild/rtbuild/pkg/reference"
 )
-
-// Bases knows the images that a run does not build but builds on. It is safe
-// for concurrent use.
-type Bases interface {
-	// Digest is the digest that a base image has in this run. It is empty
-	// where the base is left to the engine: then nobody knows what the image
-	// is made of, and it is built anew each time.
-	Digest(ctx context.Context, ref reference.Reference) (string, error)
-	// Locate is where the engine is to take the base image of that digest
-	// from. An empty answer leaves the reference as the Dockerfile has it.
-	Locate(ctx context.Context, ref reference.Reference, digest string) (string, error)
-}
 
 // Prepared is a plan of which it is known what each image is made of, and
 // which images the registry has already.
@@ -40,8 +26,12 @@ type PreparedStep struct {
 	// Content is the full reference with the content tag,
 	// "HOST/path:3.13-0123456789ab"; empty if nothing is pushed.
 	Content string
-	// Existing is the digest that Content has at the registry, or empty.
+	// Existing is the digest of the image that the registry has of these inputs,
+	// or empty. Found are the full references by which it was found there: the
+	// version tags, if the image under each of them says that it was made from
+	// these inputs, else Content.
 	Existing string
+	Found    []string
 	// Published are the digests that the version tags have there, by full
 	// reference; empty ones do not exist.
 	Published map[string]string
@@ -81,20 +71,35 @@ func (r *Run) Prepare(ctx context.Context, plan *Plan) *Prepared {
 		return r.Fingerprint(ctx, plan)
 	}
 	published := make(chan []answer, 1)
-	go func() { published <- r.ask(ctx, r.versionTags(plan)) }()
+	go func() { published <- r.ask(ctx, r.versionTags(plan), r.Confirmer.Recognize) }()
 	p := r.Fingerprint(ctx, plan)
-	p.fill(r.ask(ctx, r.contentTags(p)))
-	p.fill(<-published)
+	r.lookUp(ctx, p, <-published)
 	return p
 }
 
-// LookUp asks the registry for the content tags and version tags of a run that
-// pushes, once each and all at once. What is wrong with one step is kept in
-// it. A run that does not push asks nothing.
+// LookUp asks the registry what it has of a run that pushes: for each version
+// tag once, all at once, and then for the content tags of the steps whose
+// version tags do not tell. What is wrong with one step is kept in it. A run
+// that does not push asks nothing.
 func (r *Run) LookUp(ctx context.Context, p *Prepared) {
 	if r.Push {
-		p.fill(r.ask(ctx, slices.Concat(r.contentTags(p), r.versionTags(p.Plan()))))
+		r.lookUp(ctx, p, r.ask(ctx, r.versionTags(p.Plan()), r.Confirmer.Recognize))
 	}
+}
+
+// lookUp is LookUp from the version tags' answers on.
+func (r *Run) lookUp(ctx context.Context, p *Prepared, published []answer) {
+	for i := range p.Steps {
+		if step := &p.Steps[i]; step.Err == nil {
+			step.Err = r.contentTag(step)
+		}
+	}
+	p.fill(published)
+	p.recognize(published)
+	p.fill(r.ask(ctx, p.contentTags(), func(ctx context.Context, ref string) (string, string, error) {
+		digest, err := r.Confirmer.Confirm(ctx, ref)
+		return digest, "", err
+	}))
 }
 
 // Fingerprint finds out what each step's image is made of. What is wrong with
@@ -103,49 +108,27 @@ func (r *Run) Fingerprint(ctx context.Context, plan *Plan) *Prepared {
 	p := &Prepared{Root: plan.Root, Steps: make([]PreparedStep, len(plan.Steps))}
 	hasher := &Hasher{}
 	fingerprints := map[string]string{}
-	digests := r.baseDigests(ctx, plan)
+	bases := r.bases(ctx, plan)
 	for i, step := range plan.Steps {
 		prepared := PreparedStep{Step: step, Published: map[string]string{}}
-		prepared.Err = r.fingerprintStep(&prepared, plan.Root, hasher, digests, fingerprints)
+		prepared.Err = r.fingerprintStep(&prepared, plan.Root, hasher, bases, fingerprints)
 		fingerprints[step.Name] = prepared.Fingerprint
 		p.Steps[i] = prepared
 	}
 	return p
 }
 
-// A baseDigest is the answer for one base image.
-type baseDigest struct {
-	digest string
-	err    error
-}
-
-// baseDigests asks for the digest of every base image, each once.
-func (r *Run) baseDigests(ctx context.Context, plan *Plan) map[string]*baseDigest {
-	digests := map[string]*baseDigest{}
-	var images []string
-	for _, step := range plan.Steps {
-		for _, use := range step.Images {
-			if _, sibling := step.Siblings[use.Image]; sibling || digests[use.Image] != nil {
-				continue
-			}
-			digests[use.Image] = &baseDigest{}
-			images = append(images, use.Image)
+func (r *Run) fingerprintStep(p *PreparedStep, root string, hasher *Hasher, bases map[string]*base, fingerprints map[string]string) error {
+	for _, use := range p.Images {
+		if b := bases[use.Image]; p.Siblings[use.Image] == "" && b.err != nil {
+			return fmt.Errorf("%s:%d: finding the base image %s: %w", p.Dockerfile, use.Line, use.Image, b.err)
 		}
 	}
-	parallel.Each(len(images), parallel.Lookups, func(i int) {
-		answer := digests[images[i]]
-		ref, err := reference.Parse(images[i])
-		if err == nil {
-			answer.digest, err = r.Bases.Digest(ctx, ref)
-		}
-		answer.err = err
-	})
-	return digests
-}
-
-func (r *Run) fingerprintStep(p *PreparedStep, root string, hasher *Hasher, digests map[string]*baseDigest, fingerprints map[string]string) error {
-	var err error
-	if p.Inputs, err = p.inputs(root, hasher, r.Labels, r.Platforms); err != nil {
+	reads, err := p.reads(bases)
+	if err != nil {
+		return err
+	}
+	if p.Inputs, err = p.inputs(root, hasher, reads, r.Labels, r.Platforms); err != nil {
 		return fmt.Errorf("%s: %w", p.Dockerfile, err)
 	}
 	known := true
@@ -155,12 +138,8 @@ func (r *Run) fingerprintStep(p *PreparedStep, root string, hasher *Hasher, dige
 			known = known && fingerprints[sibling] != ""
 			continue
 		}
-		answer := digests[use.Image]
-		if answer.err != nil {
-			return fmt.Errorf("%s:%d: finding the base image %s: %w", p.Dockerfile, use.Line, use.Image, answer.err)
-		}
-		p.Inputs.Bases[use.Image] = answer.digest
-		known = known && answer.digest != ""
+		p.Inputs.Bases[use.Image] = bases[use.Image].digest
+		known = known && bases[use.Image].digest != ""
 	}
 	p.Labels = maps.Clone(r.Labels)
 	if !known {
@@ -197,11 +176,12 @@ type question struct {
 	ref  string
 }
 
-// An answer has no digest and no error where the registry has no such image.
+// An answer has no digest and no error where the registry has no such image,
+// and no fingerprint where the image does not say what it was made from.
 type answer struct {
 	question
-	digest string
-	err    error
+	digest, fingerprint string
+	err                 error
 }
 
 func (r *Run) versionTags(plan *Plan) []question {
@@ -214,15 +194,11 @@ func (r *Run) versionTags(plan *Plan) []question {
 	return questions
 }
 
-// contentTags names the content tags too.
-func (r *Run) contentTags(p *Prepared) []question {
+// contentTags are those of the steps whose image is not found yet.
+func (p *Prepared) contentTags() []question {
 	var questions []question
-	for i := range p.Steps {
-		step := &p.Steps[i]
-		if step.Err == nil {
-			step.Err = r.contentTag(step)
-		}
-		if step.Err == nil {
+	for i, step := range p.Steps {
+		if step.Err == nil && step.Existing == "" {
 			questions = append(questions, question{i, step.Content})
 		}
 	}
@@ -230,15 +206,15 @@ func (r *Run) contentTags(p *Prepared) []question {
 }
 
 // ask puts all questions to the registry at once.
-func (r *Run) ask(ctx context.Context, questions []question) []answer {
+func (r *Run) ask(ctx context.Context, questions []question, registry func(ctx context.Context, ref string) (digest, fingerprint string, err error)) []answer {
 	answers := make([]answer, len(questions))
 	parallel.Each(len(questions), parallel.Lookups, func(i int) {
 		q := questions[i]
-		digest, err := r.Confirmer.Confirm(ctx, q.ref)
+		digest, fingerprint, err := registry(ctx, q.ref)
 		if err != nil && r.Confirmer.Missing(err) {
-			digest, err = "", nil
+			digest, fingerprint, err = "", "", nil
 		}
-		answers[i] = answer{q, digest, err}
+		answers[i] = answer{q, digest, fingerprint, err}
 	})
 	return answers
 }
@@ -253,9 +229,29 @@ func (p *Prepared) fill(answers []answer) {
 		case a.err != nil:
 			step.Err = fmt.Errorf("asking for %s: %w", a.ref, a.err)
 		case a.ref == step.Content:
-			step.Existing = a.digest
+			if a.digest != "" {
+				step.Existing, step.Found = a.digest, []string{a.ref}
+			}
 		default:
 			step.Published[a.ref] = a.digest
 		}
+	}
+}
+
+// recognize finds the steps whose version tags all stand for one image that
+// says that it was made from the step's inputs: the content tag has nothing to
+// add to that.
+func (p *Prepared) recognize(published []answer) {
+	others := map[int]bool{}
+	for _, a := range published {
+		step := &p.Steps[a.step]
+		if step.Err != nil || a.fingerprint == "" || a.fingerprint != step.Fingerprint || step.Existing != "" && step.Existing != a.digest {
+			others[a.step] = true
+			continue
+		}
+		step.Existing, step.Found = a.digest, append(step.Found, a.ref)
+	}
+	for i := range others {
+		p.Steps[i].Existing, p.Steps[i].Found = "", nil
 	}
 }

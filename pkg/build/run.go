@@ -46,7 +46,7 @@ type Outcome struct {
 	// ImageID is the digest of the image's configuration, where known.
 	ImageID string
 	// References are the full references that the image has: after a push,
-	// the one with the content tag.
+	// the one with the content tag; of a fresh one, those by which it was found.
 	References []string
 	// Cached tells that no step had to run.
 	Cached   bool
@@ -59,7 +59,11 @@ type Outcome struct {
 // is one of Missing's where there is none.
 type Confirmer interface {
 	Confirm(ctx context.Context, ref string) (digest string, err error)
-	// Missing tells whether an error of Confirm says that the registry has no
+	// Recognize is Confirm that also tells the fingerprint of the inputs from
+	// which the image says that it was made; empty where it does not say so in
+	// the registry's answer to the same single question.
+	Recognize(ctx context.Context, ref string) (digest, fingerprint string, err error)
+	// Missing tells whether an error of either says that the registry has no
 	// such image.
 	Missing(err error) bool
 }
@@ -84,6 +88,8 @@ type Run struct {
 	Platforms []string
 	// Epoch gives the time that an image carries, for those that have one.
 	Epoch func(ctx context.Context, context string) (time.Time, error)
+	// KeepTimes is that of every request.
+	KeepTimes bool
 	// Secrets and SSH are passed to every build.
 	Secrets, SSH map[string]string
 }
@@ -143,7 +149,7 @@ func (r *Run) step(ctx context.Context, root string, step PreparedStep, parents 
 		out.Status, out.Err = StatusFailed, step.Err
 		return out
 	case step.Existing != "" && !r.Rebuild:
-		out.Status, out.Digest, out.References = StatusFresh, step.Existing, []string{step.Content}
+		out.Status, out.Digest, out.References = StatusFresh, step.Existing, step.Found
 		out.Reason = "the registry has an image of these inputs"
 		return out
 	}
@@ -177,6 +183,7 @@ func (r *Run) request(ctx context.Context, root string, step PreparedStep, paren
 		Labels:         step.Labels,
 		Platforms:      r.Platforms,
 		Push:           r.Push,
+		KeepTimes:      r.KeepTimes,
 		Secrets:        r.Secrets,
 		SSH:            r.SSH,
 		Parents:        map[string]Result{},
@@ -238,7 +245,9 @@ func (r *Run) confirm(ctx context.Context, req Request, out *Outcome) error {
 	}
 	out.References = req.References
 	for _, ref := range req.References {
-		digest, err := r.Confirmer.Confirm(ctx, ref)
+		// Recognize reads the manifest where it can, which is had then when the
+		// version tag moves.
+		digest, _, err := r.Confirmer.Recognize(ctx, ref)
 		if err != nil {
 			return fmt.Errorf("confirming the push of %s: %w", ref, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
@@ -42,10 +43,13 @@ func (r *recorder) Close() error                     { return nil }
 func digestOf(name string) string { return fmt.Sprintf("sha256:%064x", name)[:71] }
 
 // where answers for registries: it confirms what the recorder built, except
-// for the references in moved, and has the images in existing from before.
+// for the references in moved, and has the images in existing from before; those
+// in from say what they were made from. It counts what it is asked.
 type where struct {
 	moved    map[string]bool
 	existing map[string]string
+	from     map[string]string
+	asked    *atomic.Int32
 	engine   *recorder
 }
 
@@ -55,6 +59,18 @@ func (w where) Digest(_ context.Context, ref reference.Reference) (string, error
 	return digestOf(ref.Name), nil
 }
 
+// OnBuild: the image acme/onbuild has an instruction, and of acme/unknown nobody
+// can tell.
+func (w where) OnBuild(_ context.Context, ref reference.Reference, _ string) ([]string, bool, error) {
+	switch ref.Name {
+	case "acme/onbuild":
+		return []string{"COPY conf /conf"}, true, nil
+	case "acme/unknown":
+		return nil, false, nil
+	}
+	return nil, true, nil
+}
+
 func (w where) Locate(_ context.Context, ref reference.Reference, digest string) (string, error) {
 	if ref.Name == "debian" {
 		return "mirror.example/debian@" + digest, nil
@@ -62,7 +78,15 @@ func (w where) Locate(_ context.Context, ref reference.Reference, digest string)
 	return "", nil
 }
 
+func (w where) Recognize(ctx context.Context, ref string) (string, string, error) {
+	digest, err := w.Confirm(ctx, ref)
+	return digest, w.from[ref], err
+}
+
 func (w where) Confirm(_ context.Context, ref string) (string, error) {
+	if w.asked != nil {
+		w.asked.Add(1)
+	}
 	if w.moved[ref] {
 		return digestOf("somebody else's"), nil
 	}
@@ -224,6 +248,61 @@ func TestFresh(t *testing.T) {
 	do(t, run, again, where{existing: existing}, plan)
 	if len(again.order) != 3 {
 		t.Errorf("with rebuilding: built %q", again.order)
+	}
+}
+
+// An image that says what it was made from is known by its version tags alone,
+// if they all stand for it; else the content tag decides.
+func TestRecognized(t *testing.T) {
+	plan := tree(t, map[string]string{"other": "FROM alpine\n"})
+	plan.Steps[0].Tags = []string{"1", "1.0"}
+	run := build.Run{Push: true, Place: "localhost:5000", Bases: where{}, Jobs: 1}
+	prepared := run.Fingerprint(t.Context(), plan)
+	made := prepared.Steps[0].Fingerprint
+	const one, two = "localhost:5000/acme/other:1", "localhost:5000/acme/other:1.0"
+	content := one + "-" + made[:12]
+	for name, test := range map[string]struct {
+		existing, from map[string]string
+		asked          int32
+		digest         string
+		found          []string
+	}{
+		"both tags": {
+			map[string]string{one: "d", two: "d"}, map[string]string{one: made, two: made}, 2, "d", []string{one, two},
+		},
+		"one of them": {
+			map[string]string{one: "d", two: "e", content: "c"}, map[string]string{one: made}, 3, "c", []string{content},
+		},
+		"one is missing": {
+			map[string]string{one: "d", content: "d"}, map[string]string{one: made}, 3, "d", []string{content},
+		},
+		"two builds of the same inputs": {
+			map[string]string{one: "d", two: "e"}, map[string]string{one: made, two: made}, 3, "", nil,
+		},
+		"other inputs": {
+			map[string]string{one: "d", two: "d"}, map[string]string{one: "other", two: "other"}, 3, "", nil,
+		},
+		"nothing said": {
+			map[string]string{one: "d", two: "d", content: "d"}, nil, 3, "d", []string{content},
+		},
+		"nothing there": {nil, nil, 3, "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := where{existing: test.existing, from: test.from, asked: &atomic.Int32{}, engine: &recorder{}}
+			run.Confirmer = w
+			step := run.Prepare(t.Context(), plan).Steps[0]
+			if step.Err != nil || step.Existing != test.digest || !slices.Equal(step.Found, test.found) || step.Content != content {
+				t.Errorf("%q at %q (%v), want %q at %q", step.Existing, step.Found, step.Err, test.digest, test.found)
+			}
+			for _, ref := range []string{one, two} {
+				if step.Published[ref] != test.existing[ref] {
+					t.Errorf("%s stands at %q, want %q", ref, step.Published[ref], test.existing[ref])
+				}
+			}
+			if asked := w.asked.Load(); asked != test.asked {
+				t.Errorf("%d questions, want %d", asked, test.asked)
+			}
+		})
 	}
 }
 

@@ -41,6 +41,8 @@ type Config struct {
 	Platforms []string `yaml:"platforms"`
 	// Jobs is how many builds run at once; 0 for a default.
 	Jobs int `yaml:"jobs"`
+	// KeepFileTimes leaves the times of files in layers as the build made them.
+	KeepFileTimes bool `yaml:"keepFileTimes"`
 	// Labels are added to every image.
 	Labels map[string]string `yaml:"labels"`
 	// Mirrors say where base images are found: from a repository or the start

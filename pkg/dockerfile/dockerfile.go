@@ -3,6 +3,7 @@
 package dockerfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -27,45 +28,77 @@ type Use struct {
 	from    bool   // a FROM, not a --from
 }
 
+// From tells whether it is a FROM: the ONBUILD instructions of the image run.
+func (u Use) From() bool { return u.from }
+
 // Options say how a Dockerfile is to be built.
 type Options struct {
 	// Args are the build arguments.
 	Args map[string]string
 	// Stage is the stage to build; empty for the last one.
 	Stage string
+	// OnBuild tells the ONBUILD instructions, without that word, of an image
+	// that a FROM names; nil: no image has any.
+	OnBuild func(image string) []string
 }
 
-// Images lists the images that building the Dockerfile needs, in source
-// order: those of the stages that the wanted stage depends on. Names of
-// stages and "scratch" are no images. Errors start with "name:line:".
-func Images(name string, source []byte, opts Options) ([]Use, error) {
-	g, err := newGraph(name, source, opts)
+// A File is what building a Dockerfile needs.
+type File struct {
+	// Images are the images, in source order: those of the stages that the
+	// wanted stage depends on. Names of stages and "scratch" are no images.
+	Images []Use
+	// Reads are the paths in the build context that the build can read, as
+	// patterns of path.Match relative to the context's root, in source order:
+	// the sources of COPY and ADD and of RUN --mount=type=bind, in the stages
+	// that the wanted stage depends on, and in ONBUILD instructions that run
+	// there. A pattern stands for what it matches and all that lies below. Where a
+	// source depends on a variable, the answer is Everything.
+	Reads []string
+	// OnBuild are the wanted stage's ONBUILD instructions, without that word. They
+	// run at the start of stages that are FROM its image, and are not handed on
+	// from there.
+	OnBuild []string
+}
+
+// Parse reads a Dockerfile. Errors start with "name:line:".
+func Parse(name string, source []byte, opts Options) (*File, error) {
+	ast, err := parser.Parse(bytes.NewReader(source))
+	if err != nil {
+		return nil, located(name, err)
+	}
+	stages, metaArgs, err := instructions.Parse(ast.AST, nil)
+	if err != nil {
+		return nil, located(name, err)
+	}
+	g, target, err := walk(name, ast.EscapeToken, stages, metaArgs, opts)
 	if err != nil {
 		return nil, err
 	}
-	return g.images(), nil
+	return &File{Images: g.images(), Reads: g.reads(), OnBuild: onBuild(stages[target])}, nil
 }
 
-// walk follows what the wanted stage depends on.
-func walk(name string, escape rune, stages []instructions.Stage, metaArgs []instructions.ArgCommand, opts Options) (*graph, error) {
+// walk follows what the wanted stage depends on, whose number is returned.
+func walk(name string, escape rune, stages []instructions.Stage, metaArgs []instructions.ArgCommand, opts Options) (g *graph, target int, err error) {
 	if len(stages) == 0 {
-		return nil, fmt.Errorf("%s:1: no FROM instruction", name)
+		return nil, 0, fmt.Errorf("%s:1: no FROM instruction", name)
 	}
-	g := &graph{
-		name:   name,
-		stages: stages,
-		env:    globals(shell.NewLex(escape), metaArgs, opts.Args),
-		lex:    shell.NewLex(escape),
-		needed: map[int]bool{},
+	g = &graph{
+		name:      name,
+		stages:    stages,
+		env:       globals(shell.NewLex(escape), metaArgs, opts.Args),
+		lex:       shell.NewLex(escape),
+		inherited: opts.OnBuild,
+		needed:    map[int]bool{},
+		inserted:  map[int][]instructions.Command{},
 	}
-	target := len(stages) - 1
+	target = len(stages) - 1
 	if opts.Stage != "" {
 		var ok bool
 		if target, ok = g.stage(opts.Stage, len(stages)); !ok {
-			return nil, fmt.Errorf("%s:1: no stage is named %q", name, opts.Stage)
+			return nil, 0, fmt.Errorf("%s:1: no stage is named %q", name, opts.Stage)
 		}
 	}
-	return g, g.need(target)
+	return g, target, g.need(target)
 }
 
 var parseError = regexp.MustCompile(`^dockerfile parse error on line (\d+): `)
@@ -121,8 +154,12 @@ type graph struct {
 	stages []instructions.Stage
 	env    shell.EnvGetter
 	lex    *shell.Lex
-	needed map[int]bool
-	uses   []Use
+	// inherited is Options.OnBuild, and inserted are the commands that stages run
+	// because of it before their own.
+	inherited func(image string) []string
+	needed    map[int]bool
+	inserted  map[int][]instructions.Command
+	uses      []Use
 }
 
 // stage finds an earlier stage by name or number.
@@ -152,6 +189,9 @@ func (g *graph) need(index int) error {
 		return fmt.Errorf("%s:%d: FROM %s names no image: declare the argument before the first FROM with a default (ARG NAME=value)", g.name, line(stage.Location), stage.BaseName)
 	}
 	if err := g.use(base, stage.BaseName, index, stage.Location, true); err != nil {
+		return err
+	}
+	if g.inserted[index], err = g.triggers(index, base); err != nil {
 		return err
 	}
 	for _, command := range stage.Commands {

@@ -35,12 +35,12 @@ func TestImages(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			uses, err := dockerfile.Images("Dockerfile", []byte(test.source), test.opts)
+			file, err := dockerfile.Parse("Dockerfile", []byte(test.source), test.opts)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var got []string
-			for _, use := range uses {
+			for _, use := range file.Images {
 				got = append(got, use.Image)
 			}
 			if !reflect.DeepEqual(got, test.want) {
@@ -65,7 +65,7 @@ func TestImagesErrors(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := dockerfile.Images("Dockerfile", []byte(test.source), test.opts)
+			_, err := dockerfile.Parse("Dockerfile", []byte(test.source), test.opts)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want one with %q", err, test.want)
 			}
@@ -89,11 +89,11 @@ func TestRewrite(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			uses, err := dockerfile.Images("Dockerfile", []byte(test.source), dockerfile.Options{})
+			file, err := dockerfile.Parse("Dockerfile", []byte(test.source), dockerfile.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := dockerfile.Rewrite([]byte(test.source), uses, func(use dockerfile.Use) string { return replace[use.Image] })
+			got, err := dockerfile.Rewrite([]byte(test.source), file.Images, func(use dockerfile.Use) string { return replace[use.Image] })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -126,12 +126,65 @@ func TestReads(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := dockerfile.Reads("Dockerfile", []byte(test.source), test.opts)
+			file, err := dockerfile.Parse("Dockerfile", []byte(test.source), test.opts)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !reflect.DeepEqual(got, test.want) {
-				t.Errorf("reads %q, want %q", got, test.want)
+			if !reflect.DeepEqual(file.Reads, test.want) {
+				t.Errorf("reads %q, want %q", file.Reads, test.want)
+			}
+		})
+	}
+}
+
+func TestOnBuild(t *testing.T) {
+	digest := "@sha256:" + strings.Repeat("a", 64)
+	onBuild := map[string][]string{
+		"copies": {"COPY --chown=1 a b /", "ADD https://example.com/x /"},
+		"mounts": {"RUN --mount=type=bind,source=m,target=/m true"},
+		"stages": {"COPY --from=build /x /"},
+		"pinned": {"COPY --from=debian" + digest + " /x /"},
+		"images": {"COPY --from=debian /x /"},
+		"here":   {"COPY <<EOF /x\ntext\nEOF"},
+		"broken": {"FORM x"},
+	}
+	tests := []struct {
+		name, source  string
+		images, reads []string
+		carries       []string
+		failure       string
+	}{
+		{name: "before its own", source: "FROM copies\nCOPY c /\n", images: []string{"copies"}, reads: []string{"a", "b", "c"}},
+		{name: "mounts", source: "FROM mounts\n", images: []string{"mounts"}, reads: []string{"m"}},
+		{name: "not by COPY --from", source: "FROM scratch\nCOPY --from=copies /x /\n", images: []string{"copies"}},
+		{name: "by an argument", source: "ARG X=copies\nFROM $X\n", images: []string{"copies"}, reads: []string{"a", "b"}},
+		{name: "not in a stage on the stage", source: "FROM mounts AS m\nFROM m\nCOPY c /\n", images: []string{"mounts"}, reads: []string{"m", "c"}},
+		{name: "of a stage", source: "FROM scratch AS s\nONBUILD COPY c /\nFROM s AS t\nFROM t\n", reads: []string{"c"}},
+		{name: "needs a stage", source: "FROM debian AS build\nCOPY c /\nFROM stages\n", images: []string{"debian", "stages"}, reads: []string{"c"}},
+		{name: "an image with its digest", source: "FROM pinned\n", images: []string{"pinned"}},
+		{name: "a heredoc", source: "FROM here\n", images: []string{"here"}},
+		{name: "what it carries", source: "FROM copies AS x\nONBUILD RUN no\nFROM scratch\nONBUILD  COPY . /app\nonbuild RUN a && \\\n  b\n", carries: []string{"COPY . /app", "RUN a &&   b"}},
+		{name: "an image without its digest", source: "FROM images\n", failure: "Dockerfile:1: images has ONBUILD COPY --from=debian /x /: the digest of debian cannot be locked"},
+		{name: "what is no instruction", source: "\nFROM broken\n", failure: "Dockerfile:2: broken has ONBUILD FORM x: "},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			file, err := dockerfile.Parse("Dockerfile", []byte(test.source), dockerfile.Options{OnBuild: func(image string) []string { return onBuild[image] }})
+			if test.failure != "" {
+				if err == nil || !strings.HasPrefix(err.Error(), test.failure) {
+					t.Errorf("error %v, want %s", err, test.failure)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var images []string
+			for _, use := range file.Images {
+				images = append(images, use.Image)
+			}
+			if !reflect.DeepEqual(images, test.images) || !reflect.DeepEqual(file.Reads, test.reads) || !reflect.DeepEqual(file.OnBuild, test.carries) {
+				t.Errorf("images %q, reads %q, carries %q", images, file.Reads, file.OnBuild)
 			}
 		})
 	}

@@ -1,35 +1,25 @@
 package dockerfile
 
 import (
-	"bytes"
 	"path"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
 // Everything is the pattern of the whole build context.
 const Everything = "."
 
-// Reads lists the paths in the build context that building the Dockerfile can
-// read, as patterns of path.Match relative to the context's root, in source
-// order: the sources of COPY and ADD and of RUN --mount=type=bind, in the
-// stages that the wanted stage depends on. A pattern stands for what it
-// matches and all that lies below. Where a source depends on a variable, the
-// answer is Everything. What a base image's ONBUILD reads is not known here.
-func Reads(name string, source []byte, opts Options) ([]string, error) {
-	g, err := newGraph(name, source, opts)
-	if err != nil {
-		return nil, err
-	}
+// reads lists the sources of COPY and ADD and of RUN --mount=type=bind, in the
+// stages that are needed.
+func (g *graph) reads() []string {
 	var patterns []string
 	seen := map[string]bool{}
 	for i, stage := range g.stages {
 		if !g.needed[i] {
 			continue
 		}
-		for _, command := range stage.Commands {
+		for _, command := range append(g.inserted[i], stage.Commands...) {
 			for _, pattern := range contextSources(command) {
 				pattern = clean(pattern)
 				if !seen[pattern] {
@@ -39,7 +29,7 @@ func Reads(name string, source []byte, opts Options) ([]string, error) {
 			}
 		}
 	}
-	return patterns, nil
+	return patterns
 }
 
 // contextSources are the sources of a command that lie in the build context.
@@ -94,17 +84,4 @@ func clean(source string) string {
 		return Everything
 	}
 	return pattern
-}
-
-// newGraph parses a Dockerfile and finds the stages that are needed.
-func newGraph(name string, source []byte, opts Options) (*graph, error) {
-	ast, err := parser.Parse(bytes.NewReader(source))
-	if err != nil {
-		return nil, located(name, err)
-	}
-	stages, metaArgs, err := instructions.Parse(ast.AST, nil)
-	if err != nil {
-		return nil, located(name, err)
-	}
-	return walk(name, ast.EscapeToken, stages, metaArgs, opts)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"strings"
 
@@ -23,7 +22,7 @@ const version = "1"
 // with path:line: an unknown key, another version, a reference that is not in
 // full, a second entry for one, a malformed digest.
 func Load(path string) (*File, error) {
-	f := &File{path: path, images: map[string]string{}, saved: map[string]string{}}
+	f := &File{path: path, content: newContent(), saved: newContent()}
 	source, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return f, nil
@@ -31,35 +30,31 @@ func Load(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the lock file: %w", err)
 	}
-	images, err := parse(path, source)
-	if err != nil {
+	if f.content, err = parse(path, source); err != nil {
 		return nil, err
 	}
-	f.images, f.saved, f.source = images, maps.Clone(images), source
+	f.saved, f.source = f.clone(), source
 	return f, nil
 }
 
-func parse(path string, source []byte) (map[string]string, error) {
+func parse(path string, source []byte) (content, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(source))
 	var document yaml.Node
 	err := decoder.Decode(&document)
 	if errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s:1: is empty; remove the file, or restore it from version control", path)
+		return content{}, fmt.Errorf("%s:1: is empty; remove the file, or restore it from version control", path)
 	}
 	if err != nil {
-		return nil, syntaxError(path, source, err)
+		return content{}, syntaxError(path, source, err)
 	}
 	var next yaml.Node
 	if err := decoder.Decode(&next); err == nil {
-		return nil, fmt.Errorf("%s:%d: a second document begins; one is read", path, next.Line)
+		return content{}, fmt.Errorf("%s:%d: a second document begins; one is read", path, next.Line)
 	} else if !errors.Is(err, io.EOF) {
-		return nil, syntaxError(path, source, err)
+		return content{}, syntaxError(path, source, err)
 	}
-	p := parser{path: path, images: map[string]string{}}
-	if err := p.file(document.Content[0]); err != nil {
-		return nil, err
-	}
-	return p.images, nil
+	p := parser{path: path, content: newContent()}
+	return p.content, p.file(document.Content[0])
 }
 
 // syntaxError puts what yaml says behind path:line. Most likely a merge has left
@@ -80,10 +75,10 @@ func syntaxError(path string, source []byte, err error) error {
 	return fmt.Errorf("%s:%d: %s", path, number, text)
 }
 
-// A parser collects the images of a file.
+// A parser collects the content of a file.
 type parser struct {
-	path   string
-	images map[string]string
+	path string
+	content
 }
 
 // at is an error at a node.
@@ -104,24 +99,47 @@ func (p *parser) file(root *yaml.Node) error {
 		return p.at(v, "this rtbuild reads version %s alone, and the file has another; use the rtbuild that wrote it, or update this one", version)
 	}
 	for i := 0; i < len(root.Content); i += 2 {
-		if key := root.Content[i]; key.Value != "version" && key.Value != "images" {
-			return p.at(key, "unknown key %q; the keys are version and images", key.Value)
+		if key := root.Content[i]; key.Value != "version" && key.Value != "images" && key.Value != "onbuild" {
+			return p.at(key, "unknown key %q; the keys are version, images and onbuild", key.Value)
 		}
 	}
-	images := keys["images"]
-	if images == nil || images.Tag == "!!null" {
+	return errors.Join(p.each(keys["images"], "images", p.image), p.each(keys["onbuild"], "onbuild", p.instructions))
+}
+
+// each reads the entries of a mapping, which may be missing.
+func (p *parser) each(node *yaml.Node, what string, entry func(key, value *yaml.Node) error) error {
+	if node == nil || node.Tag == "!!null" {
 		return nil
 	}
-	entries, err := p.mapping(images, "images")
+	entries, err := p.mapping(node, what)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for i := 0; i < len(images.Content); i += 2 {
-		key := images.Content[i]
-		errs = append(errs, p.image(key, entries[key.Value]))
+	for i := 0; i < len(node.Content); i += 2 {
+		key := node.Content[i]
+		errs = append(errs, entry(key, entries[key.Value]))
 	}
 	return errors.Join(errs...)
+}
+
+// instructions reads the ONBUILD instructions of one digest.
+func (p *parser) instructions(key, value *yaml.Node) error {
+	if err := reference.CheckDigest(key.Value); err != nil {
+		return p.at(key, "%w", err)
+	}
+	if value.Kind != yaml.SequenceNode {
+		return p.at(value, "the value of %s is no list of ONBUILD instructions; remove the entry to have it read anew", key.Value)
+	}
+	list := []string{}
+	for _, item := range value.Content {
+		if item.Kind != yaml.ScalarNode || item.Tag != "!!str" {
+			return p.at(item, "an ONBUILD instruction of %s is no text; remove the entry to have it read anew", key.Value)
+		}
+		list = append(list, item.Value)
+	}
+	p.onBuild[key.Value] = list
+	return nil
 }
 
 // mapping is what a node maps strings to, each once.

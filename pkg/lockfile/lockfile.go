@@ -1,6 +1,7 @@
 // Package lockfile reads and writes rtbuild.lock, the committed file that holds
 // the digest of every external base image: resolved once and used in every
-// build, so that builds do not change when tags move.
+// build, so that builds do not change when tags move. With the digest goes what
+// the image makes a build on it do: its ONBUILD instructions.
 package lockfile
 
 import (
@@ -20,12 +21,32 @@ type File struct {
 	path string
 
 	mu sync.Mutex
-	// images are digests by Key.
-	images map[string]string
+	content
 	// saved is what the file at path holds, and source its bytes; nil if
 	// there is no file.
-	saved  map[string]string
+	saved  content
 	source []byte
+}
+
+// content is what a lock file holds.
+type content struct {
+	// images are digests by Key.
+	images map[string]string
+	// onBuild are the ONBUILD instructions of images by digest; there are images
+	// that were not asked for theirs.
+	onBuild map[string][]string
+}
+
+func newContent() content {
+	return content{images: map[string]string{}, onBuild: map[string][]string{}}
+}
+
+func (c content) clone() content {
+	return content{images: maps.Clone(c.images), onBuild: maps.Clone(c.onBuild)}
+}
+
+func (c content) equal(other content) bool {
+	return maps.Equal(c.images, other.images) && maps.EqualFunc(c.onBuild, other.onBuild, slices.Equal[[]string])
 }
 
 // Key is the reference under which an image stands in the file: in full, as
@@ -76,6 +97,30 @@ func (f *File) Remove(ref reference.Reference) {
 	delete(f.images, Key(ref))
 }
 
+// OnBuild are the ONBUILD instructions, without that word, of the image that has
+// the digest; ok is false if they are not known.
+func (f *File) OnBuild(digest string) (instructions []string, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	instructions, ok = f.onBuild[digest]
+	return slices.Clone(instructions), ok
+}
+
+// SetOnBuild records the ONBUILD instructions of an image; it may have none.
+func (f *File) SetOnBuild(digest string, instructions []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onBuild[digest] = slices.Clone(instructions)
+}
+
+// KeepOnBuild removes the ONBUILD instructions of all images but those that
+// have one of the digests.
+func (f *File) KeepOnBuild(digests map[string]bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	maps.DeleteFunc(f.onBuild, func(digest string, _ []string) bool { return !digests[digest] })
+}
+
 // References are the keys of all entries, sorted.
 func (f *File) References() []string {
 	f.mu.Lock()
@@ -88,5 +133,5 @@ func (f *File) References() []string {
 func (f *File) Changed() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return !maps.Equal(f.images, f.saved)
+	return !f.equal(f.saved)
 }

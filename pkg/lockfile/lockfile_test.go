@@ -106,6 +106,39 @@ func TestSaveAndLoad(t *testing.T) {
 	load(t, path)
 }
 
+// ONBUILD instructions are kept as they are, whatever they hold; an image
+// without any is not one that nobody asked.
+func TestOnBuild(t *testing.T) {
+	path := filepath.Join(t.TempDir(), FileName)
+	f := load(t, path)
+	odd := []string{"COPY . /app", "RUN <<EOF\ntabs\t: # [x]\n\nEOF", "true", "", " 'x' \u0007"}
+	f.SetOnBuild(digestA, odd)
+	f.SetOnBuild(digestB, nil)
+	f.SetOnBuild("sha256:"+strings.Repeat("c", 64), []string{"RUN x"})
+	f.KeepOnBuild(map[string]bool{digestA: true, digestB: true})
+	if !f.Changed() {
+		t.Error("not changed")
+	}
+	save(t, f)
+	f = load(t, path)
+	if got, ok := f.OnBuild(digestA); !ok || !slices.Equal(got, odd) {
+		t.Errorf("got %q, %v, want %q", got, ok, odd)
+	}
+	if got, ok := f.OnBuild(digestB); !ok || len(got) != 0 {
+		t.Errorf("got %q, %v, want none", got, ok)
+	}
+	if got, ok := f.OnBuild("sha256:" + strings.Repeat("c", 64)); ok {
+		t.Errorf("dropped, and yet there: %q", got)
+	}
+	if !strings.HasSuffix(read(t, path), "\n  "+digestB+": []\n") {
+		t.Errorf("the file is\n%s", read(t, path))
+	}
+	f.SetOnBuild("sha256:12", nil)
+	if err := f.Save(); err == nil || !strings.Contains(err.Error(), "is no digest") {
+		t.Errorf("a malformed digest: %v", err)
+	}
+}
+
 func TestReferencesWithDigest(t *testing.T) {
 	f := load(t, filepath.Join(t.TempDir(), FileName))
 	for _, name := range []string{"debian@" + digestA, "debian:12@" + digestA} {
@@ -265,6 +298,9 @@ func TestLoadErrors(t *testing.T) {
 		{"number as key", "version: 1\nimages:\n  1: " + digestA + "\n", 3, "no plain text"},
 		{"list", "- version: 1\n", 1, "must be a mapping"},
 		{"images as list", "version: 1\nimages:\n- x\n", 3, "images must be a mapping"},
+		{"no digest for instructions", "version: 1\nonbuild:\n  docker.io/library/a:1: []\n", 3, "is no digest"},
+		{"one instruction alone", "version: 1\nonbuild:\n  " + digestA + ": COPY . /app\n", 3, "is no list of ONBUILD instructions"},
+		{"an instruction that is none", "version: 1\nonbuild:\n  " + digestA + ": [x, 1]\n", 3, "is no text"},
 		{"second document", "version: 1\n---\nversion: 1\n", 2, "second document"},
 		{"syntax", "version: 1\nimages: {\n", 2, "did not find"},
 		{"merge conflict", "version: 1\nimages:\n<<<<<<< HEAD\n" + entry + "=======\n" + entry + ">>>>>>> x\n", 3, "conflict"},
@@ -316,31 +352,32 @@ func FuzzLoad(f *testing.F) {
 	for _, seed := range []string{
 		"version: 1\nimages:\n  docker.io/library/a:1: " + digestA + "\n",
 		"version: 1\nimages: {'[::1]:5000/a:1': " + digestA + ", localhost:1/b:latest: " + digestB + "}\n",
+		"version: 1\nonbuild:\n  " + digestA + ": [COPY . /app, \"\\x00\"]\n",
 		"version: 1\n---\n", "a: &x [*x]\n", "version: 1\nimages: *x\n", "<<<<<<< \n{",
 	} {
 		f.Add([]byte(seed))
 	}
 	located := regexp.MustCompile(`^lock:[1-9][0-9]*: .`)
 	f.Fuzz(func(t *testing.T, source []byte) {
-		images, err := parse("lock", source)
+		parsed, err := parse("lock", source)
 		if err != nil {
 			if !located.MatchString(err.Error()) {
 				t.Errorf("no position: %v", err)
 			}
 			return
 		}
-		for key := range images {
+		for key := range parsed.images {
 			if ref, err := reference.Parse(key); err != nil || Key(ref) != key {
 				t.Errorf("entry %q: %v", key, err)
 			}
 		}
-		written, err := format(images)
+		written, err := format(parsed)
 		if err != nil {
 			t.Fatal(err)
 		}
 		again, err := parse("lock", written)
-		if err != nil || fmt.Sprint(again) != fmt.Sprint(images) {
-			t.Errorf("%v is written as\n%s and read as %v, %v", images, written, again, err)
+		if err != nil || !again.equal(parsed) {
+			t.Errorf("%v is written as\n%s and read as %v, %v", parsed, written, again, err)
 		}
 	})
 }

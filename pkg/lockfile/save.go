@@ -17,6 +17,9 @@ import (
 
 const comment = "# Written by rtbuild: the digests of the base images. To update them, run: rtbuild lock --update\n"
 
+// onBuildComment is for those who wonder about empty lists.
+const onBuildComment = "What the images make builds on them do (ONBUILD)."
+
 // Save writes the file if it has Changed. It replaces the file by a rename, so
 // that a reader sees the old or the new content; equal entries give equal bytes.
 // It is an error if the file is no longer what was loaded, or if an entry is
@@ -24,33 +27,41 @@ const comment = "# Written by rtbuild: the digests of the base images. To update
 func (f *File) Save() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if maps.Equal(f.images, f.saved) {
+	if f.equal(f.saved) {
 		return nil
 	}
-	content, err := format(f.images)
+	written, err := format(f.content)
 	if err == nil {
-		err = f.replace(content)
+		err = f.replace(written)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the lock file %s: %w", f.path, err)
 	}
-	f.saved, f.source = maps.Clone(f.images), content
+	f.saved, f.source = f.clone(), written
 	return nil
 }
 
-// format is the file that holds the images.
-func format(images map[string]string) ([]byte, error) {
-	scalar := func(value string) *yaml.Node {
-		return &yaml.Node{Kind: yaml.ScalarNode, Value: value}
-	}
+func scalar(value string) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Value: value}
+}
+
+// format is the file that holds the content.
+func format(c content) ([]byte, error) {
 	entries := &yaml.Node{Kind: yaml.MappingNode}
-	for _, key := range slices.Sorted(maps.Keys(images)) {
-		if err := reference.CheckDigest(images[key]); err != nil {
+	for _, key := range slices.Sorted(maps.Keys(c.images)) {
+		if err := reference.CheckDigest(c.images[key]); err != nil {
 			return nil, fmt.Errorf("image %s: %w", key, err)
 		}
-		entries.Content = append(entries.Content, scalar(key), scalar(images[key]))
+		entries.Content = append(entries.Content, scalar(key), scalar(c.images[key]))
 	}
 	root := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{scalar("version"), scalar(version), scalar("images"), entries}}
+	if len(c.onBuild) > 0 {
+		instructions, err := formatOnBuild(c.onBuild)
+		if err != nil {
+			return nil, err
+		}
+		root.Content = append(root.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "onbuild", HeadComment: onBuildComment}, instructions)
+	}
 	var b bytes.Buffer
 	b.WriteString(comment)
 	encoder := yaml.NewEncoder(&b)
@@ -59,6 +70,23 @@ func format(images map[string]string) ([]byte, error) {
 		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+func formatOnBuild(onBuild map[string][]string) (*yaml.Node, error) {
+	entries := &yaml.Node{Kind: yaml.MappingNode}
+	for _, digest := range slices.Sorted(maps.Keys(onBuild)) {
+		if err := reference.CheckDigest(digest); err != nil {
+			return nil, fmt.Errorf("ONBUILD instructions: %w", err)
+		}
+		list := &yaml.Node{Kind: yaml.SequenceNode}
+		for _, instruction := range onBuild[digest] {
+			item := &yaml.Node{}
+			item.SetString(instruction)
+			list.Content = append(list.Content, item)
+		}
+		entries.Content = append(entries.Content, scalar(digest), list)
+	}
+	return entries, nil
 }
 
 // replace puts content in the file's place.

@@ -34,9 +34,9 @@ func Load(ctx context.Context, ev provenance.Evaluator, opts Options) (*Tree, er
 	if err != nil {
 		return nil, err
 	}
-	source, err := provenance.Load(ctx, ev, entry)
+	source, specs, err := evaluate(ctx, ev, entry)
 	if err != nil {
-		return nil, fmt.Errorf("evaluating %s: %w", filepath.Base(entry), err)
+		return nil, err
 	}
 	var document any
 	decoder := json.NewDecoder(bytes.NewReader(source.JSON))
@@ -48,9 +48,9 @@ func Load(ctx context.Context, ev provenance.Evaluator, opts Options) (*Tree, er
 	if !ok {
 		return nil, fmt.Errorf("%s:1: evaluates to %s, want a list of runtimes: [ (import 'stable/…'), … ]", entry, kindOf(document))
 	}
-	origins, specs, err := annotate(ctx, ev, source)
+	origins, err := source.Origins(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("tracing %s: %w", filepath.Base(entry), err)
 	}
 	folders := opts.Folders
 	if len(folders) == 0 {
@@ -63,25 +63,6 @@ func Load(ctx context.Context, ev provenance.Evaluator, opts Options) (*Tree, er
 	d.validate()
 	SortFindings(d.tree.Findings)
 	return d.tree, nil
-}
-
-// annotate finds what the evaluated document does not hold: where its strings
-// come from, and its hidden build fields. Each takes an evaluation of its own,
-// the most expensive part of loading, so they go side by side.
-func annotate(ctx context.Context, ev provenance.Evaluator, source *provenance.Document) (map[string]provenance.Position, [][][]hiddenField, error) {
-	var specs [][][]hiddenField
-	var specsErr error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		specs, specsErr = buildSpecs(ctx, ev, source.Entry)
-	}()
-	origins, err := source.Origins(ctx)
-	<-done
-	if err != nil {
-		return nil, nil, fmt.Errorf("tracing %s: %w", filepath.Base(source.Entry), err)
-	}
-	return origins, specs, specsErr
 }
 
 // DefaultFolders are the folders that hold runtime folders unless configured
@@ -133,11 +114,9 @@ func within(root, path string) bool {
 	return path == root || strings.HasPrefix(path, strings.TrimSuffix(root, string(filepath.Separator))+string(filepath.Separator))
 }
 
-// hiddenBuild evaluates to the hidden build fields, in the document's shape:
-// for each runtime, version and image an object {set, build}. %s is the root
-// document's base name as a Jsonnet string.
+// hiddenBuild evaluates to the hidden build fields of the document, in its
+// shape: for each runtime, version and image an object {set, build}.
 const hiddenBuild = `
-local document = import %s;
 local list(x) = if std.isArray(x) then x else [];
 local member(x, field) = if std.isObject(x) && std.objectHasAll(x, field) then x[field] else null;
 [
@@ -148,7 +127,7 @@ local member(x, field) = if std.isObject(x) && std.objectHasAll(x, field) then x
     ]
     for version in list(member(runtime, 'versions'))
   ]
-  for runtime in document
+  for runtime in list(document)
 ]
 `
 
@@ -157,19 +136,33 @@ type hiddenField struct {
 	Build json.RawMessage `json:"build"`
 }
 
-// buildSpecs reads the hidden build fields, by runtime, version and image.
-func buildSpecs(ctx context.Context, ev provenance.Evaluator, entry string) ([][][]hiddenField, error) {
-	name, err := json.Marshal(filepath.Base(entry))
+// evaluate loads the document, and reads the hidden build fields in it, by
+// runtime, version and image. An evaluation is the most expensive part of
+// loading, so there is one for both, unless it fails: then the two apart say
+// why.
+func evaluate(ctx context.Context, ev provenance.Evaluator, entry string) (*provenance.Document, [][][]hiddenField, error) {
+	source, fields, err := provenance.LoadWith(ctx, ev, entry, hiddenBuild)
 	if err != nil {
-		return nil, fmt.Errorf("quoting %s: %w", entry, err)
-	}
-	result, err := ev.Evaluate(ctx, provenance.Request{File: entry, Snippet: []byte(fmt.Sprintf(hiddenBuild, name))})
-	if err != nil {
-		return nil, fmt.Errorf("evaluating the build fields of %s: %w", filepath.Base(entry), err)
+		if source, err = provenance.Load(ctx, ev, entry); err != nil {
+			return nil, nil, fmt.Errorf("evaluating %s: %w", filepath.Base(entry), err)
+		}
+		if fields, err = buildFields(ctx, ev, entry); err != nil {
+			return nil, nil, fmt.Errorf("evaluating the build fields of %s: %w", filepath.Base(entry), err)
+		}
 	}
 	var specs [][][]hiddenField
-	if err := json.Unmarshal(result.JSON, &specs); err != nil {
-		return nil, fmt.Errorf("reading the build fields of %s: %w", filepath.Base(entry), err)
+	if err := json.Unmarshal(fields, &specs); err != nil {
+		return nil, nil, fmt.Errorf("reading the build fields of %s: %w", filepath.Base(entry), err)
 	}
-	return specs, nil
+	return source, specs, nil
+}
+
+// buildFields evaluates the hidden build fields alone.
+func buildFields(ctx context.Context, ev provenance.Evaluator, entry string) ([]byte, error) {
+	name, err := json.Marshal(filepath.Base(entry))
+	if err != nil {
+		return nil, err
+	}
+	result, err := ev.Evaluate(ctx, provenance.Request{File: entry, Snippet: fmt.Appendf(nil, "local document = import %s;\n%s", name, hiddenBuild)})
+	return result.JSON, err
 }

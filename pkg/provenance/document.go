@@ -12,8 +12,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 )
 
 // A Document is an evaluated Jsonnet document.
@@ -34,6 +36,38 @@ func Load(ctx context.Context, ev Evaluator, entry string) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newDocument(ev, entry, result)
+}
+
+// LoadWith is Load together with an expression about the document, which is
+// called document there: a second evaluation would do all of the first one's
+// work again. The expression's value comes as JSON. The positions in an error
+// may be those of the text that was evaluated, so ask for the document and for
+// the expression apart to tell anybody what is wrong.
+func LoadWith(ctx context.Context, ev Evaluator, entry, expression string) (*Document, []byte, error) {
+	name, err := json.Marshal(filepath.Base(entry))
+	if err != nil {
+		return nil, nil, fmt.Errorf("quoting %s: %w", entry, err)
+	}
+	result, err := ev.Evaluate(ctx, Request{
+		File:    entry,
+		Snippet: fmt.Appendf(nil, "local document = import %s;\n{ document: document, expression: %s }", name, expression),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	var both struct{ Document, Expression json.RawMessage }
+	if err := json.Unmarshal(result.JSON, &both); err != nil {
+		return nil, nil, fmt.Errorf("reading the evaluated document: %w", err)
+	}
+	// As it is on its own: one level of indentation less. No string of a JSON
+	// document holds a line break as such.
+	result.JSON = append(bytes.ReplaceAll(both.Document, []byte("\n   "), []byte("\n")), '\n')
+	doc, err := newDocument(ev, entry, result)
+	return doc, both.Expression, err
+}
+
+func newDocument(ev Evaluator, entry string, result Result) (*Document, error) {
 	tokens, err := Strings(result.JSON)
 	if err != nil {
 		return nil, err

@@ -42,6 +42,51 @@ func TestStrings(t *testing.T) {
 	}
 }
 
+// A document that is evaluated with an expression is the same to the byte as on
+// its own, whatever is in its strings.
+func TestLoadWith(t *testing.T) {
+	for name, source := range map[string]string{
+		"runtimes": `[{ ID: 'a', versions: [{ images: [{ image: 'x', build:: 1 }], empty: [], none: {} }] }, import "other"]`,
+		"breaks":   "{ a: 'one\\n   two', b: \"\\n      \", c: |||\n  text\n     more\n|||, '\\n   key': null }",
+		"a string": `"x\n   y"`,
+		"a number": `1.5`,
+		"nothing":  `[]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, err := filepath.EvalSymlinks(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			entry := filepath.Join(dir, "it's \"main\".jsonnet")
+			for path, text := range map[string]string{entry: source, filepath.Join(dir, "other"): `{ ID: 'b' }`} {
+				if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := provenance.Load(t.Context(), jsonnet.New(), entry)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, expression, err := provenance.LoadWith(t.Context(), jsonnet.New(), entry, "local x = 1;\n[std.type(document), x]")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(got.JSON) != string(want.JSON) {
+				t.Errorf("the document is %q, want %q", got.JSON, want.JSON)
+			}
+			if got.Entry != want.Entry || !reflect.DeepEqual(got.Strings, want.Strings) || !reflect.DeepEqual(got.Files, want.Files) || !reflect.DeepEqual(got.Imported, want.Imported) {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+			if fields := strings.Fields(string(expression)); len(fields) != 4 || fields[2] != "1" {
+				t.Errorf("the expression is %s", expression)
+			}
+		})
+	}
+	if _, _, err := provenance.LoadWith(t.Context(), jsonnet.New(), filepath.Join(t.TempDir(), "none"), "1"); err == nil {
+		t.Error("no error for a document that is not there")
+	}
+}
+
 func TestLine(t *testing.T) {
 	source := []byte("a\r\né x\n\n")
 	for _, test := range []struct{ offset, line, column int }{

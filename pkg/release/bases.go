@@ -32,7 +32,7 @@ const (
 type Bases struct {
 	lock     *lockfile.File
 	mirrors  *Mirrors
-	resolver Resolver
+	registry BaseReader
 	mode     LockMode
 
 	mu    sync.Mutex
@@ -40,8 +40,8 @@ type Bases struct {
 }
 
 // NewBases makes the bases of a run. The caller saves the lock file.
-func NewBases(lock *lockfile.File, mirrors *Mirrors, resolver Resolver, mode LockMode) *Bases {
-	return &Bases{lock: lock, mirrors: mirrors, resolver: resolver, mode: mode}
+func NewBases(lock *lockfile.File, mirrors *Mirrors, registry BaseReader, mode LockMode) *Bases {
+	return &Bases{lock: lock, mirrors: mirrors, registry: registry, mode: mode}
 }
 
 // Digest implements build.Bases: the reference's own digest, else the locked
@@ -59,7 +59,7 @@ func (b *Bases) Digest(ctx context.Context, ref reference.Reference) (string, er
 	}
 	digest, err := b.Current(ctx, ref)
 	if err != nil {
-		if b.mode == LockOffer && (errors.Is(err, ErrNotFound) || errors.Is(err, ErrUnreachable) || errors.Is(err, ErrUnauthorized)) {
+		if b.leave(err) {
 			return "", nil
 		}
 		return "", err
@@ -69,6 +69,54 @@ func (b *Bases) Digest(ctx context.Context, ref reference.Reference) (string, er
 	defer b.mu.Unlock()
 	b.added = append(b.added, key)
 	return digest, nil
+}
+
+// leave tells whether a base that could not be asked for is left to the engine,
+// which may have it.
+func (b *Bases) leave(err error) bool {
+	return b.mode == LockOffer && (errors.Is(err, ErrNotFound) || errors.Is(err, ErrUnreachable) || errors.Is(err, ErrUnauthorized))
+}
+
+// OnBuild implements build.Bases: what the lock file has for the digest, else
+// what the image says, which is locked: that takes requests of which registries
+// count some as pulls.
+func (b *Bases) OnBuild(ctx context.Context, ref reference.Reference, digest string) ([]string, bool, error) {
+	if instructions, ok := b.lock.OnBuild(digest); ok {
+		return instructions, true, nil
+	}
+	exact, _, err := b.exact(ctx, ref, digest)
+	var instructions []string
+	if err == nil {
+		instructions, err = b.registry.OnBuild(ctx, exact.String())
+	}
+	switch {
+	case err != nil && b.leave(err):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, fmt.Errorf("reading its ONBUILD instructions: %w", b.gone(ref, digest, err))
+	case b.mode != LockStrict:
+		b.lock.SetOnBuild(digest, instructions)
+	}
+	return instructions, true, nil
+}
+
+// exact names the image of a digest: at its mirror, if that has it, else where
+// its reference says.
+func (b *Bases) exact(ctx context.Context, ref reference.Reference, digest string) (exact reference.Reference, mirrored bool, err error) {
+	exact = ref.WithTag("").WithDigest(digest)
+	found, mirrored, err := b.mirrors.find(ctx, exact)
+	if mirrored {
+		exact = found
+	}
+	return exact, mirrored, err
+}
+
+// gone says how to lock another image where the locked one is no longer there.
+func (b *Bases) gone(ref reference.Reference, digest string, err error) error {
+	if errors.Is(err, ErrNotFound) && ref.Digest == "" {
+		return fmt.Errorf("rtbuild.lock has %s at %s, which is gone: take the image that there is now with rtbuild lock --update %s", lockfile.Key(ref), digest, lockfile.Key(ref))
+	}
+	return err
 }
 
 // Added are the bases that Digest added to the lock file.
@@ -85,7 +133,7 @@ func (b *Bases) Current(ctx context.Context, ref reference.Reference) (string, e
 	if err != nil || ok {
 		return found.Digest, err
 	}
-	descriptor, err := b.resolver.Resolve(ctx, ref.String())
+	descriptor, err := b.registry.Resolve(ctx, ref.String())
 	return descriptor.Digest, err
 }
 
@@ -96,18 +144,17 @@ func (b *Bases) Locate(ctx context.Context, ref reference.Reference, digest stri
 	if digest == "" {
 		return "", nil
 	}
-	exact := ref.WithTag("").WithDigest(digest)
-	found, ok, err := b.mirrors.find(ctx, exact)
+	exact, mirrored, err := b.exact(ctx, ref, digest)
 	if err != nil {
 		return "", err
 	}
-	if ok {
-		return found.String(), nil
+	if mirrored {
+		return exact.String(), nil
 	}
-	_, err = b.resolver.Resolve(ctx, exact.String())
+	_, err = b.registry.Resolve(ctx, exact.String())
 	switch {
 	case errors.Is(err, ErrNotFound) && ref.Digest == "":
-		return "", fmt.Errorf("rtbuild.lock has %s at %s, which is gone: take the image that there is now with rtbuild lock --update %s", lockfile.Key(ref), digest, lockfile.Key(ref))
+		return "", b.gone(ref, digest, err)
 	case err != nil && b.mode == LockOffer:
 		return exact.String(), nil // the engine may have it
 	case err != nil:
@@ -124,10 +171,20 @@ type BaseImage struct {
 	Ref reference.Reference
 	// Targets are the names of the targets that name it themselves.
 	Targets []string
+	// From tells whether a FROM names it, so that its ONBUILD instructions run.
+	From bool
 }
 
-// BaseImages are the images of all Dockerfiles that are not named by digest,
-// in alphabetical order.
+// name is by what the image is known: its entry in the lock file, or with its
+// digest, if it is named by that.
+func (i BaseImage) name() string {
+	if i.Ref.Digest != "" {
+		return i.Ref.String()
+	}
+	return lockfile.Key(i.Ref)
+}
+
+// BaseImages are the images of all Dockerfiles, in alphabetical order.
 func (p *Project) BaseImages() ([]BaseImage, error) {
 	plan, err := p.Plan(nil)
 	if err != nil {
@@ -143,15 +200,14 @@ func (p *Project) BaseImages() ([]BaseImage, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s:%d: %w", step.Dockerfile, use.Line, err)
 			}
-			if ref.Digest != "" {
-				continue
+			image := BaseImage{Ref: ref}
+			if images[image.name()] == nil {
+				images[image.name()] = &image
 			}
-			key := lockfile.Key(ref)
-			if images[key] == nil {
-				images[key] = &BaseImage{Ref: ref}
-			}
-			if !slices.Contains(images[key].Targets, step.Name) {
-				images[key].Targets = append(images[key].Targets, step.Name)
+			known := images[image.name()]
+			known.From = known.From || use.From()
+			if !slices.Contains(known.Targets, step.Name) {
+				known.Targets = append(known.Targets, step.Name)
 			}
 		}
 	}
@@ -177,7 +233,7 @@ type LockChange struct {
 // that names choose, and drops entries that no image has. Only names (as the
 // lock file writes them, or as a Dockerfile does) chooses among the locked;
 // with all, all are looked up. A name that is no base image is an error. The
-// caller saves the file; after an error nothing is changed.
+// caller saves the file, but not after an error.
 func (b *Bases) Update(ctx context.Context, images []BaseImage, all bool, names []string) ([]LockChange, error) {
 	chosen, err := choose(images, names)
 	if err != nil {
@@ -186,6 +242,9 @@ func (b *Bases) Update(ctx context.Context, images []BaseImage, all bool, names 
 	var wanted []BaseImage
 	used := map[string]bool{}
 	for _, image := range images {
+		if image.Ref.Digest != "" {
+			continue
+		}
 		key := lockfile.Key(image.Ref)
 		used[key] = true
 		if _, locked := b.lock.Digest(image.Ref); !locked || all || chosen[key] {
@@ -207,7 +266,26 @@ func (b *Bases) Update(ctx context.Context, images []BaseImage, all bool, names 
 			changes = append(changes, LockChange{Image: key, Old: old})
 		}
 	}
-	return changes, nil
+	return changes, b.updateOnBuild(ctx, images)
+}
+
+// updateOnBuild locks the ONBUILD instructions of the images, whose digests are
+// known, and drops those of others.
+func (b *Bases) updateOnBuild(ctx context.Context, images []BaseImage) error {
+	images = slices.DeleteFunc(slices.Clone(images), func(image BaseImage) bool { return !image.From })
+	digests, errs := map[string]bool{}, make([]error, len(images))
+	for _, image := range images {
+		digest, _ := b.lock.Digest(image.Ref)
+		digests[digest] = true
+	}
+	parallel.Each(len(images), parallel.Lookups, func(i int) {
+		digest, _ := b.lock.Digest(images[i].Ref)
+		if _, _, err := b.OnBuild(ctx, images[i].Ref, digest); err != nil {
+			errs[i] = fmt.Errorf("%s: %w", images[i].name(), err)
+		}
+	})
+	b.lock.KeepOnBuild(digests)
+	return errors.Join(errs...)
 }
 
 func choose(images []BaseImage, names []string) (map[string]bool, error) {
@@ -218,7 +296,7 @@ func choose(images []BaseImage, names []string) (map[string]bool, error) {
 			return nil, err
 		}
 		key := lockfile.Key(ref)
-		if !slices.ContainsFunc(images, func(image BaseImage) bool { return lockfile.Key(image.Ref) == key }) {
+		if !slices.ContainsFunc(images, func(image BaseImage) bool { return image.name() == key }) {
 			return nil, fmt.Errorf("no Dockerfile of this tree names %s as a base image", key)
 		}
 		chosen[key] = true
@@ -230,7 +308,7 @@ func choose(images []BaseImage, names []string) (map[string]bool, error) {
 func (b *Bases) Outdated(ctx context.Context, images []BaseImage) ([]LockChange, error) {
 	locked := slices.DeleteFunc(slices.Clone(images), func(image BaseImage) bool {
 		_, ok := b.lock.Digest(image.Ref)
-		return !ok
+		return !ok || image.Ref.Digest != ""
 	})
 	return b.compare(ctx, locked)
 }

@@ -1,12 +1,19 @@
 package release_test
 
 import (
+	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	fake "github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
 	"github.com/rtbuild/rtbuild/pkg/lockfile"
@@ -66,5 +73,74 @@ func TestBases(t *testing.T) {
 	gone := "sha256:" + strings.Repeat("1", 64)
 	if _, err := bases.Locate(t.Context(), reference.MustParse(host+"/acme/base:1"), gone); err == nil || !strings.Contains(err.Error(), "rtbuild lock --update "+host+"/acme/base:1") {
 		t.Errorf("gone: %v", err)
+	}
+}
+
+// The ONBUILD instructions of a base are read once, of an image named by its
+// digest as well, and then stand in the lock file.
+func TestBasesOnBuild(t *testing.T) {
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	inner, requests := fake.New(), atomic.Int32{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		inner.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	host := strings.TrimPrefix(server.URL, "http://")
+	want := []string{"COPY . /app", "RUN make"}
+	image, err := mutate.Config(empty.Image, v1.Config{OnBuild: want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := write(t, host+"/hub/acme/base:1", image)
+	path := filepath.Join(t.TempDir(), "rtbuild.lock")
+	open := func(mode release.LockMode) *release.Bases {
+		t.Helper()
+		lock, err := lockfile.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := registry.New(registry.Config{Retries: -1})
+		return release.NewBases(lock, release.NewMirrors(client, map[string]string{"docker.io": host + "/hub"}), client, mode)
+	}
+	ref := reference.MustParse("acme/base@" + digest)
+	for _, test := range []struct {
+		mode  release.LockMode
+		asked bool
+	}{{release.LockStrict, true}, {release.LockAdd, true}, {release.LockStrict, false}, {release.LockOffer, false}} {
+		bases := open(test.mode)
+		requests.Store(0)
+		got, known, err := bases.OnBuild(t.Context(), ref, digest)
+		if err != nil || !known || !slices.Equal(got, want) || requests.Load() > 0 != test.asked {
+			t.Errorf("mode %d: %q, %v, %v with %d requests", test.mode, got, known, err, requests.Load())
+		}
+		if err := bases.Save(); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	// What cannot be asked is an error, except where it is left to the engine.
+	gone := "sha256:" + strings.Repeat("1", 64)
+	tag := reference.MustParse(host + "/acme/base:1")
+	if _, _, err := open(release.LockAdd).OnBuild(t.Context(), tag, gone); err == nil || !strings.Contains(err.Error(), "rtbuild lock --update "+host+"/acme/base:1") {
+		t.Errorf("gone: %v", err)
+	}
+	if got, known, err := open(release.LockOffer).OnBuild(t.Context(), tag, gone); err != nil || known {
+		t.Errorf("left to the engine: %q, %v, %v", got, known, err)
+	}
+
+	// rtbuild lock has those of the images that a FROM names, and no others.
+	bases := open(release.LockAdd)
+	other := "acme/other@" + push(t, host+"/hub/acme/other:1")
+	images := []release.BaseImage{{Ref: reference.MustParse(other), From: true}, {Ref: ref}}
+	if changes, err := bases.Update(t.Context(), images, true, nil); err != nil || len(changes) > 0 {
+		t.Errorf("changes %v, %v", changes, err)
+	}
+	if err := bases.Save(); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(content), other[len("acme/other@"):]+": []\n") || strings.Contains(string(content), digest) {
+		t.Errorf("the lock file is\n%s%v", content, err)
 	}
 }

@@ -218,13 +218,19 @@ func ResolveAll(ctx context.Context, resolver Resolver, refs []string) (map[stri
 	return resolved, nil
 }
 
-// Confirm makes a build.Confirmer of a resolver.
-type Confirm struct{ Resolver Resolver }
+// Confirm makes a build.Confirmer of a registry's client.
+type Confirm struct{ Registry Annotator }
 
 // Confirm implements build.Confirmer.
 func (c Confirm) Confirm(ctx context.Context, ref string) (string, error) {
-	descriptor, err := c.Resolver.Resolve(ctx, ref)
+	descriptor, err := c.Registry.Resolve(ctx, ref)
 	return descriptor.Digest, err
+}
+
+// Recognize implements build.Confirmer.
+func (c Confirm) Recognize(ctx context.Context, ref string) (digest, fingerprint string, err error) {
+	descriptor, annotations, err := c.Registry.Annotations(ctx, ref)
+	return descriptor.Digest, annotations[build.LabelFingerprint], err
 }
 
 // Missing implements build.Confirmer.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	fake "github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
@@ -26,11 +27,16 @@ import (
 // push pushes an image of random content and returns its digest.
 func push(t *testing.T, ref string) string {
 	t.Helper()
-	parsed, err := name.ParseReference(ref)
+	image, err := random.Image(64, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, err := random.Image(64, 1)
+	return write(t, ref, image)
+}
+
+func write(t *testing.T, ref string, image v1.Image) string {
+	t.Helper()
+	parsed, err := name.ParseReference(ref)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,26 @@ type Resolver interface {
 	Resolve(ctx context.Context, ref string) (Descriptor, error)
 }
 
+// An Annotator is a Resolver that can read annotations on the way.
+type Annotator interface {
+	Resolver
+	// Annotations is Resolve with the annotations of the manifest or index,
+	// as far as they cost no more requests than that, nor any that the
+	// registry counts as pulls.
+	Annotations(ctx context.Context, ref string) (Descriptor, map[string]string, error)
+}
+
+// A BaseReader is a Resolver that can read what a base image does to builds on
+// it. It is safe for concurrent use.
+type BaseReader interface {
+	Resolver
+	// OnBuild reads the ONBUILD instructions of the image that ref stands for,
+	// without that word; those of the first one where it is an index: what makes
+	// an image for several platforms is one Dockerfile. Errors are those of
+	// Resolver.
+	OnBuild(ctx context.Context, ref string) ([]string, error)
+}
+
 // A Tagger moves tags. It is safe for concurrent use.
 type Tagger interface {
 	// Tag makes ref (NAME:TAG) stand for the manifest or index that its

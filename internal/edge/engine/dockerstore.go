@@ -70,7 +70,7 @@ type graphDriverStore struct {
 }
 
 func (s *graphDriverStore) admit(req build.Request) error {
-	const instead = "build for it with the embedded engine, a buildkitd, or a Docker engine with the containerd image store"
+	const instead = "build with the embedded engine, a buildkitd, or a Docker engine with the containerd image store"
 	switch len(req.Platforms) {
 	case 0:
 		return nil

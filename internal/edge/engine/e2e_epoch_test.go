@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
 // Two engines that share nothing make the same image of the same files,
@@ -20,6 +22,7 @@ func TestEpochReproduces(t *testing.T) {
 		"sub/file":   "text",
 	})
 	req.Epoch = epoch
+	req.Labels = map[string]string{build.LabelFingerprint: "f"}
 	digests := map[string]bool{}
 	// Before and after the epoch: exporters bound times from above only.
 	for _, when := range []time.Time{epoch.Add(-time.Hour), epoch.Add(time.Hour), time.Now()} {
@@ -33,6 +36,9 @@ func TestEpochReproduces(t *testing.T) {
 		if created := image.config.Created; created == nil || !created.Equal(epoch) {
 			t.Errorf("the image is of %v, want %v", created, epoch)
 		}
+		if got := image.annotations[build.LabelFingerprint]; got != "f" {
+			t.Errorf("the manifest says that the image was made from %q", got)
+		}
 		if result.Cached || image.files["/sub/made"] != "x" {
 			t.Errorf("the engine was not fresh, or did not build: %+v", result)
 		}
@@ -41,9 +47,14 @@ func TestEpochReproduces(t *testing.T) {
 		t.Errorf("the digests differ: %v", digests)
 	}
 
-	// The counter-proof: without an epoch they do differ.
-	req.Epoch = time.Time{}
+	// The counter-proofs: without an epoch, or with the times of the build, they
+	// do differ.
 	b.builder = openBuilder(t, "embedded")
+	req.KeepTimes = true
+	if result, image := b.pushed(t, req); digests[result.Digest] || !image.config.Created.Equal(epoch) {
+		t.Errorf("with the times of the build the digest is the same; the image is of %v", image.config.Created)
+	}
+	req.KeepTimes, req.Epoch = false, time.Time{}
 	if result, _ := b.pushed(t, req); digests[result.Digest] {
 		t.Error("without an epoch the digest is the same")
 	}

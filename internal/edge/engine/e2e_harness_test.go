@@ -264,8 +264,9 @@ func (b bench) pushed(t *testing.T, req build.Request) (build.Result, pulled) {
 
 // A pulled image is what a registry serves for a reference.
 type pulled struct {
-	digest string
-	config ocispec.Image
+	digest      string
+	annotations map[string]string
+	config      ocispec.Image
 	// files are the regular files of all layers, by absolute path; an upper
 	// layer's win.
 	files map[string]string
@@ -285,6 +286,7 @@ func pull(t *testing.T, ref string) pulled {
 	got := pulled{digest: head(t, ref), files: map[string]string{}}
 	var manifest ocispec.Manifest
 	decode(t, get(t, http.MethodGet, ref, "manifests/", ""), &manifest)
+	got.annotations = manifest.Annotations
 	decode(t, get(t, http.MethodGet, ref, "blobs/", manifest.Config.Digest.String()), &got.config)
 	for _, layer := range manifest.Layers {
 		resp := get(t, http.MethodGet, ref, "blobs/", layer.Digest.String())

@@ -5,6 +5,7 @@ package engine
 import (
 	"crypto/rand"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
@@ -300,6 +302,7 @@ func testIgnoreFiles(t *testing.T, b bench) {
 func testPlatforms(t *testing.T, b bench) {
 	req := b.request(t, "platforms", map[string]string{"Dockerfile": "FROM scratch\nCOPY tool /tool\n"})
 	req.Platforms = []string{"linux/amd64", "linux/arm64"}
+	req.Labels = map[string]string{build.LabelFingerprint: "f"}
 	req.Push = true
 	result, err := b.builder.Build(t.Context(), req)
 	if !b.builder.Capabilities().MultiPlatform {
@@ -313,5 +316,10 @@ func testPlatforms(t *testing.T, b bench) {
 	}
 	if got := head(t, req.References[0]); got != result.Digest {
 		t.Errorf("digest = %s, the registry has %s", result.Digest, got)
+	}
+	var index ocispec.Index
+	decode(t, get(t, http.MethodGet, req.References[0], "manifests/", ""), &index)
+	if _, ours := b.builder.engine.store.(*ociStore); ours && index.Annotations[build.LabelFingerprint] != "f" {
+		t.Errorf("the index has the annotations %v", index.Annotations)
 	}
 }

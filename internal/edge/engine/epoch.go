@@ -19,7 +19,7 @@ const epochArg = "SOURCE_DATE_EPOCH"
 // time follows the epoch: all that the graph driver store of Docker's engine
 // can do.
 func rewriteTimes(req build.Request, attrs map[string]string) {
-	if !req.Epoch.IsZero() {
+	if !req.Epoch.IsZero() && !req.KeepTimes {
 		attrs[string(exptypes.OptKeyRewriteTimestamp)] = "true"
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/containerd/containerd/v2/plugins/content/local"
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	"github.com/moby/buildkit/util/progress/progresswriter"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
@@ -61,6 +62,7 @@ func (s *ociStore) prepare(_ context.Context, req build.Request, opt *client.Sol
 			attrs["registry.insecure"] = "true"
 		}
 		rewriteTimes(req, attrs)
+		annotate(req, attrs)
 		opt.Exports = []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}
 	case req.Retain:
 		contents, err := s.open()
@@ -72,6 +74,21 @@ func (s *ociStore) prepare(_ context.Context, req build.Request, opt *client.Sol
 		opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: attrs, OutputStore: contents}}
 	}
 	return nil
+}
+
+// annotate has the image's fingerprint put into its manifest, or into the index
+// of an image for several platforms, where one answer of a registry shows it.
+// Indexes with annotations exist in OCI's form only.
+func annotate(req build.Request, attrs map[string]string) {
+	fingerprint := req.Labels[build.LabelFingerprint]
+	switch {
+	case fingerprint == "":
+	case len(req.Platforms) > 1:
+		attrs[exptypes.AnnotationIndexKey(build.LabelFingerprint)] = fingerprint
+		attrs[string(exptypes.OptKeyOCITypes)] = "true"
+	default:
+		attrs[exptypes.AnnotationManifestKey(nil, build.LabelFingerprint)] = fingerprint
+	}
 }
 
 // addParents gives the build the retained images that it names.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -119,6 +120,36 @@ func TestOCIStorePrepare(t *testing.T) {
 	req.Parents = map[string]build.Result{"base:1": {}}
 	if err := store.prepare(t.Context(), req, &opt); err == nil || !strings.Contains(err.Error(), "base:1") {
 		t.Errorf("prepare with a parent that is nowhere = %v", err)
+	}
+}
+
+// An image's manifest says what the image was made from, as its label does.
+func TestOCIStoreAnnotates(t *testing.T) {
+	store := newOCIStore(nil)
+	for _, test := range []struct {
+		labels    map[string]string
+		platforms []string
+		want      map[string]string
+	}{
+		{nil, nil, nil},
+		{map[string]string{build.LabelFingerprint: "f", "other": "x"}, nil, map[string]string{"annotation-manifest.dev.rtbuild.fingerprint": "f"}},
+		{map[string]string{build.LabelFingerprint: "f"}, []string{"linux/amd64"}, map[string]string{"annotation-manifest.dev.rtbuild.fingerprint": "f"}},
+		{
+			map[string]string{build.LabelFingerprint: "f"}, []string{"linux/amd64", "linux/arm64"},
+			map[string]string{"annotation-index.dev.rtbuild.fingerprint": "f", "oci-mediatypes": "true"},
+		},
+	} {
+		opt := client.SolveOpt{FrontendAttrs: map[string]string{}}
+		req := build.Request{References: []string{"r.example/x:1"}, Push: true, Labels: test.labels, Platforms: test.platforms}
+		if err := store.prepare(t.Context(), req, &opt); err != nil {
+			t.Fatal(err)
+		}
+		got := opt.Exports[0].Attrs
+		delete(got, "name")
+		delete(got, "push")
+		if !maps.Equal(got, test.want) {
+			t.Errorf("labels %v, platforms %v: attributes %v, want %v", test.labels, test.platforms, got, test.want)
+		}
 	}
 }
 

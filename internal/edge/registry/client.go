@@ -25,9 +25,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
@@ -38,7 +40,7 @@ import (
 // Descriptor is what a reference resolves to.
 type Descriptor = release.Descriptor
 
-var _ release.Resolver = (*Client)(nil)
+var _ release.Annotator = (*Client)(nil)
 
 // Config configures a Client. The zero value is usable.
 type Config struct {
@@ -82,6 +84,9 @@ type Client struct {
 	puller   *remote.Puller
 	pusher   *remote.Pusher
 	early    *early
+	// manifests are those that Annotations read: rawManifest by full reference
+	// with the digest. They are small, and what is tagged is among them.
+	manifests sync.Map
 }
 
 // New makes a Client. It does not connect to anything.
@@ -153,10 +158,7 @@ func (c *Client) Resolve(ctx context.Context, ref string) (Descriptor, error) {
 	if err != nil {
 		return Descriptor{}, fmt.Errorf("resolving %s: %w", ref, err)
 	}
-	desc, final, err := c.early.head(ctx, parsed)
-	if !final {
-		desc, err = c.puller.Head(ctx, parsed)
-	}
+	desc, err := ask(ctx, c, parsed, func(p *remote.Puller) (*v1.Descriptor, error) { return p.Head(ctx, parsed) })
 	if err != nil && wantsGet(ctx, err) {
 		var got *remote.Descriptor
 		if got, err = c.puller.Get(ctx, parsed); err == nil {
@@ -173,6 +175,46 @@ func (c *Client) Resolve(ctx context.Context, ref string) (Descriptor, error) {
 			ref, parsed.Context().RegistryStr(), err)
 	}
 	return Descriptor{Digest: digest, MediaType: string(desc.MediaType), Size: desc.Size}, nil
+}
+
+// Annotations implements release.Annotator. It takes a GET of the manifest; of
+// Docker Hub, which counts those as pulls and so allows few of them, a HEAD,
+// and then there are no annotations.
+func (c *Client) Annotations(ctx context.Context, ref string) (Descriptor, map[string]string, error) {
+	parsed, err := c.parse(ref)
+	if err == nil && parsed.Context().RegistryStr() == name.DefaultRegistry {
+		desc, err := c.Resolve(ctx, ref)
+		return desc, nil, err
+	}
+	doing := "resolving " + ref
+	if err != nil {
+		return Descriptor{}, nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	got, err := ask(ctx, c, parsed, func(p *remote.Puller) (*remote.Descriptor, error) { return p.Get(ctx, parsed) })
+	if err == nil {
+		err = checkComplete(got.Manifest)
+	}
+	if err != nil {
+		return Descriptor{}, nil, explain(ctx, doing, parsed.Context(), err)
+	}
+	var manifest struct {
+		Annotations map[string]string `json:"annotations"`
+	}
+	if err := json.Unmarshal(got.Manifest, &manifest); err != nil {
+		return Descriptor{}, nil, explain(ctx, doing, parsed.Context(), fmt.Errorf("reading its manifest: %w", err))
+	}
+	c.manifests.Store(parsed.Context().Digest(got.Digest.String()).Name(), rawManifest{content: got.Manifest, mediaType: got.MediaType})
+	return Descriptor{Digest: got.Digest.String(), MediaType: string(got.MediaType), Size: got.Size}, manifest.Annotations, nil
+}
+
+// ask puts a question to the registry of ref, without what the library begins
+// with where that can be left out.
+func ask[T any](ctx context.Context, c *Client, ref name.Reference, question func(*remote.Puller) (T, error)) (T, error) {
+	answer, final, err := askEarly(ctx, c.early, ref, question)
+	if !final {
+		answer, err = question(c.puller)
+	}
+	return answer, err
 }
 
 // checkComplete refuses a manifest that was cut off where the protocol did not

@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
@@ -51,31 +50,31 @@ func newEarly(inner *registryTransport, insecure insecureHosts, userAgent string
 	}
 }
 
-// head asks for ref. Without an answer that can be relied on, final is false:
+// askEarly asks for ref. Without an answer that can be relied on, final is false:
 // then the question is one for the library.
-func (e *early) head(ctx context.Context, ref name.Reference) (desc *v1.Descriptor, final bool, err error) {
+func askEarly[T any](ctx context.Context, e *early, ref name.Reference, ask func(*remote.Puller) (T, error)) (answer T, final bool, err error) {
 	repo := ref.Context()
 	if e.transport.host(repo.RegistryStr()).known() {
-		return nil, false, nil
+		return answer, false, nil
 	}
 	host := e.hosts.of(repo.RegistryStr())
 	host.once.Do(func() { host.yes = e.suits(ctx, repo) })
 	if !host.yes {
-		return nil, false, nil
+		return answer, false, nil
 	}
-	desc, err = e.puller.Head(ctx, ref)
-	var answer *transport.Error
-	if !errors.As(err, &answer) {
-		return desc, true, err
+	answer, err = ask(e.puller)
+	var refusal *transport.Error
+	if !errors.As(err, &refusal) {
+		return answer, true, err
 	}
-	switch answer.StatusCode {
+	switch refusal.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
 		// The registry may say something else to those with a token, which
 		// some give to everybody.
 		challenge, checkErr := transport.Ping(ctx, repo.Registry, e.transport)
-		return nil, checkErr == nil && challenge.Scheme == "", err
+		return answer, checkErr == nil && challenge.Scheme == "", err
 	}
-	return nil, true, err
+	return answer, true, err
 }
 
 // suits tells whether there are no credentials for repo, so that nothing is

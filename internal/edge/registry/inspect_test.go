@@ -108,3 +108,38 @@ func TestInspectRefusals(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The ONBUILD instructions of an index are those of its first image, and not of
+// an attestation.
+func TestOnBuild(t *testing.T) {
+	noCredentials(t)
+	host, requests := startServer(t, newRegistry())
+	c := New(Config{})
+	want := []string{"COPY . /app"}
+	image, err := mutate.Config(randomImage(t), v1.Config{OnBuild: want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.Push(t.Context(), host+"/acme/go:single", image); err != nil {
+		t.Fatal(err)
+	}
+	attestation := mutate.IndexAddendum{Add: randomImage(t), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"}}}
+	writeIndex(t, host+"/acme/go:multi", mutate.AppendManifests(empty.Index, attestation, mutate.IndexAddendum{Add: image}, mutate.IndexAddendum{Add: randomImage(t)}))
+	writeIndex(t, host+"/acme/go:empty", mutate.AppendManifests(empty.Index, attestation))
+	for tag, most := range map[string]int{"single": 2, "multi": 3} {
+		requests.take()
+		got, err := c.OnBuild(t.Context(), host+"/acme/go:"+tag)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %q, %v", tag, got, err)
+		}
+		if seen := requests.take(); len(seen) > most {
+			t.Errorf("%s: requests %v, want %d", tag, seen, most)
+		}
+	}
+	if _, err := c.OnBuild(t.Context(), host+"/acme/go:empty"); err == nil {
+		t.Error("an index without an image: no error")
+	}
+	if _, err := c.OnBuild(t.Context(), host+"/acme/go:absent"); !errors.Is(err, release.ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -14,8 +14,8 @@ import (
 var _ release.Tagger = (*Client)(nil)
 
 // Tag implements release.Tagger. It takes a GET of the manifest by its digest,
-// a PUT of the same bytes under the tag, and a HEAD that proves that the tag
-// stands for the digest.
+// unless Annotations has read it before, a PUT of the same bytes under the tag,
+// and a HEAD that proves that the tag stands for the digest.
 func (c *Client) Tag(ctx context.Context, ref, digest string) error {
 	doing := fmt.Sprintf("tagging %s as %s", digest, ref)
 	parsed, err := c.parse(ref)
@@ -29,12 +29,11 @@ func (c *Client) Tag(ctx context.Context, ref, digest string) error {
 	if err := reference.CheckDigest(digest); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	// The library checks that the bytes are those of the digest.
-	got, err := c.puller.Get(ctx, tag.Context().Digest(digest))
+	manifest, err := c.manifest(ctx, tag.Context().Digest(digest))
 	if err != nil {
 		return explain(ctx, doing, tag.Context(), err)
 	}
-	if err := c.pusher.Put(ctx, tag, rawManifest{content: got.Manifest, mediaType: got.MediaType}); err != nil {
+	if err := c.pusher.Put(ctx, tag, manifest); err != nil {
 		return explain(ctx, doing, tag.Context(), err)
 	}
 	there, err := c.Resolve(ctx, ref)
@@ -46,6 +45,19 @@ func (c *Client) Tag(ctx context.Context, ref, digest string) error {
 			doing, tag.Context().RegistryStr(), there.Digest)
 	}
 	return nil
+}
+
+// manifest is the manifest that a repository has under a digest.
+func (c *Client) manifest(ctx context.Context, ref name.Digest) (rawManifest, error) {
+	if known, ok := c.manifests.Load(ref.Name()); ok {
+		return known.(rawManifest), nil
+	}
+	// The library checks that the bytes are those of the digest.
+	got, err := c.puller.Get(ctx, ref)
+	if err != nil {
+		return rawManifest{}, err
+	}
+	return rawManifest{content: got.Manifest, mediaType: got.MediaType}, nil
 }
 
 // rawManifest is a remote.Taggable of the very bytes that a registry gave:

@@ -45,6 +45,76 @@ func TestTag(t *testing.T) {
 	}
 }
 
+// Annotations are read in one request, of images and of indexes, and what was
+// read is not asked for again when a tag moves to it.
+func TestAnnotations(t *testing.T) {
+	noCredentials(t)
+	host, requests := startServer(t, newRegistry())
+	image, ok := mutate.Annotations(platformImage(t, "amd64", nil), map[string]string{"made.from": "image"}).(v1.Image)
+	if !ok {
+		t.Fatal("no image")
+	}
+	writer := New(Config{})
+	if _, _, err := writer.Push(t.Context(), host+"/acme/go:image", image); err != nil {
+		t.Fatal(err)
+	}
+	plain := push(t, writer, host+"/acme/go:plain")
+	annotated, ok := mutate.Annotations(mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: image}), map[string]string{"made.from": "index"}).(v1.ImageIndex)
+	if !ok {
+		t.Fatal("no index")
+	}
+	index := writeIndex(t, host+"/acme/go:index", annotated)
+	c := New(Config{})
+	requests.take()
+	for tag, want := range map[string]string{"image": "image", "index": "index", "plain": ""} {
+		desc, annotations, err := c.Annotations(t.Context(), host+"/acme/go:"+tag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if annotations["made.from"] != want {
+			t.Errorf("%s: annotations %v, want %q", tag, annotations, want)
+		}
+		if got, want := requests.take(), []string{"GET /v2/acme/go/manifests/" + tag}; !slices.Equal(got, want) {
+			t.Errorf("requests %v, want %v", got, want)
+		}
+		if resolved, err := New(Config{}).Resolve(t.Context(), host+"/acme/go:"+tag); err != nil || desc != resolved {
+			t.Errorf("%s is %v, want %v, %v", tag, desc, resolved, err)
+		}
+		requests.take()
+	}
+	for _, want := range []Descriptor{index, plain} {
+		if err := c.Tag(t.Context(), host+"/acme/go:moved", want.Digest); err != nil {
+			t.Fatal(err)
+		}
+		got := slices.DeleteFunc(requests.take(), func(r string) bool { return r == "GET /v2/" })
+		if want := []string{"PUT /v2/acme/go/manifests/moved", "HEAD /v2/acme/go/manifests/moved"}; !slices.Equal(got, want) {
+			t.Errorf("requests %v, want %v", got, want)
+		}
+	}
+	if _, _, err := c.Annotations(t.Context(), host+"/acme/go:absent"); !errors.Is(err, release.ErrNotFound) {
+		t.Errorf("of an absent image: %v", err)
+	}
+	if _, _, err := c.Annotations(t.Context(), host+"/Acme:1"); err == nil {
+		t.Error("no error for what is no reference")
+	}
+}
+
+// Docker Hub counts a GET of a manifest as a pull, and a HEAD not.
+func TestAnnotationsOfDockerHub(t *testing.T) {
+	noCredentials(t)
+	var methods []string
+	c := New(Config{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+		methods = append(methods, req.Method)
+		return &http.Response{StatusCode: http.StatusOK, Request: req, Body: http.NoBody, ContentLength: 1, Header: http.Header{
+			"Content-Type": {string(types.OCIManifestSchema1)}, "Content-Length": {"1"}, "Docker-Content-Digest": {"sha256:" + strings.Repeat("a", 64)},
+		}}, nil
+	})})
+	desc, annotations, err := c.Annotations(t.Context(), "kubeless/python:3.13")
+	if err != nil || desc.Digest != "sha256:"+strings.Repeat("a", 64) || annotations != nil || !slices.Equal(methods, []string{http.MethodHead}) {
+		t.Errorf("%v, %v, %v with %v", desc, annotations, err, methods)
+	}
+}
+
 func TestTagRefusals(t *testing.T) {
 	noCredentials(t)
 	registry := newRegistry()
