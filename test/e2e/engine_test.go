@@ -4,11 +4,18 @@ package e2e
 
 import (
 	"bytes"
+	"io"
+	"log"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -45,50 +52,80 @@ func buildkitd(t *testing.T) string {
 	return filepath.Join(dir, "buildkitd")
 }
 
-// A daemon is a buildkitd in PID and mount namespaces of its own, so that
-// nothing of it is left when it is killed.
+// A daemon is an engine in PID and mount namespaces of its own, so that nothing
+// of it is left when it is killed.
 type daemon struct {
-	program, state string
-	cmd            *exec.Cmd
-	output         bytes.Buffer
+	state, socket string
+	command       []string
+	cmd           *exec.Cmd
+	output        bytes.Buffer
 }
 
-func startDaemon(t *testing.T, program string) *daemon {
+// startDaemon starts an engine, in a network namespace if one is given, with the
+// options that options gives for a folder to keep its state in and a socket to
+// listen at.
+func startDaemon(t *testing.T, network, program string, options func(state, socket string) []string) *daemon {
 	t.Helper()
-	d := &daemon{program: program, state: t.TempDir()}
+	// A test's own folder has too long a name for the sockets of some engines.
+	state, err := os.MkdirTemp("", "engine-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &daemon{state: state, socket: filepath.Join(state, "sock")}
+	d.command = append([]string{"unshare", "--pid", "--fork", "--mount-proc", "--kill-child", program}, options(state, d.socket)...)
+	if network != "" {
+		d.command = append([]string{"nsenter", "--net=" + network}, d.command...)
+	}
+	t.Cleanup(func() {
+		d.kill(t)
+		if err := os.RemoveAll(state); err != nil {
+			t.Error(err)
+		}
+	})
 	d.start(t)
-	t.Cleanup(func() { d.kill(t) })
 	return d
 }
 
-func (d *daemon) socket() string { return filepath.Join(d.state, "sock") }
-
 func (d *daemon) start(t *testing.T) {
 	t.Helper()
-	d.cmd = exec.Command("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", d.program,
-		"--addr", "unix://"+d.socket(), "--root", filepath.Join(d.state, "root"),
-		"--oci-worker-net", "host", "--containerd-worker", "false")
+	d.cmd = exec.Command(d.command[0], d.command[1:]...)
 	d.cmd.Stdout, d.cmd.Stderr = &d.output, &d.output
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	for range 600 {
-		if conn, err := net.Dial("unix", d.socket()); err == nil {
+		if conn, err := net.Dial("unix", d.socket); err == nil {
 			conn.Close()
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Fatalf("buildkitd does not answer:\n%s", tail(d.output.String()))
+	t.Fatalf("%s does not answer:\n%s", d.command, tail(d.output.String()))
 }
 
 // kill returns when all processes are gone: each of them holds the output.
 func (d *daemon) kill(t *testing.T) {
 	t.Helper()
+	if d.cmd == nil || d.cmd.Process == nil {
+		return
+	}
 	if err := d.cmd.Process.Signal(syscall.SIGKILL); err != nil {
-		t.Errorf("killing buildkitd: %v", err)
+		t.Errorf("killing the engine: %v", err)
 	}
 	_ = d.cmd.Wait() // it was killed
+}
+
+func buildkitdOptions(state, socket string) []string {
+	return []string{"--addr", "unix://" + socket, "--root", filepath.Join(state, "root"), "--oci-worker-net", "host", "--containerd-worker", "false"}
+}
+
+// dockerdOptions are those of a second Docker engine beside the machine's own,
+// which is to be started in a network of its own.
+func dockerdOptions(state, socket string) []string {
+	return []string{
+		"--host", "unix://" + socket, "--data-root", filepath.Join(state, "data"), "--exec-root", filepath.Join(state, "exec"),
+		"--pidfile", filepath.Join(state, "exec.pid"), "--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=vfs",
+	}
 }
 
 // The engine is killed and started again in the middle of a release: manifests
@@ -96,12 +133,44 @@ func (d *daemon) kill(t *testing.T) {
 // completes the release.
 func TestEngineRestarts(t *testing.T) {
 	host := registry(t)
-	engine := startDaemon(t, buildkitd(t))
+	engine := startDaemon(t, "", buildkitd(t), buildkitdOptions)
 	root := small(t)
 	write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo of-the-base > /mark; echo now sleeping; sleep 10\"]\n")
-	before := sources(t, root)
-	args := []string{"all", "--push", "--builder", "unix://" + engine.socket(), "--registry", host}
+	engine.restartedUnder(t, root, host, "unix://"+engine.socket, func(log string) bool { return strings.Contains(read(t, log), "now sleeping\n") })
+}
 
+// The same of a Docker engine, while it builds the image and while it pushes it.
+func TestDockerEngineRestarts(t *testing.T) {
+	program, err := exec.LookPath("dockerd")
+	if err != nil {
+		t.Skip("there is no dockerd: install Debian's docker.io")
+	}
+	for _, test := range []struct {
+		name, held string // the requests that do not come to an end
+		dockerfile string // with the address of who holds them
+	}{
+		{"while it builds", "GET /file", "FROM scratch\nADD http://%s/file /file\n"},
+		{"while it pushes", "PATCH /v2/acme/base/blobs/uploads/", "FROM scratch\nCOPY sh /bin/\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			holder := hold(t, registry(t), test.held)
+			engine := startDaemon(t, network(t, holder.host), program, dockerdOptions)
+			t.Setenv("DOCKER_HOST", "unix://"+engine.socket)
+			root := small(t)
+			write(t, filepath.Join(root, "base/Dockerfile"), strings.ReplaceAll(test.dockerfile, "%s", holder.host))
+			write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM acme/base\nCOPY sh /bin/\n")
+			engine.restartedUnder(t, root, holder.host, "docker", func(string) bool { return holder.holds.Load() })
+		})
+	}
+}
+
+// restartedUnder releases a tree and restarts the engine when it is in the midst
+// of building or pushing the image base, which underway tells from the log's
+// file.
+func (d *daemon) restartedUnder(t *testing.T, root, host, builder string, underway func(log string) bool) {
+	t.Helper()
+	before := sources(t, root)
+	args := []string{"all", "--push", "--builder", builder, "--registry", host}
 	log, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	if err != nil {
 		t.Fatal(err)
@@ -113,13 +182,20 @@ func TestEngineRestarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(read(t, log.Name()), "now sleeping\n"); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !underway(log.Name()); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("the build does not begin:\n%s", tail(read(t, log.Name())))
+			t.Fatalf("it does not get there:\n%s", tail(read(t, log.Name())))
 		}
 	}
-	engine.kill(t)
-	engine.start(t)
+	d.kill(t)
+	// What is left of it in the folder of sockets and process numbers is as gone
+	// as after a restart of the machine.
+	for _, name := range []string{"exec", "exec.pid"} {
+		if err := os.RemoveAll(filepath.Join(d.state, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.start(t)
 	_ = cmd.Wait() // the exit code is looked at
 	stderr := read(t, log.Name())
 	if code := cmd.ProcessState.ExitCode(); code != 1 {
@@ -139,8 +215,42 @@ func TestEngineRestarts(t *testing.T) {
 
 	r := want(t, 0, root, args...)
 	for _, image := range imagesOf(t, r.stdout) {
-		if _, digest, _ := strings.Cut(image, "@"); digest == "" || digestAt(t, image) != digest {
+		if _, digest := split(image); digest == "" || digestAt(t, image) != digest {
 			t.Errorf("%s: the registry has %q", image, digestAt(t, image))
 		}
 	}
+}
+
+// A holder stands before a registry, and does not answer the first request that
+// begins like held; it serves /file itself.
+type holder struct {
+	host  string
+	holds atomic.Bool
+}
+
+func hold(t *testing.T, registry, held string) *holder {
+	t.Helper()
+	h := &holder{}
+	ended := make(chan struct{})
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: registry})
+	proxy.ErrorLog = log.New(io.Discard, "", 0) // what the killed engine leaves
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.Method+" "+r.URL.Path, held) && h.holds.CompareAndSwap(false, true):
+			select {
+			case <-r.Context().Done():
+			case <-ended:
+			}
+		case r.URL.Path == "/file":
+			_, _ = w.Write([]byte("file\n"))
+		default:
+			// The registry names itself as the place of uploads by this.
+			r.Host = h.host
+			proxy.ServeHTTP(w, r)
+		}
+	}))
+	h.host = strings.TrimPrefix(server.URL, "http://")
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(ended) })
+	return h
 }

@@ -5,6 +5,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net"
@@ -88,6 +89,12 @@ func tail(text string) string {
 // its HOST:PORT.
 func registry(t *testing.T) string {
 	t.Helper()
+	return registryWith(t, "")
+}
+
+// registryWith is registry with more settings, of whole lines.
+func registryWith(t *testing.T, settings string) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +103,7 @@ func registry(t *testing.T) string {
 	listener.Close()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config.yml")
-	write(t, config, fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: %s}\n", dir, address))
+	write(t, config, fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: %s}\n%s", dir, address, settings))
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, "docker-registry", "serve", config)
 	if err := cmd.Start(); err != nil {
@@ -121,15 +128,32 @@ func registry(t *testing.T) string {
 // of HOST/path:tag or HOST/path@digest.
 func digestAt(t *testing.T, ref string) string {
 	t.Helper()
-	host, rest, _ := strings.Cut(ref, "/")
-	path, tag, found := strings.Cut(rest, "@")
-	if !found {
-		i := strings.LastIndexByte(rest, ':')
-		path, tag = rest[:i], rest[i+1:]
-	} else if i := strings.LastIndexByte(path, ':'); i >= 0 {
-		path = path[:i]
+	repository, version := split(ref)
+	response := askManifest(t, http.MethodHead, repository, version)
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return ""
 	}
-	request, err := http.NewRequest(http.MethodHead, "http://"+host+"/v2/"+path+"/manifests/"+tag, nil)
+	return response.Header.Get("Docker-Content-Digest")
+}
+
+// manifestAt reads a manifest or index of a repository, HOST/path.
+func manifestAt(t *testing.T, repository, version string, into any) {
+	t.Helper()
+	response := askManifest(t, http.MethodGet, repository, version)
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("%s of %s: %s", version, repository, response.Status)
+	}
+	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func askManifest(t *testing.T, method, repository, version string) *http.Response {
+	t.Helper()
+	host, path, _ := strings.Cut(repository, "/")
+	request, err := http.NewRequest(method, "http://"+host+"/v2/"+path+"/manifests/"+version, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,11 +162,19 @@ func digestAt(t *testing.T, ref string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return ""
+	return response
+}
+
+// split takes HOST/path:tag or HOST/path@digest apart.
+func split(ref string) (repository, version string) {
+	repository, digest, pinned := strings.Cut(ref, "@")
+	if tag := strings.LastIndexByte(repository, ':'); tag > strings.LastIndexByte(repository, '/') {
+		repository, version = repository[:tag], repository[tag+1:]
 	}
-	return response.Header.Get("Docker-Content-Digest")
+	if pinned {
+		version = digest
+	}
+	return repository, version
 }
 
 func write(t *testing.T, path, content string) {
