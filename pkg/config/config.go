@@ -3,16 +3,13 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
-	"gopkg.in/yaml.v3"
+	"github.com/rtbuild/rtbuild/pkg/strictyaml"
 )
 
 // FileName is the settings file's name, at the root of a repository.
@@ -85,41 +82,13 @@ func Load(root string) (*Config, error) {
 		return nil, fmt.Errorf("reading the settings: %w", err)
 	}
 	c := &Config{}
-	decoder := yaml.NewDecoder(bytes.NewReader(source))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(c); err != nil && !errors.Is(err, io.EOF) {
-		return nil, located(path, err)
-	}
-	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: holds a second document; one is read", path)
+	if err := strictyaml.Decode(path, source, c, "docs/CONFIGURATION.md"); err != nil {
+		return nil, err
 	}
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return c, nil
-}
-
-// located turns yaml's "line 3: field x not found in type config.Config" into
-// "path:3: unknown key x", one line for each.
-func located(path string, err error) error {
-	var typeError *yaml.TypeError
-	if !errors.As(err, &typeError) {
-		return fmt.Errorf("%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	errs := make([]error, 0, len(typeError.Errors))
-	for _, text := range typeError.Errors {
-		var line int
-		if _, scanErr := fmt.Sscanf(text, "line %d:", &line); scanErr == nil {
-			text = text[strings.Index(text, ": ")+2:]
-		}
-		if rest, ok := strings.CutPrefix(text, "field "); ok {
-			if key, _, ok := strings.Cut(rest, " not found in type "); ok {
-				text = fmt.Sprintf("unknown key %q; docs/CONFIGURATION.md lists the keys", key)
-			}
-		}
-		errs = append(errs, fmt.Errorf("%s:%d: %s", path, line, text))
-	}
-	return errors.Join(errs...)
 }
 
 func (c *Config) check() error {

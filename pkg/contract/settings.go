@@ -1,16 +1,14 @@
 package contract
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"github.com/rtbuild/rtbuild/pkg/strictyaml"
 )
 
 // settingsFile may lie beside the contract functions.
@@ -35,10 +33,8 @@ func readSettings(folder string) (settings, error) {
 	case err != nil:
 		return s, fmt.Errorf("reading the suite's settings: %w", err)
 	default:
-		decoder := yaml.NewDecoder(bytes.NewReader(source))
-		decoder.KnownFields(true)
-		if err := decoder.Decode(&s); err != nil && !errors.Is(err, io.EOF) {
-			return s, fmt.Errorf("%s: %w", path, err)
+		if err := strictyaml.Decode(path, source, &s, "docs/CONTRACT.md"); err != nil {
+			return s, err
 		}
 	}
 	if s.Handler == "" {
