@@ -90,9 +90,9 @@ func (l *loop) listen() error {
 	return l.poll.add(l.front.fd, events)
 }
 
-// run serves until all callers of a draining loop have gone.
+// run serves until all callers of a draining loop have gone. The poller stays
+// open, since messages may still come, and rouse it; the process ends soon.
 func (l *loop) run() error {
-	defer l.poll.close()
 	for {
 		l.collect()
 		if l.draining && l.callers == 0 {
