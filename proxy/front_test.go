@@ -273,6 +273,7 @@ func TestShutdownOfKeptConnections(t *testing.T) {
 	if _, err := http.ReadResponse(other.in, &http.Request{Method: http.MethodHead}); err != nil {
 		t.Fatal(err)
 	}
+	start := time.Now()
 	running.send("GET /sleep?s=1 HTTP/1.1\r\nHost: a\r\n\r\n")
 	p.eventually("a call", func() bool { return p.metric(`function_workers{state="busy"}`) == "1" })
 	waiting.send(hello)
@@ -292,7 +293,20 @@ func TestShutdownOfKeptConnections(t *testing.T) {
 	if _, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://")); err == nil {
 		t.Error("a connection was accepted after SIGTERM")
 	}
-	_ = silent.Close()
+	// The call took a second; for another one callers may say that they have
+	// the answer, which is lost otherwise if the container ends at once.
+	time.Sleep(100 * time.Millisecond)
+	select {
+	case err := <-p.ended:
+		p.ended <- err
+		if time.Since(start) < 2*time.Second {
+			t.Error("the proxy ended before its callers had closed their connections")
+		}
+	default:
+	}
+	for _, w := range []*wire{running, waiting, silent} {
+		_ = w.Close()
+	}
 	if err := p.wait(); err != nil {
 		t.Error(err)
 	}

@@ -177,7 +177,7 @@ func newServer(cfg config.Config, handler *gateway.Gateway, log *slog.Logger) *h
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler: handler, Protocols: protocols, ConnContext: front.ConnContext,
+		Handler: handler, Protocols: protocols, ConnContext: front.ConnContext, ConnState: front.ConnState,
 		ReadHeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}

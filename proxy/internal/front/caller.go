@@ -30,6 +30,7 @@ type caller struct {
 	left    bool   // no more will come
 	out     []byte // of the answer, what the system had no room for
 	last    bool   // the connection ends with the answer
+	ended   bool   // it has: only the caller's end of it is waited for
 	place
 
 	request  request
@@ -57,6 +58,13 @@ func (c *caller) ready(events uint32) {
 
 // serve goes on until there is something to wait for.
 func (c *caller) serve() {
+	for c.fd >= 0 && c.ended && c.more {
+		c.read()
+		c.in = c.in[:0]
+	}
+	if c.ended {
+		return
+	}
 	for c.fd >= 0 && c.state == reading && len(c.out) == 0 {
 		if len(c.in) > 0 {
 			switch c.request.parse(c.in, &c.loop.front.opt) {
@@ -266,9 +274,21 @@ func (c *caller) write(out []byte, last bool) {
 	}
 	c.out = nil
 	c.unlist()
-	if last {
+	switch {
+	case last && c.loop.draining:
+		c.linger()
+	case last:
 		c.close()
 	}
+}
+
+// linger waits for the caller to close the connection, too, as a sign that it
+// has the answer. Shortly after the process ends, so does the container, and
+// what is still on its way out of it is lost.
+func (c *caller) linger() {
+	_ = syscall.Shutdown(c.fd, syscall.SHUT_WR) // it may have closed already
+	c.ended, c.more = true, true
+	c.loop.lingering.push(c, c.loop.now)
 }
 
 // handOver gives the connection to net/http, with what has been read of it and

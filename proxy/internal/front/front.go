@@ -15,8 +15,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -58,6 +60,9 @@ type Front struct {
 	moving  sync.WaitGroup // connections on their way to handed
 	closed  chan struct{}  // nobody takes from handed any more
 	closing sync.Once
+
+	stopping  atomic.Bool
+	lingering sync.WaitGroup // handed connections that wait for their callers
 }
 
 // New starts to serve. The listener is the front's from here on.
@@ -144,11 +149,13 @@ func (f *Front) Close() {
 	f.closing.Do(func() {
 		close(f.closed)
 		f.drained.Wait()
+		f.lingering.Wait()
 		syscall.Close(f.fd)
 	})
 }
 
 func (f *Front) stop(m message) {
+	f.stopping.Store(true)
 	f.listener.Close()
 	_ = syscall.Shutdown(f.fd, syscall.SHUT_RDWR) // the copy, too, listens no more
 	for _, l := range f.loops {
@@ -159,8 +166,10 @@ func (f *Front) stop(m message) {
 // handed is a connection as net/http gets it.
 type handed struct {
 	net.Conn
-	read  []byte // read already
-	begun atomic.Pointer[gateway.Begun]
+	front  *Front
+	read   []byte // read already
+	begun  atomic.Pointer[gateway.Begun]
+	active atomic.Bool // a request is being answered
 }
 
 // Read implements net.Conn.
@@ -178,7 +187,29 @@ func (h *handed) Close() error {
 	if b := h.begun.Swap(nil); b != nil {
 		b.Drop()
 	}
+	if tcp, ok := h.Conn.(*net.TCPConn); ok && h.active.Load() && h.front.stopping.Load() {
+		h.front.lingering.Add(1)
+		go h.linger(tcp)
+		return nil
+	}
 	return h.Conn.Close()
+}
+
+// linger waits as callers of loops do.
+func (h *handed) linger(tcp *net.TCPConn) {
+	defer h.front.lingering.Done()
+	defer tcp.Close()
+	if errors.Join(tcp.CloseWrite(), tcp.SetReadDeadline(time.Now().Add(lingerFor))) == nil {
+		_, _ = io.Copy(io.Discard, tcp) // until its end, or the deadline
+	}
+}
+
+// ConnState is what http.Server.ConnState must be, so that the front knows
+// which connections end with an answer.
+func ConnState(c net.Conn, state http.ConnState) {
+	if h, ok := c.(*handed); ok {
+		h.active.Store(state == http.StateActive)
+	}
 }
 
 // ConnContext is what http.Server.ConnContext must be, so that the gateway
@@ -201,7 +232,7 @@ func (f *Front) handOver(fd int, read []byte, begun *gateway.Begun) {
 		}
 		return
 	}
-	h := &handed{Conn: conn, read: read}
+	h := &handed{Conn: conn, front: f, read: read}
 	h.begun.Store(begun)
 	select {
 	case f.handed <- h:

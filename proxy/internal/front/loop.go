@@ -24,6 +24,9 @@ const (
 	patience = 100 * time.Millisecond
 	// acceptPause is the pause after a connection could not be accepted.
 	acceptPause = 100 * time.Millisecond
+	// lingerFor is how long a caller may take to close a connection that ended
+	// during a shutdown.
+	lingerFor = time.Second
 	// acceptAtOnce is how many connections are accepted before others are served.
 	acceptAtOnce = 64
 )
@@ -36,9 +39,9 @@ type loop struct {
 	conns   []conn // by file descriptor
 	callers int
 
-	idle, unfinished, running, flushing list
-	acceptAt                            time.Time // when accepting is tried again, if it paused
-	draining                            bool
+	idle, unfinished, running, flushing, lingering list
+	acceptAt                                       time.Time // when accepting is tried again, if it paused
+	draining                                       bool
 
 	now                      time.Time // when the events came that are at hand
 	date                     []byte    // header line of the second
@@ -73,7 +76,8 @@ func newLoop(f *Front) (*loop, error) {
 	}
 	l := &loop{front: f, poll: p, read: make([]byte, bufferSize),
 		idle: list{limit: f.opt.IdleTimeout}, unfinished: list{limit: patience},
-		running: list{limit: f.opt.Timeout}, flushing: list{limit: f.opt.IdleTimeout}}
+		running: list{limit: f.opt.Timeout}, flushing: list{limit: f.opt.IdleTimeout},
+		lingering: list{limit: lingerFor}}
 	if err := l.listen(); err != nil {
 		p.close()
 		return nil, err
@@ -158,7 +162,7 @@ func (l *loop) wait() ([]syscall.EpollEvent, error) {
 // limit is how long the loop may wait; negative is for ever.
 func (l *loop) limit() time.Duration {
 	var next time.Time
-	for _, due := range []time.Time{l.idle.due(), l.unfinished.due(), l.running.due(), l.flushing.due(), l.acceptAt} {
+	for _, due := range []time.Time{l.idle.due(), l.unfinished.due(), l.running.due(), l.flushing.due(), l.lingering.due(), l.acceptAt} {
 		if !due.IsZero() && (next.IsZero() || due.Before(next)) {
 			next = due
 		}
@@ -171,9 +175,6 @@ func (l *loop) limit() time.Duration {
 
 // expire ends what has waited for too long.
 func (l *loop) expire() {
-	for c := l.idle.expired(l.now); c != nil; c = l.idle.expired(l.now) {
-		c.close()
-	}
 	for c := l.unfinished.expired(l.now); c != nil; c = l.unfinished.expired(l.now) {
 		c.more = true // what has come by now counts
 		if c.serve(); c.list == &l.unfinished {
@@ -183,8 +184,10 @@ func (l *loop) expire() {
 	for c := l.running.expired(l.now); c != nil; c = l.running.expired(l.now) {
 		c.handOverCall(nil)
 	}
-	for c := l.flushing.expired(l.now); c != nil; c = l.flushing.expired(l.now) {
-		c.close()
+	for _, q := range []*list{&l.idle, &l.flushing, &l.lingering} {
+		for c := q.expired(l.now); c != nil; c = q.expired(l.now) {
+			c.close()
+		}
 	}
 	if !l.acceptAt.IsZero() && !l.now.Before(l.acceptAt) && !l.draining {
 		l.acceptAt = time.Time{}
