@@ -1,6 +1,9 @@
 package front
 
-import "bytes"
+import (
+	"bytes"
+	"strconv"
+)
 
 // verdict is what a parser says of the bytes it was given.
 type verdict int
@@ -13,6 +16,32 @@ const (
 
 // lineEnd ends the lines of a header.
 const lineEnd = "\r\n"
+
+// maxHead is the largest head of a message that is served here, in bytes.
+const maxHead = 16 << 10
+
+// cutHead finds the head of a message: its first line, the lines of its fields,
+// and where its body begins. They hold if the verdict is common.
+func cutHead(in []byte) (line, fields []byte, body int, v verdict) {
+	end := bytes.Index(in, []byte(lineEnd+lineEnd))
+	switch {
+	case end > maxHead || end < 0 && len(in) > maxHead:
+		return nil, nil, 0, uncommon
+	case end < 0:
+		return nil, nil, 0, partial
+	}
+	line, fields, ok := cutLine(in[:end+len(lineEnd)])
+	if !ok {
+		return nil, nil, 0, uncommon
+	}
+	return line, fields, end + 2*len(lineEnd), common
+}
+
+// appendLength appends the Content-Length header.
+func appendLength(out []byte, length int) []byte {
+	out = append(out, "Content-Length: "...)
+	return append(strconv.AppendInt(out, int64(length), 10), lineEnd...)
+}
 
 // cutLine returns the first line of whole lines, without its end, and the rest.
 // It is not ok if the line has control characters other than tabs.

@@ -95,11 +95,14 @@ func (p *poller) rouse() {
 	_, _ = write(p.rouser, one[:]) // if it is full, the wait ends as well
 }
 
-// read and write are system calls that do not block, so that Go's scheduler
-// need not know of them.
-func read(fd int, b []byte) (int, error) {
+func read(fd int, b []byte) (int, error)  { return transfer(syscall.SYS_READ, fd, b) }
+func write(fd int, b []byte) (int, error) { return transfer(syscall.SYS_WRITE, fd, b) }
+
+// transfer is a system call that does not block, so that Go's scheduler need not
+// know of it.
+func transfer(call uintptr, fd int, b []byte) (int, error) {
 	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+		n, _, errno := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 		switch errno {
 		case 0:
 			return int(n), nil
@@ -116,17 +119,4 @@ func alive(fd int) bool {
 	_, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), 1,
 		syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
 	return errno == syscall.EAGAIN
-}
-
-func write(fd int, b []byte) (int, error) {
-	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
-		switch errno {
-		case 0:
-			return int(n), nil
-		case syscall.EINTR:
-		default:
-			return 0, errno
-		}
-	}
 }

@@ -4,14 +4,10 @@ import (
 	"bytes"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/rtbuild/rtbuild/proxy/internal/gateway"
 	"github.com/rtbuild/rtbuild/proxy/internal/upstream"
 )
-
-// maxHead is the largest head of a request that is served here, in bytes.
-const maxHead = 16 << 10
 
 // request is a request of the common kind: HTTP/1.1, a usual method, a body
 // that is small and has a length, and nothing that asks the server for more
@@ -29,29 +25,24 @@ type request struct {
 // parse reads a request from the start of in. It accepts nothing that net/http
 // and the gateway would refuse, answer themselves or change in another way.
 func (q *request) parse(in []byte, opt *Options) verdict {
-	end := bytes.Index(in, []byte("\r\n\r\n"))
-	switch {
-	case end > maxHead || end < 0 && len(in) > maxHead:
-		return uncommon
-	case end < 0:
-		return partial
+	line, rest, body, v := cutHead(in)
+	if v != common {
+		return v
 	}
-	line, rest, ok := cutLine(in[:end+2])
-	if !ok || !q.line(line, opt) {
+	if !q.line(line, opt) {
 		return uncommon
 	}
 	length, ok := q.fields(rest, opt)
 	if !ok || length > gateway.SmallBody || opt.MaxBody > 0 && int64(length) > opt.MaxBody {
 		return uncommon
 	}
-	q.body = end + 4
+	q.body = body
 	q.end = q.body + length
 	if len(in) < q.end {
 		return partial
 	}
 	if length > 0 || q.method == http.MethodPost || q.method == http.MethodPut || q.method == http.MethodPatch {
-		q.head = append(q.head, "Content-Length: "...)
-		q.head = append(strconv.AppendInt(q.head, int64(length), 10), lineEnd...)
+		q.head = appendLength(q.head, length)
 	}
 	return common
 }

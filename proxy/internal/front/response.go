@@ -3,7 +3,6 @@ package front
 import (
 	"bytes"
 	"net/http"
-	"strconv"
 
 	"github.com/rtbuild/rtbuild/proxy/internal/upstream"
 )
@@ -24,22 +23,18 @@ type response struct {
 // parse reads a response from the start of in. It accepts nothing that
 // net/http and the gateway would change in another way, nor exceptions.
 func (a *response) parse(in []byte, opt *Options) verdict {
-	end := bytes.Index(in, []byte("\r\n\r\n"))
-	switch {
-	case end > maxHead || end < 0 && len(in) > maxHead:
-		return uncommon
-	case end < 0:
-		return partial
+	line, rest, body, v := cutHead(in)
+	if v != common {
+		return v
 	}
-	line, rest, ok := cutLine(in[:end+2])
-	if !ok || !a.line(line) {
+	if !a.line(line) {
 		return uncommon
 	}
 	length, ok := a.fields(rest, opt)
 	if !ok {
 		return uncommon
 	}
-	a.body = end + 4
+	a.body = body
 	a.end = a.body + length
 	switch {
 	case a.end > maxAnswer || len(in) > a.end: // too large, or more than asked for
@@ -47,8 +42,7 @@ func (a *response) parse(in []byte, opt *Options) verdict {
 	case len(in) < a.end:
 		return partial
 	}
-	a.head = append(a.head, "Content-Length: "...)
-	a.head = append(strconv.AppendInt(a.head, int64(length), 10), lineEnd...)
+	a.head = appendLength(a.head, length)
 	return common
 }
 
