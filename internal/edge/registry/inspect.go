@@ -72,11 +72,7 @@ func imagesOf(got *remote.Descriptor) ([]inspected, error) {
 		}
 		return []inspected{one}, nil
 	}
-	index, err := got.ImageIndex()
-	if err != nil {
-		return nil, err
-	}
-	content, err := index.IndexManifest()
+	index, content, err := openIndex(got)
 	if err != nil {
 		return nil, err
 	}
@@ -158,4 +154,14 @@ func summarize(images []inspected) (release.Inspection, error) {
 		}
 	}
 	return sum, nil
+}
+
+// openIndex returns an index and what it lists.
+func openIndex(got *remote.Descriptor) (v1.ImageIndex, *v1.IndexManifest, error) {
+	index, err := got.ImageIndex()
+	if err != nil {
+		return nil, nil, err
+	}
+	content, err := index.IndexManifest()
+	return index, content, err
 }

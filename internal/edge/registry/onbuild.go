@@ -40,11 +40,7 @@ func firstImage(got *remote.Descriptor) (v1.Image, error) {
 	if !got.MediaType.IsIndex() {
 		return got.Image()
 	}
-	index, err := got.ImageIndex()
-	if err != nil {
-		return nil, err
-	}
-	content, err := index.IndexManifest()
+	index, content, err := openIndex(got)
 	if err != nil {
 		return nil, err
 	}
