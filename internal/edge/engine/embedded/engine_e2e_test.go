@@ -182,6 +182,48 @@ func forgetContainers(t *testing.T, root string) {
 	}
 }
 
+// runc notes the containers of all engines on a machine in one folder.
+func TestStartsBesideBuilds(t *testing.T) {
+	beside := start(t, embedded.Config{Root: t.TempDir()})
+	var steps []string
+	for i := range 25 {
+		steps = append(steps, fmt.Sprintf(`RUN ["/busybox", "echo", "%d"]`, i))
+	}
+	dir := newContext(t, steps...)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := solve(t.Context(), beside, dir, nil)
+		ended <- err
+	}()
+	root := t.TempDir()
+	for starts := 0; ; starts++ {
+		// So that there is something to clear.
+		unfinished := filepath.Join(root, "runc-overlayfs", "executor", "unfinished")
+		if err := os.MkdirAll(unfinished, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		e, err := embedded.Start(t.Context(), embedded.Config{Root: root})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(unfinished); err == nil {
+			t.Fatal("the unfinished step is still there: this test proves nothing")
+		}
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d starts", starts)
+			return
+		default:
+		}
+	}
+}
+
 // An overlay cannot carry another, as inside many containers.
 func TestRootOnOverlay(t *testing.T) {
 	dir := t.TempDir()

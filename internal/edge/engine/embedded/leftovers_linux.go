@@ -3,7 +3,6 @@ package embedded
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -20,9 +19,10 @@ import (
 // their processes, mounts, and the folders these were in. The caller holds the
 // lock of root, so nothing there belongs to a living engine.
 //
-// Only what provably comes from root is touched: containers whose bundle lies
-// in it, processes in the cgroup of such a container, mount points in it, and
-// BuildKit's temporary mounts elsewhere that are made of layers in it.
+// Only what comes from root is touched: containers named like a bundle in it
+// (BuildKit draws their names at random), processes in the cgroup of such a
+// container, mount points in it, and BuildKit's temporary mounts elsewhere that
+// are made of layers in it.
 func clearLeftovers(ctx context.Context, root string) error {
 	bundles, err := filepath.Glob(filepath.Join(workerFolder(escapeGlob(root), "*"), executorFolder, "*"))
 	if err != nil {
@@ -32,7 +32,7 @@ func clearLeftovers(ctx context.Context, root string) error {
 		info, err := os.Lstat(path)
 		return err != nil || !info.IsDir()
 	})
-	if err := deleteContainers(ctx, root); err != nil {
+	if err := deleteContainers(ctx, bundles); err != nil {
 		return err
 	}
 	if err := killStrays(ctx, bundles); err != nil {
@@ -56,38 +56,18 @@ func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// deleteContainers kills and deletes the containers whose bundle lies in root.
-func deleteContainers(ctx context.Context, root string) error {
-	listing, err := runc(ctx, "list", "--format", "json")
-	if err != nil {
-		return err
-	}
-	var containers []struct {
-		ID     string `json:"id"`
-		Bundle string `json:"bundle"`
-	}
-	if err := json.Unmarshal(listing, &containers); err != nil {
-		return fmt.Errorf("reading runc's list of containers: %w", err)
-	}
-	for _, c := range containers {
-		if !inside(c.Bundle, root) {
-			continue
-		}
-		if _, err := runc(ctx, "delete", "--force", c.ID); err != nil {
-			return err
+// deleteContainers kills and deletes the containers of these bundles, which are
+// named like them. Each is asked for by its name: runc's list of all containers
+// fails when another engine on the machine deletes one of its own meanwhile.
+func deleteContainers(ctx context.Context, bundles []string) error {
+	for _, bundle := range bundles {
+		// Forced, it is no error that runc knows no such container.
+		cmd := exec.CommandContext(ctx, runcBinary, "delete", "--force", filepath.Base(bundle))
+		if output, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w: %s", cmd, err, bytes.TrimSpace(output))
 		}
 	}
 	return nil
-}
-
-func runc(ctx context.Context, args ...string) ([]byte, error) {
-	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, runcBinary, args...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("%s %s: %w: %s", runcBinary, strings.Join(args, " "), err, bytes.TrimSpace(stderr.Bytes()))
-	}
-	return stdout.Bytes(), nil
 }
 
 // killStrays kills the processes of containers that runc does not know because
