@@ -264,15 +264,54 @@ func oneOfAll(p *proxy, i, kind int) error {
 	return nil
 }
 
+// head asks for what net/http alone serves.
+func (w *wire) head() {
+	w.t.Helper()
+	w.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+	if _, err := http.ReadResponse(w.in, &http.Request{Method: http.MethodHead}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// An uncommon request does not make all others of its connection slow: net/http
+// serves some, and then the caller connects again.
+func TestCommonRequestsEndOtherConnections(t *testing.T) {
+	p := start(t).ready()
+	common, large := p.wire(t), p.wire(t)
+	for _, w := range []*wire{common, large} {
+		w.head()
+	}
+	served := 0
+	for closed := false; !closed; served++ {
+		common.send(hello)
+		resp, _ := common.answer(200)
+		closed = resp.Close
+	}
+	common.closed()
+	if served < 2 || served > 100 {
+		t.Errorf("the connection ended after %d common requests", served)
+	}
+	for range 10 * served {
+		large.send(echo(strings.Repeat("x", 40<<10)))
+		if resp, _ := large.answer(200); resp.Close {
+			t.Fatal("the connection ended after uncommon requests")
+		}
+	}
+	kept := p.wire(t)
+	for range 10 * served {
+		kept.send(hello)
+		if resp, _ := kept.answer(200); resp.Close {
+			t.Fatal("the connection ended though all requests were common")
+		}
+	}
+}
+
 func TestShutdownOfKeptConnections(t *testing.T) {
 	p := start(t, "FUNC_MAX_WORKERS=1").ready()
 	silent, idle, other, running, waiting := p.wire(t), p.wire(t), p.wire(t), p.wire(t), p.wire(t)
 	idle.send(hello)
 	idle.answer(200)
-	other.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n") // net/http's
-	if _, err := http.ReadResponse(other.in, &http.Request{Method: http.MethodHead}); err != nil {
-		t.Fatal(err)
-	}
+	other.head()
 	start := time.Now()
 	running.send("GET /sleep?s=1 HTTP/1.1\r\nHost: a\r\n\r\n")
 	p.eventually("a call", func() bool { return p.metric(`function_workers{state="busy"}`) == "1" })

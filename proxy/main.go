@@ -122,7 +122,7 @@ func serve(cfg config.Config, limits config.Limits, stdout, stderr *output.Sink,
 		return err
 	}
 	defer callers.Close()
-	server := newServer(cfg, handler, log)
+	server := newServer(cfg, callers, handler, log)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(callers.Listener()) }()
 	log.Info("listening", "address", listener.Addr().String(), "workers", cfg.Network)
@@ -135,7 +135,7 @@ func serve(cfg config.Config, limits config.Limits, stdout, stderr *output.Sink,
 		case s := <-signals:
 			switch s {
 			case syscall.SIGTERM, syscall.SIGINT:
-				drain(callers, server, newServer(cfg, handler, log), cfg.Shutdown, signals, log)
+				drain(callers, server, newServer(cfg, callers, handler, log), cfg.Shutdown, signals, log)
 				return nil
 			case syscall.SIGPIPE:
 			default:
@@ -172,15 +172,17 @@ func newFront(cfg config.Config, listener net.Listener, handler *gateway.Gateway
 }
 
 // newServer serves what the front hands over.
-func newServer(cfg config.Config, handler *gateway.Gateway, log *slog.Logger) *http.Server {
+func newServer(cfg config.Config, callers *front.Front, handler http.Handler, log *slog.Logger) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	return &http.Server{
-		Handler: handler, Protocols: protocols, ConnContext: front.ConnContext, ConnState: front.ConnState,
+	server := &http.Server{
+		Handler: handler, Protocols: protocols,
 		ReadHeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	callers.Attach(server)
+	return server
 }
 
 // drain stops accepting and lets calls finish; a second signal ends the wait.

@@ -7,18 +7,15 @@
 // gateway: other requests before they are begun, and calls that turn out to be
 // uncommon (over time, the caller gone, a stream, an exception, a crash) as
 // they are, for the gateway to end. So what is rare is written once, there;
-// here a call either ends well or is handed over. A connection does not
-// come back.
+// here a call either ends well or is handed over. A connection does not come
+// back; it ends when net/http has served enough common requests on it.
 package front
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,6 +24,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/proxy/internal/gateway"
 	"github.com/rtbuild/rtbuild/proxy/internal/pool"
+	"github.com/rtbuild/rtbuild/proxy/internal/socket"
 )
 
 // Options say how to serve.
@@ -41,6 +39,8 @@ type Options struct {
 	Reserved    []string      // paths that are not the function's
 	Origins     []string      // that CORS allows
 }
+
+func (o *Options) reserved(path string) bool { return slices.Contains(o.Reserved, path) }
 
 // anyOrigin says that answers are for every origin, and byOrigin that they
 // depend on it.
@@ -99,28 +99,23 @@ func (f *Front) Failed() <-chan error { return f.failed }
 const keepAlive = 15
 
 // listen prepares the listener; the options are inherited by what it accepts.
-func (f *Front) listen() error {
+func (f *Front) listen() (err error) {
 	raw, err := f.listener.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("preparing the listener: %w", err)
 	}
-	var failed error
-	err = raw.Control(func(fd uintptr) {
-		for _, o := range [][3]int{
-			{syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1},
-			{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1},
-			{syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, keepAlive},
-			{syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, keepAlive},
-		} {
-			failed = errors.Join(failed, syscall.SetsockoptInt(int(fd), o[0], o[1], o[2]))
-		}
-		n, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, 0)
-		if f.fd = int(n); errno != 0 {
-			failed = errors.Join(failed, errno)
-		}
-	})
-	if err = errors.Join(err, failed); err != nil {
+	if f.fd, err = socket.Duplicate(raw); err != nil {
 		return fmt.Errorf("preparing the listener: %w", err)
+	}
+	for _, o := range [][3]int{
+		{syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1},
+		{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1},
+		{syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, keepAlive},
+		{syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, keepAlive},
+	} {
+		if err := syscall.SetsockoptInt(f.fd, o[0], o[1], o[2]); err != nil {
+			return fmt.Errorf("preparing the listener: %w", err)
+		}
 	}
 	return nil
 }
@@ -162,111 +157,3 @@ func (f *Front) stop(m message) {
 		l.post(m)
 	}
 }
-
-// handed is a connection as net/http gets it.
-type handed struct {
-	net.Conn
-	front  *Front
-	read   []byte // read already
-	begun  atomic.Pointer[gateway.Begun]
-	active atomic.Bool // a request is being answered
-}
-
-// Read implements net.Conn.
-func (h *handed) Read(p []byte) (int, error) {
-	if len(h.read) == 0 {
-		return h.Conn.Read(p)
-	}
-	n := copy(p, h.read)
-	h.read = h.read[n:]
-	return n, nil
-}
-
-// Close implements net.Conn. A call that nobody has taken is given up.
-func (h *handed) Close() error {
-	if b := h.begun.Swap(nil); b != nil {
-		b.Drop()
-	}
-	if tcp, ok := h.Conn.(*net.TCPConn); ok && h.active.Load() && h.front.stopping.Load() {
-		h.front.lingering.Add(1)
-		go h.linger(tcp)
-		return nil
-	}
-	return h.Conn.Close()
-}
-
-// linger waits as callers of loops do.
-func (h *handed) linger(tcp *net.TCPConn) {
-	defer h.front.lingering.Done()
-	defer tcp.Close()
-	if errors.Join(tcp.CloseWrite(), tcp.SetReadDeadline(time.Now().Add(lingerFor))) == nil {
-		_, _ = io.Copy(io.Discard, tcp) // until its end, or the deadline
-	}
-}
-
-// ConnState is what http.Server.ConnState must be, so that the front knows
-// which connections end with an answer.
-func ConnState(c net.Conn, state http.ConnState) {
-	if h, ok := c.(*handed); ok {
-		h.active.Store(state == http.StateActive)
-	}
-}
-
-// ConnContext is what http.Server.ConnContext must be, so that the gateway
-// gets the calls that have begun.
-func ConnContext(ctx context.Context, c net.Conn) context.Context {
-	if h, ok := c.(*handed); ok {
-		return gateway.WithBegun(ctx, &h.begun)
-	}
-	return ctx
-}
-
-// handOver gives a connection away, from a goroutine that may wait.
-func (f *Front) handOver(fd int, read []byte, begun *gateway.Begun) {
-	defer f.moving.Done()
-	conn, err := adopt(fd)
-	if err != nil {
-		f.opt.Log.Error("connection lost", "error", err)
-		if begun != nil {
-			begun.Drop()
-		}
-		return
-	}
-	h := &handed{Conn: conn, front: f, read: read}
-	h.begun.Store(begun)
-	select {
-	case f.handed <- h:
-	case <-f.closed:
-		h.Close()
-	}
-}
-
-// Listener returns what http.Server.Serve must accept from. Several servers may
-// take turns: each gets connections until it closes its listener.
-func (f *Front) Listener() net.Listener { return &listener{front: f, closed: make(chan struct{})} }
-
-type listener struct {
-	front  *Front
-	closed chan struct{}
-	once   sync.Once
-}
-
-// Accept implements net.Listener.
-func (l *listener) Accept() (net.Conn, error) {
-	select {
-	case h := <-l.front.handed:
-		return h, nil
-	case <-l.closed:
-	case <-l.front.closed:
-	}
-	return nil, net.ErrClosed
-}
-
-// Close implements net.Listener.
-func (l *listener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-// Addr implements net.Listener.
-func (l *listener) Addr() net.Addr { return l.front.listener.Addr() }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"syscall"
 
+	"github.com/rtbuild/rtbuild/proxy/internal/socket"
 	"github.com/rtbuild/rtbuild/proxy/internal/upstream"
 )
 
@@ -50,7 +51,7 @@ func (k *link) ready(uint32) {
 }
 
 // Alive implements pool.Kept.
-func (k *link) Alive() bool { return alive(k.fd) }
+func (k *link) Alive() bool { return socket.Quiet(k.fd) }
 
 // Conn implements pool.Kept.
 func (k *link) Conn() (*upstream.Conn, error) { return upstream.Adopt(k.detach(), nil) }

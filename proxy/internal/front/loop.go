@@ -2,10 +2,8 @@ package front
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -242,13 +240,6 @@ func address(a syscall.Sockaddr) string {
 		return netip.AddrFrom16(a.Addr).Unmap().String()
 	}
 	return ""
-}
-
-// adopt gives a file descriptor, which it takes, to Go's poller.
-func adopt(fd int) (net.Conn, error) {
-	file := os.NewFile(uintptr(fd), "caller")
-	defer file.Close()
-	return net.FileConn(file)
 }
 
 // post leaves a message, from any goroutine.

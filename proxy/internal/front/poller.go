@@ -112,11 +112,3 @@ func transfer(call uintptr, fd int, b []byte) (int, error) {
 		}
 	}
 }
-
-// alive says whether a socket is open, with nothing to read.
-func alive(fd int) bool {
-	var b [1]byte
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), 1,
-		syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
-	return errno == syscall.EAGAIN
-}

@@ -3,7 +3,6 @@ package front
 import (
 	"bytes"
 	"net/http"
-	"slices"
 
 	"github.com/rtbuild/rtbuild/proxy/internal/gateway"
 	"github.com/rtbuild/rtbuild/proxy/internal/upstream"
@@ -51,27 +50,28 @@ func (q *request) parse(in []byte, opt *Options) verdict {
 func (q *request) line(line []byte, opt *Options) bool {
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	target, version, _ := bytes.Cut(rest, []byte(" "))
-	switch string(method) {
-	case http.MethodGet:
-		q.method = http.MethodGet
-	case http.MethodPost:
-		q.method = http.MethodPost
-	case http.MethodPut:
-		q.method = http.MethodPut
-	case http.MethodPatch:
-		q.method = http.MethodPatch
-	case http.MethodDelete:
-		q.method = http.MethodDelete
-	default:
+	var ok bool
+	if q.method, ok = commonMethod(string(method)); !ok {
 		return false
 	}
 	path, query, _ := bytes.Cut(target, []byte("?"))
-	if string(version) != "HTTP/1.1" || !plainPath(path) || !plainQuery(query) || slices.Contains(opt.Reserved, string(path)) {
+	if string(version) != "HTTP/1.1" || !plainPath(path) || !plainQuery(query) || opt.reserved(string(path)) {
 		return false
 	}
 	q.path = string(path)
 	q.head = append(append(q.head[:0], line...), lineEnd...)
 	return true
+}
+
+// commonMethod returns a method that is of the common kind, without keeping
+// what it was read from.
+func commonMethod(s string) (string, bool) {
+	for _, method := range [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		if s == method {
+			return method, true
+		}
+	}
+	return "", false
 }
 
 // plainPath says whether a path is one that nobody would encode or decode.

@@ -13,11 +13,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/rtbuild/rtbuild/proxy/internal/socket"
 )
 
 // maxHeader is how many bytes of response headers a worker may send.
@@ -35,8 +36,7 @@ type Conn struct {
 	length [20]byte     // where numbers are formatted
 
 	interrupted atomic.Bool
-	probe       func(fd uintptr) bool
-	probeByte   [1]byte
+	probe       func(fd uintptr)
 	alive       bool
 }
 
@@ -83,11 +83,9 @@ func Dial(ctx context.Context, network, address string) (*Conn, error) {
 // Adopt makes a Conn of a file descriptor, which it takes, and of bytes that
 // have been read from it.
 func Adopt(fd int, read []byte) (*Conn, error) {
-	file := os.NewFile(uintptr(fd), "worker")
-	defer file.Close()
-	nc, err := net.FileConn(file)
+	nc, err := socket.Adopt(fd)
 	if err != nil {
-		return nil, fmt.Errorf("taking over the connection to the worker: %w", err)
+		return nil, fmt.Errorf("the connection to the worker: %w", err)
 	}
 	return newConn(nc, read)
 }
@@ -108,11 +106,7 @@ func newConn(nc net.Conn, read []byte) (*Conn, error) {
 	}
 	c.br = bufio.NewReaderSize(&c.in, 4<<10)
 	c.bw = bufio.NewWriterSize(nc, 4<<10)
-	c.probe = func(fd uintptr) bool {
-		_, _, err := syscall.Recvfrom(int(fd), c.probeByte[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		c.alive = errors.Is(err, syscall.EAGAIN)
-		return true
-	}
+	c.probe = func(fd uintptr) { c.alive = socket.Quiet(int(fd)) }
 	return c, nil
 }
 
@@ -123,23 +117,17 @@ func (c *Conn) Conn() (*Conn, error) { return c, nil }
 // caller's then. It must be idle.
 func (c *Conn) Detach() (fd int, err error) {
 	defer c.Close()
-	duplicate := func(old uintptr) {
-		n, _, errno := syscall.Syscall(syscall.SYS_FCNTL, old, syscall.F_DUPFD_CLOEXEC, 0)
-		if fd = int(n); errno != 0 {
-			err = fmt.Errorf("taking over the connection to the worker: %w", errno)
-		}
+	if fd, err = socket.Duplicate(c.raw); err != nil {
+		return 0, fmt.Errorf("the connection to the worker: %w", err)
 	}
-	if bad := c.raw.Control(duplicate); bad != nil {
-		err = fmt.Errorf("taking over the connection to the worker: %w", bad)
-	}
-	return fd, err
+	return fd, nil
 }
 
 // Alive says whether an idle connection may be used again: the worker has
 // neither closed it nor sent what nobody asked for.
 func (c *Conn) Alive() bool {
 	c.alive = false
-	return c.raw.Read(c.probe) == nil && c.alive
+	return c.raw.Control(c.probe) == nil && c.alive
 }
 
 // SetDeadline ends reads and writes at a time.
