@@ -251,7 +251,7 @@ func (t *trial) ended(ctx context.Context) error {
 }
 
 // log is the end of what the phase that failed, or else the server, printed
-// during the check.
+// during the check: its stderr, then its stdout with the requests.
 func (t *trial) log(ctx context.Context, err error) []string {
 	var failed *phaseError
 	if errors.As(err, &failed) {
@@ -264,10 +264,8 @@ func (t *trial) log(ctx context.Context, err error) []string {
 	if err != nil {
 		return []string{"the log could not be read: " + err.Error()}
 	}
-	if lines := lastLines(strings.TrimPrefix(output.Stderr, t.before.Stderr), logLines); lines != nil {
-		return lines
-	}
-	return lastLines(strings.TrimPrefix(output.Stdout, t.before.Stdout), logLines)
+	return slices.Concat(lastLines(strings.TrimPrefix(output.Stderr, t.before.Stderr), logLines),
+		lastLines(strings.TrimPrefix(output.Stdout, t.before.Stdout), logLines))
 }
 
 // start deploys a function and starts it in a container of the check's own.
