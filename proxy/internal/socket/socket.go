@@ -3,7 +3,6 @@
 package socket
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -44,5 +43,5 @@ func Quiet(fd int) bool {
 	var b [1]byte
 	_, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), 1,
 		syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
-	return errors.Is(errno, syscall.EAGAIN)
+	return errno == syscall.EAGAIN
 }
