@@ -10,7 +10,8 @@
 // registry does not answer it.
 //
 // A request goes through these layers, from the outside: the library's
-// authentication; registryTransport, which refuses plain HTTP and remembers
+// authentication; passwordTransport, which has a token server refuse a password
+// once; registryTransport, which refuses plain HTTP and remembers
 // version checks; retryTransport; the limits per host; the connection.
 //
 // Credentials are those of the file that REGISTRY_AUTH_FILE names, if it has
@@ -95,7 +96,7 @@ func New(cfg Config) *Client {
 	retry := newRetryPolicy(cfg.Retries, cfg.RetryBase)
 	inner := newRegistryTransport(newRoundTripper(cfg, retry), insecure)
 	options := []remote.Option{
-		remote.WithTransport(inner),
+		remote.WithTransport(newPasswordTransport(inner)),
 		remote.WithAuthFromKeychain(keychain{}),
 		remote.WithUserAgent(cfg.UserAgent),
 		// The library's own retries are off, so that there is one layer of

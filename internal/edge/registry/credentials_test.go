@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rtbuild/rtbuild/pkg/release"
@@ -58,14 +59,15 @@ func TestCredentialHelpers(t *testing.T) {
 	mustContain(t, err, "reading the credentials", file)
 }
 
-func TestBearerToken(t *testing.T) {
-	home := noCredentials(t)
+// withTokens makes a registry want tokens, which its server gives to the user of
+// writeAuth.
+func withTokens(registry http.Handler) http.Handler {
 	const token = "a-token"
-	registry := newRegistry()
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/token" {
 			if user, password, _ := r.BasicAuth(); user != "user" || password != "pass" {
 				w.WriteHeader(401)
+				fmt.Fprint(w, `{"errors": [{"code": "UNAUTHORIZED", "message": "who are you?"}]}`)
 				return
 			}
 			fmt.Fprintf(w, `{"token": %q}`, token)
@@ -78,7 +80,11 @@ func TestBearerToken(t *testing.T) {
 		}
 		registry.ServeHTTP(w, r)
 	})
-	host, requests := startServer(t, handler)
+}
+
+func TestBearerToken(t *testing.T) {
+	home := noCredentials(t)
+	host, requests := startServer(t, withTokens(newRegistry()))
 
 	_, err := New(Config{}).Resolve(t.Context(), host+"/acme/go:1")
 	if !errors.Is(err, release.ErrUnauthorized) {
@@ -104,5 +110,35 @@ func TestBearerToken(t *testing.T) {
 		if got := requests.take(); strings.Join(got, ", ") != strings.Join(test.want, ", ") {
 			t.Errorf("%s: requests %v, want %v", test.ref, got, test.want)
 		}
+	}
+}
+
+// Servers that count wrong passwords lock their user out.
+func TestWrongPasswordIsTriedOnce(t *testing.T) {
+	home := noCredentials(t)
+	host, requests := startServer(t, withTokens(newRegistry()))
+	writeConfig(t, home, fmt.Sprintf(`{"auths": {%q: {"auth": %q}}}`, host, encode("user:wrong")))
+	c := New(Config{})
+	const images = 20
+	errs := make([]error, images)
+	var all sync.WaitGroup
+	for i := range images {
+		all.Go(func() { _, errs[i] = c.Resolve(t.Context(), fmt.Sprintf("%s/acme/%d:1", host, i)) })
+	}
+	all.Wait()
+	for _, err := range errs {
+		if !errors.Is(err, release.ErrUnauthorized) {
+			t.Fatalf("got %v", err)
+		}
+		mustContain(t, err, "answered 401", "who are you?")
+	}
+	tokens := 0
+	for _, request := range requests.take() {
+		if request == "GET /token" {
+			tokens++
+		}
+	}
+	if tokens != 1 {
+		t.Errorf("%d requests for a token with a wrong password, want 1", tokens)
 	}
 }
