@@ -134,6 +134,9 @@ func (b *Bases) Current(ctx context.Context, ref reference.Reference) (string, e
 		return found.Digest, err
 	}
 	descriptor, err := b.registry.Resolve(ctx, ref.String())
+	if errors.Is(err, ErrUnreachable) {
+		err = fmt.Errorf("%w; or take it from a mirror that has it: --mirror %s=HOST[/PREFIX]", err, ref.Registry())
+	}
 	return descriptor.Digest, err
 }
 

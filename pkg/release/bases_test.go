@@ -1,6 +1,7 @@
 package release_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -73,6 +74,9 @@ func TestBases(t *testing.T) {
 	gone := "sha256:" + strings.Repeat("1", 64)
 	if _, err := bases.Locate(t.Context(), reference.MustParse(host+"/acme/base:1"), gone); err == nil || !strings.Contains(err.Error(), "rtbuild lock --update "+host+"/acme/base:1") {
 		t.Errorf("gone: %v", err)
+	}
+	if _, err := open(release.LockAdd).Digest(t.Context(), reference.MustParse("127.0.0.1:1/acme/base:1")); !errors.Is(err, release.ErrUnreachable) || !strings.Contains(err.Error(), "--mirror 127.0.0.1:1=HOST") {
+		t.Errorf("unreachable: %v", err)
 	}
 }
 
