@@ -13,14 +13,7 @@ import (
 func checkParallel(ctx context.Context, t *trial) (string, error) {
 	const calls, sleep, bound = 32, 2, 20 * time.Second
 	began := time.Now()
-	errs := make([]error, calls)
-	var running sync.WaitGroup
-	for i := range calls {
-		running.Go(func() {
-			_, errs[i] = t.server.expect(ctx, do("sleep", map[string]any{"seconds": sleep}), http.StatusOK, "slept")
-		})
-	}
-	running.Wait()
+	errs := t.sleepTogether(ctx, calls, sleep)
 	took := time.Since(began)
 	for _, err := range errs {
 		if err != nil {
@@ -32,6 +25,20 @@ func checkParallel(ctx context.Context, t *trial) (string, error) {
 		return "", fmt.Errorf("%s, want %s at most", said, bound)
 	}
 	return said, nil
+}
+
+// sleepTogether has so many calls sleep at once. The errors are theirs, nil for
+// those that were answered as they should.
+func (t *trial) sleepTogether(ctx context.Context, calls int, seconds float64) []error {
+	errs := make([]error, calls)
+	var running sync.WaitGroup
+	for i := range calls {
+		running.Go(func() {
+			_, errs[i] = t.server.expect(ctx, do("sleep", map[string]any{"seconds": seconds}), http.StatusOK, "slept")
+		})
+	}
+	running.Wait()
+	return errs
 }
 
 // maxErrorBody is what a short body for people may have: a trace has more.
@@ -199,15 +206,7 @@ const warmWithin = time.Minute
 // the start of a worker is not what is checked.
 func (t *trial) warm(ctx context.Context, calls int) error {
 	for deadline := time.Now().Add(warmWithin); ; {
-		errs := make([]error, calls)
-		var running sync.WaitGroup
-		for i := range calls {
-			running.Go(func() {
-				_, errs[i] = t.server.expect(ctx, do("sleep", map[string]any{"seconds": 0.4}), http.StatusOK, "slept")
-			})
-		}
-		running.Wait()
-		err := errors.Join(errs...)
+		err := errors.Join(t.sleepTogether(ctx, calls, 0.4)...)
 		if err == nil {
 			return nil
 		}
