@@ -17,6 +17,7 @@ const (
 	reading state = iota // a request, if not still sending an answer
 	waiting              // for a worker, or for a connection to it
 	calling              // waiting for the worker's answer
+	ended                // with an answer: waiting for the caller to close, too
 )
 
 // caller is a caller's connection.
@@ -30,7 +31,6 @@ type caller struct {
 	left    bool   // no more will come
 	out     []byte // of the answer, what the system had no room for
 	last    bool   // the connection ends with the answer
-	ended   bool   // it has: only the caller's end of it is waited for
 	place
 
 	request  request
@@ -58,11 +58,8 @@ func (c *caller) ready(events uint32) {
 
 // serve goes on until there is something to wait for.
 func (c *caller) serve() {
-	for c.fd >= 0 && c.ended && c.more {
-		c.read()
-		c.in = c.in[:0]
-	}
-	if c.ended {
+	if c.state == ended {
+		c.discard()
 		return
 	}
 	for c.fd >= 0 && c.state == reading && len(c.out) == 0 {
@@ -90,6 +87,14 @@ func (c *caller) serve() {
 		c.handOverCall(nil)
 	} else {
 		c.handOver(nil)
+	}
+}
+
+// discard reads what comes after the end.
+func (c *caller) discard() {
+	for c.fd >= 0 && c.more {
+		c.read()
+		c.in = c.in[:0]
 	}
 }
 
@@ -287,7 +292,7 @@ func (c *caller) write(out []byte, last bool) {
 // what is still on its way out of it is lost.
 func (c *caller) linger() {
 	_ = syscall.Shutdown(c.fd, syscall.SHUT_WR) // it may have closed already
-	c.ended, c.more = true, true
+	c.state, c.more = ended, true
 	c.loop.lingering.push(c, c.loop.now)
 }
 

@@ -99,7 +99,7 @@ func (f *Front) Failed() <-chan error { return f.failed }
 const keepAlive = 15
 
 // listen prepares the listener; the options are inherited by what it accepts.
-func (f *Front) listen() (err error) {
+func (f *Front) listen() error {
 	raw, err := f.listener.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("preparing the listener: %w", err)

@@ -55,10 +55,10 @@ func (q *request) line(line []byte, opt *Options) bool {
 		return false
 	}
 	path, query, _ := bytes.Cut(target, []byte("?"))
-	if string(version) != "HTTP/1.1" || !plainPath(path) || !plainQuery(query) || opt.reserved(string(path)) {
+	q.path = string(path)
+	if string(version) != "HTTP/1.1" || !plainPath(path) || !plainQuery(query) || opt.reserved(q.path) {
 		return false
 	}
-	q.path = string(path)
 	q.head = append(append(q.head[:0], line...), lineEnd...)
 	return true
 }

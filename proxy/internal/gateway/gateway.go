@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -117,14 +118,7 @@ func (g *Gateway) Called(start time.Time, method, path string, status, bytes int
 	g.record(start, method, path, outcome{status: status, bytes: int64(bytes), called: true, failed: status >= 500})
 }
 
-func (g *Gateway) reserved(path string) bool {
-	for _, p := range g.opt.Reserved {
-		if path == p {
-			return true
-		}
-	}
-	return false
-}
+func (g *Gateway) reserved(path string) bool { return slices.Contains(g.opt.Reserved, path) }
 
 func (g *Gateway) healthz(w http.ResponseWriter, r *http.Request) outcome {
 	text, status := "OK\n", http.StatusOK
