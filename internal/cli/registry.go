@@ -32,6 +32,7 @@ with --registry local use this server while it is there.`,
 				return fmt.Errorf("starting the embedded registry: %w", err)
 			}
 			s.local = server
+			a.warnDisplaced(server)
 			defer func() { err = errors.Join(err, s.close()) }()
 			if server.Shared() {
 				return fmt.Errorf("another process serves this folder already, at %s", server.Address())
@@ -47,6 +48,6 @@ with --registry local use this server while it is there.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&address, "address", local.DefaultAddress, "`HOST:PORT` to listen on; a port that is taken is replaced by a free one")
+	cmd.Flags().StringVar(&address, "address", "", "`HOST:PORT` to listen on, for this run; a port that is taken is replaced by a free one (default the tree's own address on 127.0.0.1)")
 	return cmd
 }

@@ -99,8 +99,16 @@ func (s *session) locate(ctx context.Context, place string) (string, error) {
 			return "", fmt.Errorf("starting the embedded registry: %w", err)
 		}
 		s.local = server
+		s.app.warnDisplaced(server)
 	}
 	return s.local.Address() + prefix, nil
+}
+
+// warnDisplaced says that references to the embedded registry change.
+func (a *app) warnDisplaced(server *local.Server) {
+	if before := server.Displaced(); before != "" {
+		a.warnf("%s is taken by another process: the embedded registry is at %s from now on", before, server.Address())
+	}
 }
 
 // localPrefix splits "local/prefix" into "/prefix" and true.

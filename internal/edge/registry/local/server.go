@@ -19,7 +19,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/distribution/distribution/v3/configuration"
@@ -27,9 +26,6 @@ import (
 	// The filesystem storage driver registers itself.
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 )
-
-// DefaultAddress is where the registry listens when Config does not say.
-const DefaultAddress = "127.0.0.1:5151"
 
 // identityHeader carries a server's identity in each of its answers: a
 // process that finds an address in the lock file can tell the server that
@@ -43,8 +39,9 @@ const drainTime = 30 * time.Second
 type Config struct {
 	// Root is the folder that holds the images. It is made if missing.
 	Root string
-	// Address is HOST:PORT to listen on; DefaultAddress if empty. Where the
-	// port is 0 or taken, a free one of the same host is used.
+	// Address is HOST:PORT to listen on. Where the port is 0 or taken, a free
+	// one of the same host is used. Empty is the folder's own address, which it
+	// keeps from one run to the next.
 	Address string
 	// Log receives the registry's own log; nil discards it.
 	Log io.Writer
@@ -52,8 +49,9 @@ type Config struct {
 
 // A Server is a running registry. It is safe for concurrent use.
 type Server struct {
-	address string
-	shared  bool
+	address   string
+	displaced string
+	shared    bool
 
 	http   *http.Server
 	unused unusedConns
@@ -102,14 +100,15 @@ func serve(ctx context.Context, root string, cfg Config, lock *lockFile) (*Serve
 	if err != nil {
 		return nil, err
 	}
-	listener, err := listen(ctx, cfg.Address)
+	listener, displaced, err := listen(ctx, root, cfg.Address)
 	if err != nil {
 		return nil, errors.Join(err, app.Shutdown())
 	}
 	s := &Server{
-		address: listener.Addr().String(),
-		app:     app,
-		lock:    lock,
+		address:   listener.Addr().String(),
+		displaced: displaced,
+		app:       app,
+		lock:      lock,
 		http: &http.Server{
 			Handler:           app,
 			BaseContext:       func(net.Listener) context.Context { return logging },
@@ -134,6 +133,10 @@ func serve(ctx context.Context, root string, cfg Config, lock *lockFile) (*Serve
 
 // Address is HOST:PORT of the registry.
 func (s *Server) Address() string { return s.address }
+
+// Displaced is the address that the folder's server had before, where another
+// process has taken it; else empty. Address is the folder's from now on.
+func (s *Server) Displaced() string { return s.displaced }
 
 // Shared tells whether the registry is another Server's, which ends when that
 // is closed.
@@ -190,23 +193,6 @@ func randomText() string {
 	// Read never fails: it ends the program if there is no randomness.
 	_, _ = rand.Read(random[:])
 	return hex.EncodeToString(random[:])
-}
-
-// listen opens address, or a free port of its host if that port is taken.
-func listen(ctx context.Context, address string) (net.Listener, error) {
-	if address == "" {
-		address = DefaultAddress
-	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, fmt.Errorf("address %q: %w; write HOST:PORT", address, err)
-	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return config.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
-	}
-	return listener, err
 }
 
 // removeAbandonedUploads deletes what pushes that were cut off left behind.

@@ -24,9 +24,6 @@ import (
 
 func start(t *testing.T, cfg Config) *Server {
 	t.Helper()
-	if cfg.Address == "" {
-		cfg.Address = "127.0.0.1:0"
-	}
 	s, err := Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -183,6 +180,72 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("address %q: started at %s", address, s.Address())
 		}
 		start(t, Config{Root: root}) // the folder is not left locked
+	}
+}
+
+// A folder's address stays the same from run to run, and no two folders have
+// one.
+func TestFoldersKeepTheirAddresses(t *testing.T) {
+	root, other := t.TempDir(), t.TempDir()
+	first := start(t, Config{Root: root})
+	second := start(t, Config{Root: other})
+	if first.Address() == second.Address() {
+		t.Fatalf("two folders at %s", first.Address())
+	}
+	want, wantOther := first.Address(), second.Address()
+	for range 2 {
+		stop(t, first)
+		stop(t, second)
+		// In the other order: what counts is the folder.
+		second, first = start(t, Config{Root: other}), start(t, Config{Root: root})
+		if first.Address() != want || second.Address() != wantOther {
+			t.Errorf("at %s and %s, before at %s and %s", first.Address(), second.Address(), want, wantOther)
+		}
+		if first.Displaced() != "" {
+			t.Errorf("displaced from %s", first.Displaced())
+		}
+	}
+	// Another address for one run changes nothing.
+	stop(t, first)
+	stop(t, start(t, Config{Root: root, Address: "127.0.0.1:0"}))
+
+	// One that is taken is replaced for good.
+	taken, err := net.Listen("tcp", want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first = start(t, Config{Root: root})
+	next := first.Address()
+	if next == want || first.Displaced() != want {
+		t.Errorf("%s is taken: at %s, displaced from %q", want, next, first.Displaced())
+	}
+	stop(t, first)
+	taken.Close()
+	if first = start(t, Config{Root: root}); first.Address() != next || first.Displaced() != "" {
+		t.Errorf("at %s, displaced from %q, want %s", first.Address(), first.Displaced(), next)
+	}
+}
+
+// Folders whose servers never run at the same time have addresses of their own,
+// too.
+func TestFoldersInTurn(t *testing.T) {
+	first := start(t, Config{Root: t.TempDir()})
+	stop(t, first)
+	second := start(t, Config{Root: t.TempDir()})
+	if first.Address() == second.Address() {
+		t.Errorf("both at %s", first.Address())
+	}
+}
+
+func TestBrokenAddressFile(t *testing.T) {
+	root := t.TempDir()
+	path := filepath.Join(root, addressName)
+	if err := os.WriteFile(path, []byte("here"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Start(t.Context(), Config{Root: root})
+	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "delete it") {
+		t.Errorf("got %v, want an error that names %s and says what to do", err, path)
 	}
 }
 
