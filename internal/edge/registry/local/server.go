@@ -53,11 +53,12 @@ type Server struct {
 	displaced string
 	shared    bool
 
-	http   *http.Server
-	unused unusedConns
-	app    *handlers.App
-	lock   *lockFile
-	close  func() error
+	listener net.Listener
+	http     *http.Server
+	unused   unusedConns
+	app      *handlers.App
+	lock     *lockFile
+	close    func() error
 }
 
 // Start serves Config.Root until Close. If another Server serves it already,
@@ -107,6 +108,7 @@ func serve(ctx context.Context, root string, cfg Config, lock *lockFile) (*Serve
 	s := &Server{
 		address:   listener.Addr().String(),
 		displaced: displaced,
+		listener:  listener,
 		app:       app,
 		lock:      lock,
 		http: &http.Server{
@@ -152,6 +154,8 @@ func (s *Server) stop() error {
 	defer cancel()
 	s.unused.close()
 	err := s.http.Shutdown(ctx)
+	// Shutdown does not know a listener that Serve has not begun with yet.
+	_ = s.listener.Close()
 	if err != nil {
 		err = fmt.Errorf("stopping the local registry: %w", errors.Join(err, s.http.Close()))
 	}
