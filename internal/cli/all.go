@@ -28,7 +28,7 @@ with what is missing. Without --push the images are built, and nothing else.`,
 				return err
 			}
 			return a.with(cmd, func(ctx context.Context, s *session) error {
-				if err := s.project.Releasable(); err != nil {
+				if err := s.project.Releasable(args); err != nil {
 					return err
 				}
 				changed, err := s.all(ctx, args, run)

@@ -37,11 +37,7 @@ once. Errors exit with 1; warnings alone with 0.`,
 func (s *session) check() error {
 	a := s.app
 	findings := s.project.Check()
-	list := []finding{}
-	for _, f := range findings {
-		list = append(list, finding{Severity: f.Severity, File: a.relative(f.Position.File), Line: f.Position.Line, Subject: f.Subject, Message: a.relative(f.Message)})
-	}
-	err := a.print(list, func(out io.Writer) error {
+	err := a.print(a.describeFindings(findings), func(out io.Writer) error {
 		for _, f := range findings {
 			if _, err := fmt.Fprintln(out, a.relative(f.String())); err != nil {
 				return err
@@ -58,4 +54,12 @@ func (s *session) check() error {
 		return errReported
 	}
 	return nil
+}
+
+func (a *app) describeFindings(findings []manifest.Finding) []finding {
+	list := []finding{}
+	for _, f := range findings {
+		list = append(list, finding{Severity: f.Severity, File: a.relative(f.Position.File), Line: f.Position.Line, Subject: f.Subject, Message: a.relative(f.Message)})
+	}
+	return list
 }

@@ -47,26 +47,18 @@ func (a *app) listCommand() *cobra.Command {
 }
 
 func (s *session) list(names []string) ([]listedImage, error) {
-	targets, err := s.project.Discovery.Select(names)
+	selected, err := s.project.Discovery.Find(names)
 	if err != nil {
 		return nil, err
 	}
-	byName := map[string]*build.Target{}
-	for _, t := range targets {
-		byName[t.Name] = t
-	}
 	var images []listedImage
-	for _, u := range s.project.Discovery.Usages {
-		target := byName[u.Target]
-		if len(names) > 0 && target == nil {
-			continue
-		}
+	for _, u := range selected.Usages {
 		image := listedImage{
 			Runtime: u.Runtime, Version: u.Version, Phase: string(u.Phase), Image: u.Ref.String(),
 			Pinned: u.Ref.Digest != "", Origin: u.Origin, Target: u.Target,
 			File: s.app.relative(u.Image.Position.File), Line: u.Image.Position.Line,
 		}
-		if target != nil {
+		if target := s.project.Discovery.Maker(u.Pointer); target != nil {
 			image.Dockerfile = target.Dockerfile
 		}
 		images = append(images, image)

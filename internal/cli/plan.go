@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,8 +33,11 @@ type plannedFeed struct {
 }
 
 type plan struct {
-	Targets   []plannedTarget   `json:"targets"`
+	Targets []plannedTarget `json:"targets"`
+	// Undecided are Dockerfiles that may make one image or another, and Missing
+	// images that have neither a digest nor a Dockerfile. Neither is built.
 	Undecided []build.Undecided `json:"undecided"`
+	Missing   []finding         `json:"missing"`
 }
 
 func (a *app) planCommand() *cobra.Command {
@@ -41,12 +45,20 @@ func (a *app) planCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan [NAME...]",
 		Short: "Show what all would build and in which order; touch nothing",
+		Long: `Show the images that a release would build, in order. What it could not release
+is listed as well, and fails nothing here: Dockerfiles that may make one image
+or another (undecided), and images that have neither a digest nor a Dockerfile
+(missing).`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, s *session) error {
-				if err := s.project.Releasable(); err != nil {
+				if err := s.project.Tree.Valid(); err != nil {
 					return err
 				}
-				steps, err := s.project.Plan(args)
+				selected, err := s.project.Discovery.Find(args)
+				if err != nil {
+					return err
+				}
+				steps, err := s.project.PlanTargets(selected.Targets)
 				if err != nil {
 					return err
 				}
@@ -59,7 +71,7 @@ func (a *app) planCommand() *cobra.Command {
 						return err
 					}
 				}
-				p := s.describe(steps)
+				p := s.describe(steps, selected)
 				return a.print(p, p.text)
 			})
 		},
@@ -68,8 +80,9 @@ func (a *app) planCommand() *cobra.Command {
 	return cmd
 }
 
-func (s *session) describe(steps *build.Plan) plan {
-	p := plan{Targets: []plannedTarget{}, Undecided: notNil(s.project.Discovery.Undecided)}
+func (s *session) describe(steps *build.Plan, selected build.Selection) plan {
+	missing := slices.DeleteFunc(slices.Clone(selected.Usages), func(u build.Usage) bool { return u.Origin != build.OriginMissing })
+	p := plan{Targets: []plannedTarget{}, Undecided: notNil(selected.Undecided), Missing: s.app.describeFindings(s.project.Unpinnable(missing))}
 	for _, step := range steps.Steps {
 		t := plannedTarget{
 			Name: step.Name, Repository: step.Repository.Name, Tags: notNil(step.Tags),
@@ -98,6 +111,11 @@ func (p plan) text(out io.Writer) error {
 	}
 	for _, u := range p.Undecided {
 		if _, err := fmt.Fprintln(out, "undecided: "+u.String()); err != nil {
+			return err
+		}
+	}
+	for _, f := range p.Missing {
+		if _, err := fmt.Fprintf(out, "missing: %s:%d: %s: %s\n", f.File, f.Line, f.Subject, f.Message); err != nil {
 			return err
 		}
 	}

@@ -85,7 +85,11 @@ func (s *session) execute(ctx context.Context, names []string, o runOptions) (re
 	if err := s.project.Tree.Valid(); err != nil {
 		return nil, nil, err
 	}
-	for _, u := range s.project.Discovery.Undecided {
+	selected, err := s.project.Discovery.Find(names)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, u := range selected.Undecided {
 		s.app.warnf("not built, undecided: %s", u)
 	}
 	unlock, err := s.app.alone()

@@ -12,17 +12,8 @@ import (
 // A usage is an image of a phase, on its way to a target.
 type usage struct {
 	Usage
-	folder string
 	// versions of the runtime, for telling a tag that names another version.
 	versions map[string]bool
-}
-
-// tag is the tag that the image has or is to get.
-func (u *usage) tag() string {
-	if u.Ref.Tag != "" {
-		return u.Ref.Tag
-	}
-	return u.Version
 }
 
 // version is the version whose Dockerfile makes the image: the one that the
@@ -71,9 +62,9 @@ func newMatcher(tree *manifest.Tree, files map[string][]file) *matcher {
 		}
 		for _, v := range r.Versions {
 			for _, image := range v.Images {
-				u := &usage{folder: r.Folder, versions: versions}
+				u := &usage{versions: versions}
 				u.Feed = Feed{Runtime: r.ID, Version: v.Version, Phase: image.Phase, Pointer: image.Pointer, Ref: image.Ref}
-				u.Image = image
+				u.Image, u.Folder = image, r.Folder
 				m.usages = append(m.usages, u)
 			}
 		}
@@ -107,8 +98,8 @@ func (m *matcher) classify() {
 			m.namespaces[u.Ref.Namespace()] = true
 		}
 		repository := u.Ref.Repository()
-		if !slices.Contains(homes[repository], u.folder) {
-			homes[repository] = append(homes[repository], u.folder)
+		if !slices.Contains(homes[repository], u.Folder) {
+			homes[repository] = append(homes[repository], u.Folder)
 		}
 	}
 	for repository, folders := range runtimeHomes {
@@ -142,38 +133,38 @@ func (m *matcher) having(kind Kind, lists ...[]string) []string {
 // matchUsages finds the Dockerfile of every image that this tree builds.
 func (m *matcher) matchUsages() {
 	for _, u := range m.usages {
-		if !buildable(u) || u.folder == "" {
+		if !buildable(u) || u.Folder == "" {
 			continue
 		}
 		if spec := u.Image.Build; spec != nil {
 			m.claims = append(m.claims, m.explicit(u, spec))
 			continue
 		}
-		if !slices.Contains(m.homes[u.Ref.Repository()], u.folder) {
+		if !slices.Contains(m.homes[u.Ref.Repository()], u.Folder) {
 			continue
 		}
 		kind := m.kinds[u.Ref.Repository()]
-		candidates := choose(m.files[u.folder], kind, u.version(), u.Ref.Tag)
+		candidates := choose(m.files[u.Folder], kind, u.version(), u.Ref.Tag)
 		if len(candidates) > 1 {
 			m.reject(u, candidates[0], candidates, fmt.Sprintf("%d Dockerfiles could make %s for %s %s", len(candidates), u.Ref.Name, u.Runtime, u.Version))
 			continue
 		}
 		if len(candidates) == 1 {
-			m.claims = append(m.claims, claim{usage: u, dockerfile: candidates[0], context: u.folder, kind: kind})
+			m.claims = append(m.claims, claim{usage: u, dockerfile: candidates[0], context: u.Folder, kind: kind})
 		}
 	}
 }
 
 func (m *matcher) explicit(u *usage, spec *manifest.BuildSpec) claim {
-	c := claim{usage: u, context: path.Join(u.folder, spec.Context), kind: m.kinds[u.Ref.Repository()], explicit: true, args: spec.Args, stage: spec.Target}
+	c := claim{usage: u, context: path.Join(u.Folder, spec.Context), kind: m.kinds[u.Ref.Repository()], explicit: true, args: spec.Args, stage: spec.Target}
 	if spec.Dockerfile != "" {
-		c.dockerfile = path.Join(u.folder, spec.Dockerfile)
+		c.dockerfile = path.Join(u.Folder, spec.Dockerfile)
 		return c
 	}
-	if candidates := choose(m.files[u.folder], c.kind, u.version(), u.Ref.Tag); len(candidates) > 0 {
+	if candidates := choose(m.files[u.Folder], c.kind, u.version(), u.Ref.Tag); len(candidates) > 0 {
 		c.dockerfile = candidates[0]
 	} else {
-		c.dockerfile = path.Join(u.folder, "Dockerfile")
+		c.dockerfile = path.Join(u.Folder, "Dockerfile")
 	}
 	return c
 }
@@ -210,10 +201,11 @@ const decideHint = "; let the manifest decide with a hidden field beside the ima
 
 func (m *matcher) reject(u *usage, dockerfile string, candidates []string, reason string) {
 	m.isUndecided[u] = true
-	for _, known := range m.undecided {
+	for i, known := range m.undecided {
 		if known.Dockerfile == dockerfile && slices.Equal(known.Candidates, candidates) {
+			m.undecided[i].usages = append(known.usages, u.Usage)
 			return
 		}
 	}
-	m.undecided = append(m.undecided, Undecided{Dockerfile: dockerfile, Candidates: candidates, Reason: reason + decideHint})
+	m.undecided = append(m.undecided, Undecided{Dockerfile: dockerfile, Candidates: candidates, Reason: reason + decideHint, usages: []Usage{u.Usage}})
 }

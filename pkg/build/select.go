@@ -3,47 +3,87 @@ package build
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
-// Select finds the targets that the arguments of a command name. An argument
-// is a runtime ("python"), a runtime and version ("python:3.13"), a runtime
-// folder ("stable/python"), a target's name ("python-init:3.13"), a repository
-// with or without tag ("kubeless/python:3.13"), or a Dockerfile
-// ("stable/python/Dockerfile.3.13"). What an argument names is built, even a
-// Dockerfile that feeds nothing; no arguments name all targets that feed
-// something. An argument that names nothing is an error, and so is one that
-// names an undecided Dockerfile.
-func (d *Discovery) Select(args []string) ([]*Target, error) {
+// A Selection is what the arguments of a command name.
+type Selection struct {
+	// Targets are built, even those of Dockerfiles that feed nothing.
+	Targets []*Target
+	// Undecided are Dockerfiles that are not.
+	Undecided []Undecided
+	// Usages are the images that the targets make, and those of the runtimes and
+	// versions that are named, wherever they come from.
+	Usages []Usage
+}
+
+// Find finds what the arguments of a command name. An argument is a runtime
+// ("python"), a runtime and version ("python:3.13"), a runtime folder
+// ("stable/python"), a target's name ("python-init:3.13"), a repository with or
+// without tag ("kubeless/python:3.13"), or a Dockerfile
+// ("stable/python/Dockerfile.3.13"). No arguments name all that the manifests
+// do. An argument that names nothing is an *UnknownNameError.
+func (d *Discovery) Find(args []string) (Selection, error) {
 	if len(args) == 0 {
-		return d.Targets, nil
+		return Selection{Targets: d.Targets, Undecided: d.Undecided, Usages: d.Usages}, nil
 	}
-	selected := map[string]bool{}
-	for _, arg := range args {
-		arg = strings.TrimSuffix(strings.TrimPrefix(arg, "./"), "/")
+	args = slices.Clone(args)
+	for i, arg := range args {
+		args[i] = strings.TrimSuffix(strings.TrimPrefix(arg, "./"), "/")
+	}
+	known := map[string]bool{}
+	named := func(matches func(arg string) bool) bool {
 		found := false
-		for _, t := range append(d.Targets[:len(d.Targets):len(d.Targets)], d.Unused...) {
-			if t.matches(arg) {
-				selected[t.Name], found = true, true
+		for _, arg := range args {
+			if matches(arg) {
+				known[arg], found = true, true
 			}
 		}
-		if found {
-			continue
-		}
-		for _, u := range d.Undecided {
-			if u.Dockerfile == arg || path.Dir(u.Dockerfile) == arg {
-				return nil, fmt.Errorf("undecided: %s", u)
-			}
-		}
-		return nil, &UnknownNameError{Name: arg, Known: d.names()}
+		return found
 	}
-	var targets []*Target
-	for _, t := range append(d.Targets[:len(d.Targets):len(d.Targets)], d.Unused...) {
-		if selected[t.Name] {
-			targets = append(targets, t)
+	var s Selection
+	makers := map[string]bool{}
+	for _, t := range slices.Concat(d.Targets, d.Unused) {
+		if named(t.matches) {
+			s.Targets, makers[t.Name] = append(s.Targets, t), true
 		}
 	}
-	return targets, nil
+	for _, u := range d.Undecided {
+		if named(u.matches) {
+			s.Undecided = append(s.Undecided, u)
+		}
+	}
+	for _, u := range d.Usages {
+		if named(u.matches) || u.Target != "" && makers[u.Target] {
+			s.Usages = append(s.Usages, u)
+		}
+	}
+	for _, arg := range args {
+		if !known[arg] {
+			return Selection{}, &UnknownNameError{Name: arg, Known: d.names()}
+		}
+	}
+	return s, nil
+}
+
+// Select finds the targets that arguments name, as Find does. An argument that
+// names no target is an error, which says so of an undecided Dockerfile.
+func (d *Discovery) Select(args []string) ([]*Target, error) {
+	for _, arg := range args {
+		s, err := d.Find([]string{arg})
+		switch {
+		case err != nil:
+			return nil, err
+		case len(s.Targets) > 0:
+		case len(s.Undecided) > 0:
+			return nil, fmt.Errorf("undecided: %s", s.Undecided[0])
+		default:
+			return nil, fmt.Errorf("%s: no Dockerfile of this tree makes its images; rtbuild list %s says where they come from", arg, arg)
+		}
+	}
+	s, err := d.Find(args)
+	return s.Targets, err
 }
 
 func (t *Target) matches(arg string) bool {
@@ -67,6 +107,20 @@ func (t *Target) matches(arg string) bool {
 		}
 	}
 	return false
+}
+
+func (u Usage) matches(arg string) bool {
+	switch arg {
+	case u.Runtime, u.Runtime + ":" + u.Version, u.Folder:
+		return arg != ""
+	case u.Ref.Name, u.Ref.Name + ":" + u.tag(), path.Base(u.Ref.Name) + ":" + u.tag():
+		return u.Ref.Name != ""
+	}
+	return false
+}
+
+func (u Undecided) matches(arg string) bool {
+	return arg == u.Dockerfile || arg == path.Dir(u.Dockerfile) || slices.ContainsFunc(u.usages, func(u Usage) bool { return u.matches(arg) })
 }
 
 func (d *Discovery) names() []string {

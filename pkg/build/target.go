@@ -96,6 +96,8 @@ type Undecided struct {
 	Candidates []string `json:"candidates"`
 	// Reason says why, and how the manifest can decide.
 	Reason string `json:"reason"`
+
+	usages []Usage // the images that it would make
 }
 
 func (u Undecided) String() string {
@@ -126,6 +128,16 @@ type Usage struct {
 	Origin Origin
 	// Target is the name of the target that makes the image, for OriginBuilt.
 	Target string
+	// Folder is the runtime's, relative to the root; "" if it has none.
+	Folder string
 	// Image is the manifest's entry.
 	Image manifest.Image
+}
+
+// tag is the tag that the image has or is to get.
+func (u Usage) tag() string {
+	if u.Ref.Tag != "" {
+		return u.Ref.Tag
+	}
+	return u.Version
 }

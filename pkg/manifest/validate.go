@@ -91,7 +91,4 @@ func (d *decoding) validateCommand(image Image, pointer, subject string) {
 	case image.Phase == Installation && strings.TrimSpace(image.Command) == "":
 		d.warnf(pointer, subject, "command is empty: the controller then runs a line that the shell refuses (it ends in &&)")
 	}
-	if image.Ref.Name != "" && image.Ref.Digest == "" {
-		d.warnf(image.Pointer, subject, "%s has no digest; a release pins it (rtbuild all --push), and so does rtbuild pin", image.Ref)
-	}
 }

@@ -161,14 +161,14 @@ func tagOf(u build.Usage) string {
 // images that have a tag are looked up as well. All that could not be
 // resolved is reported. names select runtimes or targets, as for Plan.
 func (p *Project) PinResolved(ctx context.Context, resolver Resolver, place string, names []string, external bool) ([]pin.Change, error) {
-	targets, err := p.Discovery.Select(names)
+	selected, err := p.Discovery.Find(names)
 	if err != nil {
 		return nil, err
 	}
 	var pointers, refs []string
-	for _, u := range p.Discovery.Usages {
+	for _, u := range selected.Usages {
 		ref, ok := lookUp(u, place, external)
-		if !ok || len(names) > 0 && !slices.ContainsFunc(targets, func(t *build.Target) bool { return t.Name == u.Target }) {
+		if !ok {
 			continue
 		}
 		pointers, refs = append(pointers, u.Pointer), append(refs, ref)

@@ -63,7 +63,8 @@ func TestPinResolved(t *testing.T) {
 	}{
 		{"own images", nil, false, map[string]string{"/0/versions/1/images/1/image": compiler, "/0/versions/1/images/2/image": built}},
 		{"third parties' too", nil, true, map[string]string{"/0/versions/1/images/0/image": tools, "/0/versions/1/images/1/image": compiler, "/0/versions/1/images/2/image": built}},
-		{"a target", []string{"a:1"}, false, map[string]string{"/0/versions/1/images/2/image": built}},
+		{"a version", []string{"a:1"}, false, map[string]string{"/0/versions/1/images/1/image": compiler, "/0/versions/1/images/2/image": built}},
+		{"a target", []string{host + "/acme/a:1"}, false, map[string]string{"/0/versions/1/images/2/image": built}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			changes, err := project.PinResolved(t.Context(), client, "", test.names, test.external)

@@ -44,12 +44,18 @@ func Open(ctx context.Context, ev provenance.Evaluator, root string, c *config.C
 }
 
 // Plan puts the named targets, all that feed something if none are named, in
-// order, with all that they are built from.
+// order, with all that they are built from. A name without a target is an
+// error.
 func (p *Project) Plan(names []string) (*build.Plan, error) {
 	targets, err := p.Discovery.Select(names)
 	if err != nil {
 		return nil, err
 	}
+	return p.PlanTargets(targets)
+}
+
+// PlanTargets puts targets in order, with all that they are built from.
+func (p *Project) PlanTargets(targets []*build.Target) (*build.Plan, error) {
 	selected := map[string]bool{}
 	everything := p.Discovery.Targets
 	for _, t := range targets {
@@ -65,32 +71,65 @@ func (p *Project) Plan(names []string) (*build.Plan, error) {
 	return plan.Subset(selected), nil
 }
 
-// Releasable returns an error if the tree cannot be released as a whole: an
-// image that has no digest and that no Dockerfile makes could never be
-// pinned.
-func (p *Project) Releasable() error {
+// Releasable returns an error if what the names select, everything if there
+// are none, cannot be released: an image that has no digest and that no
+// Dockerfile makes could never be pinned. What is not selected may stay so.
+func (p *Project) Releasable(names []string) error {
 	if err := p.Tree.Valid(); err != nil {
 		return err
 	}
-	var findings []manifest.Finding
-	for _, u := range p.Discovery.Usages {
-		if u.Origin == build.OriginMissing || u.Origin == build.OriginUndecided && u.Ref.Digest == "" {
-			findings = append(findings, p.missing(u))
-		}
+	selected, err := p.Discovery.Find(names)
+	if err != nil {
+		return err
 	}
-	if len(findings) > 0 {
+	if findings := p.Unpinnable(selected.Usages); len(findings) > 0 {
 		return &manifest.InvalidError{Findings: findings}
 	}
 	return nil
 }
 
-func (p *Project) missing(u build.Usage) manifest.Finding {
-	f := manifest.Finding{Severity: manifest.SeverityError, Position: u.Image.Position, Subject: strings.Join([]string{u.Runtime, u.Version, string(u.Phase)}, " ")}
-	f.Message = fmt.Sprintf("%s has no digest and no Dockerfile makes it: add one, or pin it (rtbuild pin %s=sha256:…)", u.Ref, u.Ref.WithoutDigest())
-	if u.Origin == build.OriginUndecided {
-		f.Message = fmt.Sprintf("%s has no digest, and which Dockerfile makes it is undecided: rtbuild check says why", u.Ref)
+// Unpinnable are errors for those of the images that have no digest, and for
+// which no Dockerfile is certain.
+func (p *Project) Unpinnable(usages []build.Usage) []manifest.Finding {
+	var findings []manifest.Finding
+	for _, u := range usages {
+		f := manifest.Finding{Severity: manifest.SeverityError, Position: u.Image.Position, Subject: subject(u)}
+		switch {
+		case u.Origin == build.OriginMissing:
+			f.Message = fmt.Sprintf("%s has no digest and no Dockerfile makes it: add one, or pin it (rtbuild pin %s=sha256:…)", u.Ref, u.Ref.WithoutDigest())
+		case u.Origin == build.OriginUndecided && u.Ref.Digest == "":
+			f.Message = fmt.Sprintf("%s has no digest, and which Dockerfile makes it is undecided: rtbuild check says why", u.Ref)
+		default:
+			continue
+		}
+		findings = append(findings, f)
 	}
-	return f
+	return findings
+}
+
+func subject(u build.Usage) string {
+	return strings.Join([]string{u.Runtime, u.Version, string(u.Phase)}, " ")
+}
+
+// unpinned says of an image that has no digest yet how it gets one; "" where
+// that is an error already, or it has one.
+func unpinned(u build.Usage) string {
+	how := ""
+	switch {
+	case u.Ref.Name == "" || u.Ref.Digest != "":
+		return ""
+	case u.Origin == build.OriginBuilt:
+		how = "a release pins it (rtbuild all --push), and so does rtbuild pin"
+	case u.Origin == build.OriginUndecided:
+		how = "a release pins it once it is decided which Dockerfile makes it"
+	case u.Origin == build.OriginExternal && u.Ref.Tag != "":
+		how = "it is a third party's, and no release pins it: rtbuild pin --external does"
+	case u.Origin == build.OriginExternal:
+		how = fmt.Sprintf("it is a third party's, and no release pins it: rtbuild pin %s=sha256:… does, or give it a tag and use rtbuild pin --external", u.Ref)
+	default:
+		return ""
+	}
+	return fmt.Sprintf("%s has no digest; %s", u.Ref, how)
 }
 
 // Check lists everything wrong in the tree: in the manifests, in what the
@@ -98,8 +137,11 @@ func (p *Project) missing(u build.Usage) manifest.Finding {
 func (p *Project) Check() []manifest.Finding {
 	findings := append([]manifest.Finding(nil), p.Tree.Findings...)
 	for _, u := range p.Discovery.Usages {
+		if message := unpinned(u); message != "" {
+			findings = append(findings, manifest.Finding{Severity: manifest.SeverityWarning, Position: u.Image.Position, Subject: subject(u), Message: message})
+		}
 		if u.Origin == build.OriginMissing {
-			findings = append(findings, p.missing(u))
+			findings = append(findings, p.Unpinnable([]build.Usage{u})...)
 		}
 	}
 	for _, u := range p.Discovery.Undecided {
