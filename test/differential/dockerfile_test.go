@@ -22,16 +22,21 @@ func (g *generator) dockerfile() {
 	case 6:
 		g.targetStage()
 	}
-	g.c.files[g.c.dockerfile] = entry{kind: file, mode: 0o644, content: strings.Join(g.lines, "\n") + "\n"}
+	g.c.writeDockerfile()
+}
+
+// writeDockerfile puts the instructions into the case's files.
+func (c *testCase) writeDockerfile() {
+	c.files[c.dockerfile] = entry{kind: file, mode: 0o644, content: strings.Join(c.instructions, "\n") + "\n"}
 }
 
 func (g *generator) add(format string, args ...any) {
-	g.lines = append(g.lines, fmt.Sprintf(format, args...))
+	g.c.instructions = append(g.c.instructions, fmt.Sprintf(format, args...))
 }
 
 // single is one stage.
 func (g *generator) single(as string) {
-	base := pick(g, "scratch", "scratch", "scratch", "acme/envs", "acme/onbuild", "ext/envs", "ext/onbuild", "acme/tool", "ext/tool")
+	base := pick(g, "scratch", "scratch", "scratch", "scratch", "scratch", "acme/envs", "acme/onbuild", "ext/envs", "ext/onbuild", pick(g, "acme/tool", "ext/tool"))
 	if g.platforms && strings.HasSuffix(base, "/tool") {
 		base = "scratch"
 	}

@@ -28,6 +28,8 @@ type testCase struct {
 	root  string
 	args  map[string]string
 	stage string
+	// instructions are those of the Dockerfile.
+	instructions []string
 	// partial: not all that is read gets into the image.
 	partial bool
 }
@@ -49,7 +51,6 @@ type generator struct {
 	platforms bool
 	tokens    int
 	copies    int
-	lines     []string
 }
 
 // newGenerator makes the case of a seed and a number.

@@ -36,11 +36,11 @@ func (g *generator) variants(count int) []variant {
 }
 
 // inside is the path in the context of a path of the case's files.
-func (g *generator) inside(name string) (string, bool) {
-	if g.c.root == "." {
+func (c *testCase) inside(name string) (string, bool) {
+	if c.root == "." {
 		return name, true
 	}
-	return strings.CutPrefix(name, g.c.root+"/")
+	return strings.CutPrefix(name, c.root+"/")
 }
 
 // harmless are four variants that a checkout or an editor makes, and that no
@@ -81,7 +81,7 @@ func (e entry) with(mode fs.FileMode) entry {
 func (g *generator) changes() []variant {
 	var all []variant
 	for _, name := range g.c.files.paths() {
-		inside, ok := g.inside(name)
+		inside, ok := g.c.inside(name)
 		if !ok || name == g.c.dockerfile {
 			continue
 		}
@@ -101,7 +101,8 @@ func (g *generator) changes() []variant {
 			})
 		case e.kind == file && len(tokens(e.content)) > 0:
 			change("edit", false, func(files tree, e entry) {
-				e.content += "edited"
+				// Sometimes of equal length.
+				e.content = strings.TrimSuffix(e.content, "\n") + pick(g, "!", "edited")
 				files[name] = e
 			})
 			if g.oneIn(3) {
@@ -137,7 +138,7 @@ func (g *generator) additions() []variant {
 			continue
 		}
 		name := path.Join(dir, pick(g, "new.txt", "new.md", ".new", "a.py", "newer"))
-		inside, ok := g.inside(name)
+		inside, ok := g.c.inside(name)
 		if _, there := g.c.files[name]; there || !ok {
 			continue
 		}

@@ -47,6 +47,9 @@ type repository struct {
 	platforms []string
 }
 
+// parentToken is what the file has that is copied from the parent envs.
+const parentToken = "token:parent;\n"
+
 // parents are images that cases are built from: those of the tree itself (acme)
 // and, released before by another tree, those of a mirror of Docker Hub (ext).
 func parents(tb testing.TB) map[string]tree {
@@ -62,7 +65,7 @@ func parents(tb testing.TB) map[string]tree {
 	text := func(content string) entry { return entry{kind: file, mode: 0o644, content: content} }
 	program := entry{kind: file, mode: 0o755, content: string(shell)}
 	return map[string]tree{
-		"envs":    {"Dockerfile": text("FROM scratch\nENV FROM_PARENT=conf ENDING=txt\nCOPY p.txt /parent/\n"), "p.txt": text("the parent's\n")},
+		"envs":    {"Dockerfile": text("FROM scratch\nENV FROM_PARENT=conf ENDING=txt\nCOPY p.txt /parent/\n"), "p.txt": text(parentToken)},
 		"onbuild": {"Dockerfile": text("FROM scratch\nONBUILD ARG HIDDEN=conf\nONBUILD COPY $HIDDEN /onbuild/\nONBUILD COPY src/*.txt /onbuild/src/\n")},
 		"tool":    {"Dockerfile": text("FROM scratch\nCOPY busybox /bin/\nCOPY busybox /bin/sh\n"), "busybox": program},
 	}
@@ -190,18 +193,21 @@ type explanation struct {
 	Reasons []string
 }
 
-// explain asks for some targets.
-func (r *repository) explain(tb testing.TB, names []string) map[string]explanation {
+// explain asks for the targets of some cases.
+func (r *repository) explain(tb testing.TB, trials []*trial) map[string]explanation {
 	tb.Helper()
+	if len(trials) == 0 {
+		return nil
+	}
 	args := []string{"explain", "--output", "json", "--registry", "local", "--mirror", "docker.io=local/mirror"}
-	for _, name := range names {
-		args = append(args, "all:"+name)
+	for _, tr := range trials {
+		args = append(args, "all:"+tr.c.name)
 	}
 	out, err := r.rtbuild(args...)
-	var read []explanation
 	if err != nil {
 		tb.Fatalf("explain: %v\n%s", err, out.stderr)
 	}
+	var read []explanation
 	if err := json.Unmarshal(out.stdout, &read); err != nil {
 		tb.Fatal(err)
 	}
