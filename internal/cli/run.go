@@ -239,7 +239,7 @@ func (s *session) newRun(ctx context.Context, o runOptions) (*build.Run, *releas
 	run := &build.Run{
 		Bases: bases, Confirmer: release.Confirm{Registry: client},
 		Place: place, Push: o.push, Rebuild: o.rebuild, FailFast: o.failFast,
-		Jobs: s.jobs, Labels: s.config.Labels, Platforms: s.platforms,
+		Jobs: s.jobs, Labels: s.config.Labels, Platforms: s.platforms, State: filepath.Join(s.app.root, stateDir),
 		Epoch: s.epochs(ctx), KeepTimes: o.keepTimes || s.config.KeepFileTimes, Secrets: secrets, SSH: ssh,
 	}
 	return run, bases, nil

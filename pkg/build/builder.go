@@ -2,6 +2,8 @@ package build
 
 import (
 	"context"
+	"io"
+	"io/fs"
 	"time"
 )
 
@@ -29,22 +31,34 @@ type Capabilities struct {
 	MultiPlatform bool
 }
 
+// A Context is the list of files that an image is made of: what was hashed,
+// and so what an engine is to be sent. The first methods are those of
+// fsutil.FS. Files that are no longer as they were hashed cannot be read.
+type Context interface {
+	// Walk visits target and what lies below it; "/" is all.
+	Walk(ctx context.Context, target string, visit fs.WalkDirFunc) error
+	// Open opens a file to send it.
+	Open(path string) (io.ReadCloser, error)
+	// Digest is a hash of all names, kinds and contents. Engines keep a mirror
+	// of each context and update it by metadata alone, so contexts that differ
+	// must not share one; the mirror is keyed by this.
+	Digest() string
+	// Changed is the error of the first file that could not be sent because it
+	// is no longer as it was hashed, or nil.
+	Changed() error
+}
+
 // A Request is one image to build.
 type Request struct {
 	// Name labels the build in progress output.
 	Name string
-	// Context is the absolute path of the build context.
-	Context string
-	// ContextDigest is a hash of the context's contents. Engines keep a
-	// mirror of each context and update it by metadata alone, so contexts
-	// that differ must not share one; the mirror is keyed by this.
-	ContextDigest string
+	// Context are the files that the engine is sent.
+	Context Context
 	// Dockerfile is the Dockerfile's content as the engine is to see it; it
 	// may differ from the file on disk.
 	Dockerfile []byte
-	// DockerfileName is its base name ("Dockerfile.3.13"): it selects the
-	// ignore file ("Dockerfile.3.13.dockerignore", else ".dockerignore") and
-	// shows in messages.
+	// DockerfileName is its base name ("Dockerfile.3.13"), which shows in
+	// messages.
 	DockerfileName string
 	// Args are build arguments.
 	Args map[string]string

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/rtbuild/rtbuild/pkg/buildcontext"
 )
 
 // Labels by which an image says what it was made from. An image without them
@@ -22,7 +23,7 @@ const (
 )
 
 // inputsVersion changes whenever the same sources would make another image.
-const inputsVersion = 2
+const inputsVersion = 3
 
 // Inputs are what an image is made of, as far as it can be known before it is
 // built. Values are hashes: an image carries its inputs, and build arguments
@@ -177,13 +178,8 @@ func cutAll(hashes map[string]string) map[string]string {
 }
 
 // inputs collects a step's inputs, except for the images that it is built
-// from. Reads are the patterns of what it reads of its context.
-func (s Step) inputs(root string, hasher *Hasher, reads []string, labels map[string]string, platforms []string) (Inputs, error) {
-	dir := filepath.Join(root, filepath.FromSlash(s.Context))
-	files, err := hasher.Files(dir, path.Base(s.Dockerfile), reads)
-	if err != nil {
-		return Inputs{}, err
-	}
+// from.
+func (s Step) inputs(files *buildcontext.Files, labels map[string]string, platforms []string) Inputs {
 	return Inputs{
 		Version:    inputsVersion,
 		Dockerfile: hashText(string(s.Source)),
@@ -191,8 +187,8 @@ func (s Step) inputs(root string, hasher *Hasher, reads []string, labels map[str
 		Platforms:  platforms,
 		Args:       hashValues(s.Args),
 		Labels:     hashValues(labels),
-		Files:      files,
+		Files:      files.Hashes(),
 		Bases:      map[string]string{},
 		Siblings:   map[string]string{},
-	}, nil
+	}
 }

@@ -4,13 +4,22 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // A fingerprint follows what the image is made of, and nothing else.
 func TestFingerprint(t *testing.T) {
@@ -55,7 +64,7 @@ func TestFingerprint(t *testing.T) {
 		{"a file behind a link", func() error { write(t, file("linked/x"), "2"); return nil }, []string{"stable/rt/linked/x changed"}},
 		{"an executable bit", func() error { return os.Chmod(file("lib/a.py"), 0o755) }, []string{"stable/rt/lib/a.py changed"}},
 		{"the Dockerfile", func() error { write(t, file("Dockerfile.1"), "FROM debian\nCOPY server.py /srv/\n"); return nil },
-			[]string{"its Dockerfile changed", "stable/rt/lib/a.py is gone", "stable/rt/lib/b.py is gone", "stable/rt/link is gone", "stable/rt/linked is gone", "stable/rt/linked/x is gone"}},
+			[]string{"its Dockerfile changed", "stable/rt/lib is gone", "stable/rt/lib/a.py is gone", "stable/rt/lib/b.py is gone", "stable/rt/link is gone", "stable/rt/linked is gone", "stable/rt/linked/x is gone"}},
 		{"an argument", func() error { target.Args = map[string]string{"V": "1"}; return nil }, []string{"build argument V is new"}},
 		{"its value", func() error { target.Args = map[string]string{"V": "2"}; return nil }, []string{"build argument V changed"}},
 		{"a label", func() error { run.Labels = map[string]string{"a": "b"}; return nil }, []string{"label a is new"}},
@@ -82,39 +91,5 @@ func TestFingerprint(t *testing.T) {
 			t.Errorf("%s: changes %q, want %q", step.name, got, step.changes)
 		}
 		before = after
-	}
-}
-
-// What the engine could not read is an error before it is asked, and says
-// what to do.
-func TestUnreadableInputs(t *testing.T) {
-	for name, test := range map[string]struct {
-		prepare func(t *testing.T, dir string)
-		want    string
-	}{
-		"missing": {func(*testing.T, string) {}, "a, which is not in the build context"},
-		"hidden": {func(t *testing.T, dir string) {
-			write(t, filepath.Join(dir, "a"), "x")
-			write(t, filepath.Join(dir, ".dockerignore"), "*\n")
-		}, "which the ignore file hides: add !a to it"},
-		"a link out": {func(t *testing.T, dir string) {
-			write(t, filepath.Join(dir, "../outside"), "x")
-			if err := os.Symlink("../outside", filepath.Join(dir, "a")); err != nil {
-				t.Fatal(err)
-			}
-		}, "a link out of the build context"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "context")
-			if err := os.Mkdir(dir, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			test.prepare(t, dir)
-			var hasher build.Hasher
-			_, err := hasher.Files(dir, "Dockerfile", []string{"a"})
-			if err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("error %v, want one with %q", err, test.want)
-			}
-		})
 	}
 }

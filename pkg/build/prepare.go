@@ -4,7 +4,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
 
+	"github.com/rtbuild/rtbuild/pkg/buildcontext"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 )
 
@@ -19,6 +23,8 @@ type Prepared struct {
 type PreparedStep struct {
 	Step
 	Inputs Inputs
+	// Files are what the image is made of in its context.
+	Files *buildcontext.Files
 	// Fingerprint is empty where a base is left to the engine.
 	Fingerprint string
 	// Labels are those that the image is to carry.
@@ -106,19 +112,19 @@ func (r *Run) lookUp(ctx context.Context, p *Prepared, published []answer) {
 // one step is kept in it.
 func (r *Run) Fingerprint(ctx context.Context, plan *Plan) *Prepared {
 	p := &Prepared{Root: plan.Root, Steps: make([]PreparedStep, len(plan.Steps))}
-	hasher := &Hasher{}
+	hasher := &buildcontext.Hasher{}
 	fingerprints := map[string]string{}
 	bases := r.bases(ctx, plan)
 	for i, step := range plan.Steps {
 		prepared := PreparedStep{Step: step, Published: map[string]string{}}
-		prepared.Err = r.fingerprintStep(&prepared, plan.Root, hasher, bases, fingerprints)
+		prepared.Err = r.fingerprintStep(ctx, &prepared, plan.Root, hasher, bases, fingerprints)
 		fingerprints[step.Name] = prepared.Fingerprint
 		p.Steps[i] = prepared
 	}
 	return p
 }
 
-func (r *Run) fingerprintStep(p *PreparedStep, root string, hasher *Hasher, bases map[string]*base, fingerprints map[string]string) error {
+func (r *Run) fingerprintStep(ctx context.Context, p *PreparedStep, root string, hasher *buildcontext.Hasher, bases map[string]*base, fingerprints map[string]string) error {
 	for _, use := range p.Images {
 		if b := bases[use.Image]; p.Siblings[use.Image] == "" && b.err != nil {
 			return fmt.Errorf("%s:%d: finding the base image %s: %w", p.Dockerfile, use.Line, use.Image, b.err)
@@ -128,9 +134,10 @@ func (r *Run) fingerprintStep(p *PreparedStep, root string, hasher *Hasher, base
 	if err != nil {
 		return err
 	}
-	if p.Inputs, err = p.inputs(root, hasher, reads, r.Labels, r.Platforms); err != nil {
+	if p.Files, err = r.readContext(ctx, root, p.Step, hasher, reads); err != nil {
 		return fmt.Errorf("%s: %w", p.Dockerfile, err)
 	}
+	p.Inputs = p.inputs(p.Files, r.Labels, r.Platforms)
 	known := true
 	for _, use := range p.Images {
 		if sibling, ok := p.Siblings[use.Image]; ok {
@@ -151,6 +158,20 @@ func (r *Run) fingerprintStep(p *PreparedStep, root string, hasher *Hasher, base
 	}
 	p.Labels[LabelFingerprint], p.Labels[LabelInputs] = p.Fingerprint, p.Inputs.Label()
 	return nil
+}
+
+// readContext hashes what a step reads of its context.
+func (r *Run) readContext(ctx context.Context, root string, step Step, hasher *buildcontext.Hasher, reads []string) (*buildcontext.Files, error) {
+	dir, err := buildcontext.Open(filepath.Join(root, filepath.FromSlash(step.Context)), filepath.Join(root, filepath.FromSlash(step.Dockerfile)), r.State)
+	if err != nil {
+		return nil, err
+	}
+	files, err := dir.Read(ctx, hasher, reads)
+	if err != nil {
+		return nil, err
+	}
+	literal := slices.DeleteFunc(slices.Clone(reads), func(path string) bool { return strings.ContainsAny(path, `*?[\`) })
+	return files, files.Require(literal)
 }
 
 // contentTagLength is how much of a fingerprint a content tag holds: enough

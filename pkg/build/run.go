@@ -86,6 +86,9 @@ type Run struct {
 	Jobs      int
 	Labels    map[string]string
 	Platforms []string
+	// State is the absolute path of a folder of rtbuild's own in the repository,
+	// which is in no build context; empty for none.
+	State string
 	// Epoch gives the time that an image carries, for those that have one.
 	Epoch func(ctx context.Context, context string) (time.Time, error)
 	// KeepTimes is that of every request.
@@ -123,7 +126,7 @@ func (r *Run) Do(ctx context.Context, prepared *Prepared) []Outcome {
 			}
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			outcomes[i] = r.step(ctx, prepared.Root, step, parents, needed[step.Name])
+			outcomes[i] = r.step(ctx, step, parents, needed[step.Name])
 			if r.FailFast && outcomes[i].Status == StatusFailed {
 				cancel(fmt.Errorf("%s failed", step.Name))
 			}
@@ -133,7 +136,7 @@ func (r *Run) Do(ctx context.Context, prepared *Prepared) []Outcome {
 	return outcomes
 }
 
-func (r *Run) step(ctx context.Context, root string, step PreparedStep, parents map[string]Outcome, needed bool) Outcome {
+func (r *Run) step(ctx context.Context, step PreparedStep, parents map[string]Outcome, needed bool) Outcome {
 	out := Outcome{Target: step.Target, Status: StatusSkipped, Fingerprint: step.Fingerprint}
 	for _, dependency := range step.DependsOn {
 		if !parents[dependency].Status.Done() {
@@ -155,7 +158,7 @@ func (r *Run) step(ctx context.Context, root string, step PreparedStep, parents 
 	}
 	start := time.Now()
 	out.Status = StatusFailed
-	req, err := r.request(ctx, root, step, parents)
+	req, err := r.request(ctx, step, parents)
 	if err == nil {
 		req.Retain = needed && !r.Push
 		var result Result
@@ -173,10 +176,10 @@ func (r *Run) step(ctx context.Context, root string, step PreparedStep, parents 
 
 // request makes the engine's request of a step: the Dockerfile's images are
 // replaced by this run's parents and by the digests of the bases.
-func (r *Run) request(ctx context.Context, root string, step PreparedStep, parents map[string]Outcome) (Request, error) {
+func (r *Run) request(ctx context.Context, step PreparedStep, parents map[string]Outcome) (Request, error) {
 	req := Request{
 		Name:           step.Name,
-		Context:        filepath.Join(root, filepath.FromSlash(step.Context)),
+		Context:        step.Files,
 		DockerfileName: filepath.Base(step.Dockerfile),
 		Args:           step.Args,
 		Stage:          step.Stage,
@@ -196,9 +199,6 @@ func (r *Run) request(ctx context.Context, root string, step PreparedStep, paren
 		}
 	}
 	var err error
-	if req.ContextDigest, err = ContextDigest(req.Context, req.DockerfileName); err != nil {
-		return req, err
-	}
 	if r.Epoch != nil {
 		if req.Epoch, err = r.Epoch(ctx, step.Context); err != nil {
 			return req, err

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/buildcontext"
 	"github.com/rtbuild/rtbuild/pkg/config"
 	"github.com/rtbuild/rtbuild/pkg/configmap"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
@@ -152,8 +153,8 @@ func (p *Project) Check() []manifest.Finding {
 	}
 	all := append(p.Discovery.Targets[:len(p.Discovery.Targets):len(p.Discovery.Targets)], p.Discovery.Unused...)
 	for _, t := range all {
-		if total, largest, err := build.ContextSize(filepath.Join(p.Tree.Root, t.Context), filepath.Base(t.Dockerfile)); err == nil && total > build.LargeContext {
-			findings = append(findings, p.finding(manifest.SeverityWarning, t.Dockerfile, largeContext(t, total, largest)))
+		if finding, ok := p.largeContext(t); ok {
+			findings = append(findings, finding)
 		}
 	}
 	if _, err := build.NewPlan(p.Tree.Root, all); err != nil {
@@ -165,12 +166,27 @@ func (p *Project) Check() []manifest.Finding {
 	return findings
 }
 
-func largeContext(t *build.Target, total int64, largest []build.File) string {
+// largeContextSize is the size, in bytes, above which a build context is worth a
+// warning.
+const largeContextSize = 2 << 30
+
+// largeContext warns of a context that holds a lot. What is wrong with one that
+// cannot be read is said where it is built.
+func (p *Project) largeContext(t *build.Target) (manifest.Finding, bool) {
+	dir, err := buildcontext.Open(filepath.Join(p.Tree.Root, t.Context), filepath.Join(p.Tree.Root, t.Dockerfile), "")
+	if err != nil {
+		return manifest.Finding{}, false
+	}
+	total, largest, err := dir.Size(context.Background())
+	if err != nil || total <= largeContextSize {
+		return manifest.Finding{}, false
+	}
 	var files []string
 	for _, f := range largest {
 		files = append(files, fmt.Sprintf("%s (%d MiB)", f.Path, f.Size>>20))
 	}
-	return fmt.Sprintf("its build context %s holds %d MiB, the most of it in %s: hide what the image does not need in %s/.dockerignore", t.Context, total>>20, strings.Join(files, ", "), t.Context)
+	message := fmt.Sprintf("its build context %s holds %d MiB, the most of it in %s: hide what the image does not need in %s/.dockerignore", t.Context, total>>20, strings.Join(files, ", "), t.Context)
+	return p.finding(manifest.SeverityWarning, t.Dockerfile, message), true
 }
 
 func (p *Project) finding(severity manifest.Severity, file, message string) manifest.Finding {

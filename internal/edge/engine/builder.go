@@ -49,6 +49,9 @@ func (b *builder) Build(ctx context.Context, req build.Request) (build.Result, e
 	result, err := b.build(ctx, req)
 	var step *build.StepError
 	switch {
+	case req.Context != nil && req.Context.Changed() != nil:
+		// The engine says in words of its own that a file could not be had.
+		return build.Result{}, fmt.Errorf("building %s: %w", req.Name, req.Context.Changed())
 	case err == nil:
 		return result, nil
 	case ctx.Err() != nil:
@@ -71,7 +74,9 @@ func (b *builder) build(ctx context.Context, req build.Request) (build.Result, e
 	if err != nil {
 		return build.Result{}, err
 	}
-	opt, err := solveOpt(req)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	opt, err := solveOpt(req, cancel)
 	if err != nil {
 		return build.Result{}, err
 	}
@@ -124,10 +129,8 @@ func (b *builder) solve(ctx context.Context, opt client.SolveOpt, mask *mask, sh
 // validate refuses requests that no engine could serve rightly.
 func validate(req build.Request) error {
 	switch {
-	case req.ContextDigest == "":
-		return errors.New("the request has no digest of its context: contexts that share a key build each other's files")
-	case !filepath.IsAbs(req.Context):
-		return fmt.Errorf("the context %q is no absolute path", req.Context)
+	case req.Context == nil:
+		return errors.New("the request has no context")
 	case len(req.Dockerfile) == 0:
 		return errors.New("the request has no Dockerfile")
 	case req.DockerfileName == "" || req.DockerfileName != filepath.Base(req.DockerfileName):
@@ -150,15 +153,11 @@ func validate(req build.Request) error {
 // solveOpt is the part of a solve that is the same for every engine. It asks
 // for no attestations: a provenance holds the time of its build, so that
 // building the same again would give another digest. Layers are compressed as
-// the engine does by default.
-func solveOpt(req build.Request) (client.SolveOpt, error) {
-	mount, err := mountDockerfile(req)
+// the engine does by default. Failed is told of a file that cannot be sent.
+func solveOpt(req build.Request, failed func(error)) (client.SolveOpt, error) {
+	files, err := openContext(req, failed)
 	if err != nil {
-		return client.SolveOpt{}, err
-	}
-	files, err := openContext(req)
-	if err != nil {
-		return client.SolveOpt{}, fmt.Errorf("opening the context %s: %w", req.Context, err)
+		return client.SolveOpt{}, fmt.Errorf("opening the context: %w", err)
 	}
 	attrs := map[string]string{"filename": req.DockerfileName}
 	for name, value := range req.Args {
@@ -179,7 +178,7 @@ func solveOpt(req build.Request) (client.SolveOpt, error) {
 	return client.SolveOpt{
 		Frontend:      "dockerfile.v0",
 		FrontendAttrs: attrs,
-		LocalMounts:   map[string]fsutil.FS{"context": files, "dockerfile": mount.files},
-		SharedKey:     mount.sharedKey(req),
+		LocalMounts:   map[string]fsutil.FS{"context": files, "dockerfile": mountDockerfile(req)},
+		SharedKey:     sharedKey(req),
 	}, nil
 }

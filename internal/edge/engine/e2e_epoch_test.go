@@ -17,7 +17,8 @@ import (
 func TestEpochReproduces(t *testing.T) {
 	epoch := time.Unix(1_700_000_000, 0)
 	b := bench{tool: buildTool(t), registry: startRegistry(t, "")}
-	req := b.request(t, "epoch", map[string]string{
+	dir := t.TempDir()
+	req := b.requestIn(t, dir, "epoch", map[string]string{
 		"Dockerfile": "FROM scratch\nCOPY . /\nRUN [\"/tool\", \"write\", \"/sub/made\", \"x\"]\n",
 		"sub/file":   "text",
 	})
@@ -26,7 +27,7 @@ func TestEpochReproduces(t *testing.T) {
 	digests := map[string]bool{}
 	// Before and after the epoch: exporters bound times from above only.
 	for _, when := range []time.Time{epoch.Add(-time.Hour), epoch.Add(time.Hour), time.Now()} {
-		touch(t, req.Context, when)
+		touch(t, dir, when)
 		b.builder = openBuilder(t, "embedded")
 		result, image := b.pushed(t, req)
 		if err := b.builder.Close(); err != nil {

@@ -23,7 +23,6 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	dockerclient "github.com/docker/docker/client"
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
@@ -219,7 +218,12 @@ func await(t *testing.T, what string, done func() bool) {
 // pushed. A file named Dockerfile is the Dockerfile.
 func (b bench) request(t *testing.T, name string, files map[string]string) build.Request {
 	t.Helper()
-	dir := t.TempDir()
+	return b.requestIn(t, t.TempDir(), name, files)
+}
+
+// requestIn is request with the context in dir.
+func (b bench) requestIn(t *testing.T, dir, name string, files map[string]string) build.Request {
+	t.Helper()
 	write := func(path string, data []byte, mode os.FileMode) {
 		path = filepath.Join(dir, path)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, data, mode)); err != nil {
@@ -230,14 +234,9 @@ func (b bench) request(t *testing.T, name string, files map[string]string) build
 	for path, text := range files {
 		write(path, []byte(text), 0o644)
 	}
-	sum, err := json.Marshal(files) // sorted by key
-	if err != nil {
-		t.Fatal(err)
-	}
 	return build.Request{
 		Name:           name,
-		Context:        dir,
-		ContextDigest:  digest.FromBytes(sum).String(),
+		Context:        contextOf(t, dir, "Dockerfile"),
 		Dockerfile:     []byte(files["Dockerfile"]),
 		DockerfileName: "Dockerfile",
 		References:     []string{b.registry + "/test/" + name + ":1"},

@@ -11,7 +11,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
@@ -37,6 +36,7 @@ func TestEngines(t *testing.T) {
 		{"cancel", testCancel},
 		{"args, stage and labels", testArgsStageLabels},
 		{"ignore files", testIgnoreFiles},
+		{"changed file", testChangedFile},
 		{"platforms", testPlatforms},
 		{"login", testLogin},
 		{"secrets", testSecrets},
@@ -158,21 +158,15 @@ func testParallelParents(t *testing.T, b bench) {
 }
 
 // alike makes requests whose contexts differ in content only: the same names,
-// sizes and modification times.
+// sizes and, as they are sent, modification times.
 func (b bench) alike(t *testing.T, count int) (reqs []build.Request, texts []string) {
 	t.Helper()
-	when := time.Unix(1_700_000_000, 0)
 	for i := range count {
 		text := fresh()
 		req := b.request(t, fmt.Sprintf("alike-%d", i), map[string]string{
 			"Dockerfile": "FROM scratch\nCOPY mark /mark\nLABEL mark=" + text + "\n",
 			"mark":       text,
 		})
-		for _, path := range []string{"Dockerfile", "mark", "tool", "."} {
-			if err := os.Chtimes(filepath.Join(req.Context, path), when, when); err != nil {
-				t.Fatal(err)
-			}
-		}
 		reqs, texts = append(reqs, req), append(texts, text)
 	}
 	return reqs, texts
@@ -226,7 +220,7 @@ func testContextsMixWithoutKey(t *testing.T, b bench) {
 func (b bench) pushWithoutKey(t *testing.T, req build.Request) {
 	t.Helper()
 	req.Push = true
-	opt, err := solveOpt(req)
+	opt, err := solveOpt(req, func(error) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,12 +284,52 @@ func testIgnoreFiles(t *testing.T, b bench) {
 	check("/special", true)
 
 	files["Dockerfile.1.dockerignore"] = "special\n"
-	req = b.request(t, "ignore", files)
+	dir := t.TempDir()
+	req = b.requestIn(t, dir, "ignore", files)
+	req.Context = contextOf(t, dir, "Dockerfile.1")
 	req.Dockerfile, req.DockerfileName = []byte(dockerfile), "Dockerfile.1"
 	_, image = b.pushed(t, req)
 	check("/sub/kept", true)
 	check("/general", true)
 	check("/special", false)
+}
+
+// A file that changes after it was hashed fails the build and pushes nothing;
+// what was sent of it until then is in no later build of what was hashed, though
+// engines keep it and know files by their size and time.
+func testChangedFile(t *testing.T, b bench) {
+	dir, text := t.TempDir(), fresh()
+	mark := filepath.Join(dir, "mark")
+	put := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(mark, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := "changed-" + strings.ToLower(fresh())
+	req := b.requestIn(t, dir, name, map[string]string{"Dockerfile": "FROM scratch\nCOPY mark /mark\n", "mark": text})
+	req.Push = true
+	for _, content := range []string{fresh(), text + "x", ""} {
+		put(text)
+		req.Context = contextOf(t, dir, "Dockerfile")
+		put(content)
+		if _, err := b.builder.Build(t.Context(), req); err == nil || !strings.Contains(err.Error(), "mark changed while the image was built: run again") {
+			t.Errorf("Build = %v", err)
+		}
+		resp, err := http.Get("http://" + b.registry + "/v2/test/" + name + "/tags/list")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusNotFound {
+			t.Errorf("the registry answers %s", resp.Status)
+		}
+	}
+	put(text)
+	req.Context = contextOf(t, dir, "Dockerfile")
+	if _, image := b.pushed(t, req); image.files["/mark"] != text {
+		t.Errorf("/mark = %q, want %q", image.files["/mark"], text)
+	}
 }
 
 // Several platforms make one index, or a refusal that names who can.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/buildcontext"
 )
 
 func TestParseChoice(t *testing.T) {
@@ -90,9 +91,24 @@ func TestOpenAutoWithoutEngines(t *testing.T) {
 	}
 }
 
+// contextOf is a folder with all that is in it now, less what is ignored for a
+// Dockerfile of that name.
+func contextOf(t *testing.T, dir, dockerfile string) build.Context {
+	t.Helper()
+	opened, err := buildcontext.Open(dir, filepath.Join(dir, dockerfile), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := opened.Read(t.Context(), &buildcontext.Hasher{}, []string{buildcontext.Everything})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
 func TestValidate(t *testing.T) {
 	valid := build.Request{
-		Name: "x", Context: "/x", ContextDigest: "sha256:0", Dockerfile: []byte("FROM scratch"),
+		Name: "x", Context: contextOf(t, t.TempDir(), "Dockerfile"), Dockerfile: []byte("FROM scratch"),
 		DockerfileName: "Dockerfile", References: []string{"r.example/x:1"}, Push: true,
 	}
 	tests := []struct {
@@ -101,8 +117,7 @@ func TestValidate(t *testing.T) {
 		want   string
 	}{
 		{"valid", func(*build.Request) {}, ""},
-		{"no context digest", func(r *build.Request) { r.ContextDigest = "" }, "no digest of its context"},
-		{"relative context", func(r *build.Request) { r.Context = "x" }, "no absolute path"},
+		{"no context", func(r *build.Request) { r.Context = nil }, "no context"},
 		{"no Dockerfile", func(r *build.Request) { r.Dockerfile = nil }, "no Dockerfile"},
 		{"Dockerfile in a folder", func(r *build.Request) { r.DockerfileName = "a/Dockerfile" }, "no base name"},
 		{"push to nowhere", func(r *build.Request) { r.References = nil }, "not where to"},
@@ -126,10 +141,10 @@ func TestValidate(t *testing.T) {
 
 func TestSolveOptSharedKey(t *testing.T) {
 	dir := t.TempDir()
-	base := build.Request{Context: dir, ContextDigest: "a", Dockerfile: []byte("b"), DockerfileName: "c"}
+	base := build.Request{Context: contextOf(t, dir, "Dockerfile"), Dockerfile: []byte("b"), DockerfileName: "c"}
 	key := func(req build.Request) string {
 		t.Helper()
-		opt, err := solveOpt(req)
+		opt, err := solveOpt(req, func(error) {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,27 +162,26 @@ func TestSolveOptSharedKey(t *testing.T) {
 	if again := base; key(again) != key(base) {
 		t.Error("the key of one request is not always the same")
 	}
-	context := base
-	context.ContextDigest = "x"
-	add("another context", key(context))
 	dockerfile := base
 	dockerfile.Dockerfile = []byte("x")
 	add("another Dockerfile", key(dockerfile))
 	moved := base
-	moved.ContextDigest, moved.Dockerfile = "ab", []byte("")
+	moved.DockerfileName, moved.Dockerfile = "cb", []byte("")
 	add("the same bytes, split otherwise", key(moved))
-	if err := os.WriteFile(filepath.Join(dir, "c.dockerignore"), []byte("x"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "a"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	add("another ignore file", key(base))
+	context := base
+	context.Context = contextOf(t, dir, "Dockerfile")
+	add("another context", key(context))
 }
 
 func TestSolveOptAttributes(t *testing.T) {
 	opt, err := solveOpt(build.Request{
-		Context: t.TempDir(), ContextDigest: "a", Dockerfile: []byte("b"), DockerfileName: "Dockerfile.1",
+		Context: contextOf(t, t.TempDir(), "Dockerfile"), Dockerfile: []byte("b"), DockerfileName: "Dockerfile.1",
 		Args: map[string]string{"A": "1"}, Labels: map[string]string{"l": "2"}, Stage: "s",
 		Platforms: []string{"linux/amd64", "linux/arm64"}, Epoch: time.Unix(1_700_000_000, 5),
-	})
+	}, func(error) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,14 +202,7 @@ func TestSolveOptAttributes(t *testing.T) {
 // The engine asks for exactly the names that it wants to read; one name being
 // the beginning of another must not matter.
 func TestMemoryFolderWalk(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "Dockerfile.dockerignore"), []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	mount, err := mountDockerfile(build.Request{Context: dir, DockerfileName: "Dockerfile", Dockerfile: []byte("y")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	mount := mountDockerfile(build.Request{DockerfileName: "Dockerfile", Dockerfile: []byte("y")})
 	for target, want := range map[string]string{
 		"":                         "Dockerfile Dockerfile.dockerignore",
 		"/":                        "Dockerfile Dockerfile.dockerignore",
@@ -205,7 +212,7 @@ func TestMemoryFolderWalk(t *testing.T) {
 		"/absent":                  "",
 	} {
 		var got []string
-		err := mount.files.Walk(context.Background(), target, func(path string, _ os.DirEntry, err error) error {
+		err := mount.Walk(context.Background(), target, func(path string, _ os.DirEntry, err error) error {
 			got = append(got, path)
 			return err
 		})

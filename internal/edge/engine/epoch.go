@@ -24,20 +24,17 @@ func rewriteTimes(req build.Request, attrs map[string]string) {
 	}
 }
 
-// openContext opens the build's context. With an epoch all of its files have
-// that time, because exporters bound times from above only, and a file's time
-// in a checkout says nothing. The mirrors that engines keep of contexts do not
-// get mixed up by it: their key covers the contents.
-func openContext(req build.Request) (fsutil.FS, error) {
-	files, err := fsutil.NewFS(req.Context)
-	if err != nil || req.Epoch.IsZero() {
-		return files, err
+// setTimes gives all files of a context the epoch, or 1970, because a file's
+// time in a checkout says nothing, and exporters bound times from above only.
+// The mirrors that engines keep of contexts do not get mixed up by it: their key
+// covers the contents.
+func setTimes(req build.Request) fsutil.MapFunc {
+	epoch := int64(0)
+	if !req.Epoch.IsZero() {
+		epoch = req.Epoch.Truncate(time.Second).UnixNano()
 	}
-	epoch := req.Epoch.Truncate(time.Second).UnixNano()
-	return fsutil.NewFilterFS(files, &fsutil.FilterOpt{
-		Map: func(_ string, stat *fstypes.Stat) fsutil.MapResult {
-			stat.ModTime = epoch // in nanoseconds
-			return fsutil.MapResultKeep
-		},
-	})
+	return func(_ string, stat *fstypes.Stat) fsutil.MapResult {
+		stat.ModTime = epoch // in nanoseconds
+		return fsutil.MapResultKeep
+	}
 }

@@ -4,11 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/moby/buildkit/util/staticfs"
@@ -17,44 +14,29 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
-// A dockerfileMount is the folder that the engine reads the Dockerfile from.
-// It exists in memory only: the Dockerfile in it may differ from the one on
-// disk.
-type dockerfileMount struct {
-	files memoryFolder
-	// ignore is the Dockerfile's own ignore file, nil where there is none.
-	ignore []byte
-}
+// noIgnore stands for the ignore file of a context. What that hides is not
+// sent, and to have it read once more, by an engine that might find another one
+// in the context, could only hide more.
+const noIgnore = "# What is ignored is left out of the context already.\n"
 
-// mountDockerfile puts the request's Dockerfile into a mount, and beside it
-// its own ignore file from the context: engines look for
-// NAME.dockerignore next to the Dockerfile, and for .dockerignore in the
-// context.
-func mountDockerfile(req build.Request) (dockerfileMount, error) {
-	m := dockerfileMount{files: memoryFolder{staticfs.NewFS()}}
-	m.files.Add(req.DockerfileName, &fstypes.Stat{Mode: 0o644}, req.Dockerfile)
-	name := req.DockerfileName + ".dockerignore"
-	ignore, err := os.ReadFile(filepath.Join(req.Context, name))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return m, nil
-	case err != nil:
-		return dockerfileMount{}, fmt.Errorf("reading the ignore file: %w", err)
-	}
-	m.ignore = ignore
-	m.files.Add(name, &fstypes.Stat{Mode: 0o644}, ignore)
-	return m, nil
+// mountDockerfile makes the folder that the engine reads the Dockerfile from.
+// It exists in memory only: the Dockerfile in it may differ from the one on
+// disk. Engines take NAME.dockerignore beside it for the ignore file.
+func mountDockerfile(req build.Request) memoryFolder {
+	files := memoryFolder{staticfs.NewFS()}
+	files.Add(req.DockerfileName, &fstypes.Stat{Mode: 0o644}, req.Dockerfile)
+	files.Add(req.DockerfileName+".dockerignore", &fstypes.Stat{Mode: 0o644}, []byte(noIgnore))
+	return files
 }
 
 // sharedKey names the engine's mirrors of the build's folders. The engine
 // brings a mirror up to date by size and modification time alone, and without
 // a key all builds share one mirror: files of equal size and time in different
 // contexts are then taken for each other. So the key covers every byte that is
-// sent; the Dockerfile is apart from the context's digest because it may have
-// been rewritten.
-func (m dockerfileMount) sharedKey(req build.Request) string {
+// sent; the Dockerfile is apart from the context.
+func sharedKey(req build.Request) string {
 	h := sha256.New()
-	for _, part := range [][]byte{[]byte(req.ContextDigest), []byte(req.DockerfileName), req.Dockerfile, m.ignore} {
+	for _, part := range [][]byte{[]byte(req.Context.Digest()), []byte(req.DockerfileName), req.Dockerfile} {
 		fmt.Fprintf(h, "%d:", len(part))
 		h.Write(part)
 	}
