@@ -28,6 +28,9 @@ type check struct {
 	// run makes sure of it. It returns something worth telling, or what was
 	// expected and what came.
 	run func(context.Context, *trial) (string, error)
+	// timed tells that it has bounds of time, which a machine with other things
+	// to do may miss: it is run once more before it fails.
+	timed bool
 	// skip is the reason why a subject cannot have it by nature; may be nil.
 	skip func(Subject) string
 }
@@ -65,7 +68,7 @@ func Names() []string {
 func checks() []check {
 	return []check{
 		{name: "load", about: "the phases succeed and the function is loaded", run: checkLoad},
-		{name: "health-loading", about: "while the function loads, /healthz is 503 with the reason, never 200", where: byItself, run: checkHealthLoading},
+		{name: "health-loading", about: "while the function loads, /healthz is 503 with the reason, never 200", where: byItself, run: checkHealthLoading, timed: true},
 		{name: "health-ready", about: "once /healthz is 200, the next call is answered", run: checkHealthReady},
 		{name: "load-error", about: "a function that raises while loading: the error is in /healthz (503) and the log", where: byItself, run: checkLoadError},
 		{name: "syntax-error", about: "a syntax error shows the user's file and line: where it is compiled, on stderr and in the termination log, else in /healthz (503) and the log", where: byItself, run: checkSyntaxError},
@@ -82,15 +85,15 @@ func checks() []check {
 		{name: "context", about: "the context has function name, timeout, runtime and memory limit", run: checkContext},
 		{name: "request", about: "the function sees method, path and headers", run: checkRequest},
 		{name: "status", about: "the function sets status and headers", run: checkStatus},
-		{name: "stream", about: "parts of an answer arrive as they are made", run: checkStream},
-		{name: "parallel", about: "32 calls that sleep 2 s are answered within 20 s", run: checkParallel},
+		{name: "stream", about: "parts of an answer arrive as they are made", run: checkStream, timed: true},
+		{name: "parallel", about: "32 calls that sleep 2 s are answered within 20 s", run: checkParallel, timed: true},
 		{name: "exception", about: "an exception is 500 with a short body, in the log, and harms no later call", run: checkException},
 		{name: "exit", about: "a function that ends its process: an error for that call, and the next one is answered", where: byItself, run: checkExit},
 		{name: "crash", about: "the same for a process that a signal ends", where: byItself, run: checkCrash},
 		{name: "flood", about: "2 MB on stdout block nothing", run: checkFlood},
-		{name: "timeout", about: "a call over FUNC_TIMEOUT is 408 in time, and later ones are answered", where: onLimited, run: checkTimeout},
-		{name: "timeout-neighbours", about: "calls beside one that times out are undisturbed", where: onLimited, run: checkTimeoutNeighbours},
-		{name: "timeout-busy", about: "the same for an endless loop", where: onLimited, run: checkTimeoutBusy},
+		{name: "timeout", about: "a call over FUNC_TIMEOUT is 408 in time, and later ones are answered", where: onLimited, run: checkTimeout, timed: true},
+		{name: "timeout-neighbours", about: "calls beside one that times out are undisturbed", where: onLimited, run: checkTimeoutNeighbours, timed: true},
+		{name: "timeout-busy", about: "the same for an endless loop", where: onLimited, run: checkTimeoutBusy, timed: true},
 		{name: "metrics", about: "/metrics counts calls, failures and durations by method, exactly", run: checkMetrics},
 		{name: "access-log", about: "one line on stdout per request: date, method, path, status, duration, bytes", run: checkAccessLog},
 		{name: "output", about: "what the function prints is in the log, line by line", run: checkOutput},

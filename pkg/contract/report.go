@@ -28,6 +28,9 @@ type Result struct {
 	// Detail is what was expected and what came, the reason of a skip, or
 	// what a check that passed has to say.
 	Detail string `json:"detail,omitempty"`
+	// Tries is 2 where a check with bounds of time failed and was run once more;
+	// Detail tells of both.
+	Tries int `json:"tries,omitempty"`
 	// Seconds is how long it took, waiting for other checks not counted.
 	Seconds float64 `json:"seconds"`
 	// Log holds the last lines that the container of a failed check printed.
@@ -86,20 +89,21 @@ func (r *Report) with(status Status) []Result {
 }
 
 // Err is nil if the suite ran and no check failed, else an error that names
-// those that did: what a gate gives as its reason.
+// those that did, with what was expected and what came: what a gate gives as its
+// reason.
 func (r *Report) Err() error {
 	if r.Error != "" {
 		return errors.New(r.Error)
 	}
-	var names []string
+	var failed []string
 	for _, result := range r.Failed() {
-		names = append(names, result.Check)
+		failed = append(failed, result.Check+": "+shorten(strings.Join(strings.Fields(result.Detail), " "), 300))
 	}
-	if len(names) == 0 {
+	if len(failed) == 0 {
 		return nil
 	}
 	return fmt.Errorf("%s breaks the contract: %d of %d checks failed: %s",
-		r.Name(), len(names), len(r.Results), strings.Join(names, ", "))
+		r.Name(), len(failed), len(r.Results), strings.Join(failed, "; "))
 }
 
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }

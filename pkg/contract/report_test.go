@@ -27,7 +27,7 @@ func sample() *contract.Report {
 
 func TestReportErr(t *testing.T) {
 	r := sample()
-	if err := r.Err(); err == nil || err.Error() != "python 3.13 breaks the contract: 1 of 3 checks failed: metrics" {
+	if err := r.Err(); err == nil || err.Error() != "python 3.13 breaks the contract: 1 of 3 checks failed: metrics: want 3, got \x1b[1m2" {
 		t.Errorf("got %v", err)
 	}
 	r.Results = r.Results[:2]

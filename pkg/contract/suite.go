@@ -202,22 +202,40 @@ func (r *runner) try(ctx context.Context, c check, on opened) Result {
 		return result
 	}
 	began := time.Now()
+	t := r.attempt(ctx, c, on, &result)
+	if c.timed && result.Status == StatusFailed && on.err == nil && ctx.Err() == nil {
+		first := result.Detail
+		r.discard(ctx, c, t)
+		t = r.attempt(ctx, c, on, &result)
+		result.Tries = 2
+		result.Detail = strings.TrimSpace(result.Detail + " (second try; the first: " + first + ")")
+	}
+	result.Seconds = seconds(time.Since(began))
+	r.discard(ctx, c, t)
+	return result
+}
+
+// attempt runs a check once.
+func (r *runner) attempt(ctx context.Context, c check, on opened, result *Result) *trial {
 	t := &trial{runner: r, server: on.server}
 	err := on.err
 	if err == nil {
 		result.Detail, err = t.run(ctx, c)
 	}
-	result.Seconds = seconds(time.Since(began))
-	result.Status = StatusPassed
+	result.Status, result.Log = StatusPassed, nil
 	if err != nil {
 		result.Status, result.Detail = StatusFailed, err.Error()
 		result.Log = t.log(ctx, err)
 	}
+	return t
+}
+
+// discard removes a container that the check had for itself.
+func (r *runner) discard(ctx context.Context, c check, t *trial) {
 	if c.where == byItself && t.server != nil {
 		// It is removed in the end if this fails.
 		_ = t.server.Remove(ctx)
 	}
-	return result
 }
 
 // run runs a check within its time, and says if the container has ended.
