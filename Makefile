@@ -1,11 +1,14 @@
 # make demo   build rtbuild, release the whole tree into the embedded registry
 # make test   every test, on real engines, registries and an API server
-# make unit   the unit tests alone: seconds, no root, no network
+# make unit   the unit tests alone, of rtbuild, the proxy and the workers: about
+#             two minutes, no root, no network once modules are there
+# make lint   what reads the sources without running them
 #
 # demo and test install the Debian packages that they need, and say so before.
 
 GO    ?= go
 PYTHON ?= python3
+NODE  ?= node
 BIN   := bin/rtbuild
 
 .DEFAULT_GOAL := build
@@ -22,12 +25,15 @@ test:
 	hack/test.sh
 
 unit:
-	$(GO) test ./...
+	$(GO) test $(RACE) ./...
+	$(GO) -C proxy test $(RACE) ./...
+	$(GO) -C stable/go test $(RACE) ./pkg/...
+	$(GO) -C incubator/binary/worker test $(RACE) ./...
 	$(PYTHON) -B -m unittest discover -q -s stable/python -p 'test_*.py'
+	$(NODE) --test stable/nodejs
 
 lint:
-	$(GO) vet -tags e2e ./...
-	$(GO) tool -modfile=hack/tools/go.mod golangci-lint run
+	hack/lint.sh
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./pkg/... ./internal/edge/registry

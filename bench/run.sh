@@ -130,7 +130,8 @@ case_rebuild() {
 
 case_one() {
 	released one
-	local change="$(clone) && date +%s%N >>$work/clone/stable/langaa/src/1.0/runtime.sh"
+	local change
+	change="$(clone) && date +%s%N >>$work/clone/stable/langaa/src/1.0/runtime.sh"
 	both "one-$engine-rtbuild" "$runs" "$change" "$(release --report "$work/one.json")"
 	python3 - "$work/one.json" <<-'PY' | tee -a "$out/summary.tsv"
 		import collections, json, sys

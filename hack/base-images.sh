@@ -238,6 +238,7 @@ make_missing() {
 # and removes what it made.
 clean_up() {
 	set +e
+	# shellcheck disable=SC2046 # a word for each process
 	kill $(jobs -p) 2>/dev/null
 	wait
 	rm -rf "$work"

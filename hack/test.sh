@@ -91,29 +91,19 @@ runtimes() {
 		go test -count=1 -tags e2e -timeout 30m ./test/runtime ./pkg/contract
 }
 
-proxy() { (cd proxy && go vet ./... && go test -count=1 ./...); }
-
-# The workers that have tests of their own and are not part of `make unit`.
-workers() {
-	(cd stable/go && go vet ./pkg/... && go test -count=1 ./pkg/...) &&
-		(cd incubator/binary/worker && go vet ./... && go test -count=1 ./...) &&
-		node --test stable/nodejs
-}
-
 step "build" make -s build
 docker_engine "$logs/dockerd" || die "no Docker engine, and dockerd does not start"
 build_runtimes >"$logs/runtimes" 2>&1 &
 runtimes_build=$!
-step "unit tests" make -s unit
-step "workers" workers
-step "proxy" proxy
-step "vet" go vet -tags e2e ./...
+step "unit tests" make -s unit RACE=-race
+step "fuzz tests" hack/fuzz.sh "${FUZZTIME:-5s}"
 step "pinning, on full and failing disks" go test -count=1 -tags e2e ./pkg/pin
 step "engines" go test -count=1 -tags e2e ./internal/edge/...
 step "base images" base_images
 step "pipeline" env RTBUILD_E2E_RELEASES=200 go test -count=1 -tags e2e -timeout 40m ./test/e2e
 step "runtimes" runtimes
 step "API server" api_server
+step "lint" make -s lint
 
 if [ ${#failed[@]} -gt 0 ]; then
 	printf 'failed: %s\n' "${failed[@]}"

@@ -10,6 +10,8 @@ program=${KUBELESS_INSTALL_VOLUME:-/kubeless}/$MOD_NAME
 # What comes out of a ConfigMap is not executable.
 [ -x "$program" ] || chmod u+x "$program"
 
+# The proxy reads the quotes in FUNC_PROCESS.
+# shellcheck disable=SC2089,SC2090
 case $FUNC_HANDLER in
 stdin)
     export FUNC_UPSTREAM=unix FUNC_PROCESS="/usr/local/lib/kubeless/worker '$program'"
