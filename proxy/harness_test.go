@@ -59,6 +59,16 @@ func freePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
+// bothWays runs a test with event loops and without: with net/http alone.
+func bothWays(t *testing.T, test func(t *testing.T, loops string)) {
+	for _, loops := range []string{"1", "0"} {
+		t.Run(loops+" loops", func(t *testing.T) {
+			t.Parallel()
+			test(t, "FUNC_LOOPS="+loops)
+		})
+	}
+}
+
 // start runs a proxy of workers with sockets; env is "NAME=value" pairs that
 // come last.
 func start(t testing.TB, env ...string) *proxy {
@@ -70,7 +80,8 @@ func start(t testing.TB, env ...string) *proxy {
 	port := freePort(t)
 	p := &proxy{t: t, url: fmt.Sprintf("http://127.0.0.1:%d", port), ended: make(chan error, 1)}
 	p.environment = append([]string{"PATH=" + os.Getenv("PATH"), "TEST_ROLE=proxy", "FUNC_UPSTREAM=unix",
-		"FUNC_PROCESS='" + self + "'", fmt.Sprintf("FUNC_PORT=%d", port), "FUNC_SOCKET_DIR=" + t.TempDir()}, env...)
+		"FUNC_PROCESS='" + self + "'", fmt.Sprintf("FUNC_PORT=%d", port), "FUNC_SOCKET_DIR=" + t.TempDir(),
+		"FUNC_LOOPS=" + os.Getenv("TEST_LOOPS")}, env...)
 	p.cmd = exec.Command(self)
 	p.cmd.Env = p.environment
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err

@@ -68,6 +68,9 @@ func work() {
 	if os.Getenv("TEST_SAME") != "" {
 		panic(same(l))
 	}
+	if os.Getenv("TEST_RAW") != "" {
+		panic(raw(l))
+	}
 	f := &function{calls: map[string]running{}}
 	panic(http.Serve(l, f))
 }

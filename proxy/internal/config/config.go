@@ -33,7 +33,7 @@ type Config struct {
 	Queue         int // calls that may wait for a worker
 
 	Port    int
-	Loops   int           // event loops that share the callers
+	Loops   int           // event loops that share the callers; 0: net/http serves all
 	Timeout time.Duration // of one call
 
 	LoadTimeout   time.Duration // until a new worker is ready
@@ -75,7 +75,7 @@ func FromEnv(lookup Lookup, limits Limits) (Config, error) {
 		MinWorkers:    r.count("FUNC_MIN_WORKERS", 1, 1),
 		Queue:         r.count("FUNC_QUEUE", 1000, 0),
 		Port:          r.count("FUNC_PORT", 8080, 1),
-		Loops:         r.count("FUNC_LOOPS", max(1, limits.CPUs/cpusPerLoop), 1),
+		Loops:         r.count("FUNC_LOOPS", max(1, limits.CPUs/cpusPerLoop), 0),
 		Timeout:       r.seconds("FUNC_TIMEOUT", 180),
 		LoadTimeout:   r.seconds("FUNC_LOAD_TIMEOUT", 300),
 		WorkerIdle:    r.seconds("FUNC_WORKER_IDLE_TIMEOUT", 60),

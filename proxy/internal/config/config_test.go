@@ -65,7 +65,7 @@ func TestWrongValuesAreNamed(t *testing.T) {
 	for name, values := range map[string][]string{
 		"FUNC_TIMEOUT":            {"soon", "0", "-1", "NaN", "Inf", "3m"},
 		"FUNC_PORT":               {"http", "0", "65536"},
-		"FUNC_LOOPS":              {"many", "0", "257"},
+		"FUNC_LOOPS":              {"many", "-1", "257"},
 		"FUNC_MAX_WORKERS":        {"-1", "1.5"},
 		"FUNC_MAX_BODY":           {"big", "-1", "1Xi", "NaN", "1e30"},
 		"FUNC_MEMORY_LIMIT":       {"much"},

@@ -8,7 +8,8 @@
 // uncommon (over time, the caller gone, a stream, an exception, a crash) as
 // they are, for the gateway to end. So what is rare is written once, there;
 // here a call either ends well or is handed over. A connection does not come
-// back; it ends when net/http has served enough common requests on it.
+// back; it ends when net/http has served enough common requests on it. Without
+// loops, all connections are handed over as they come.
 package front
 
 import (
@@ -32,7 +33,7 @@ type Options struct {
 	Gateway     *gateway.Gateway
 	Pool        *pool.Pool
 	Log         *slog.Logger
-	Loops       int           // how many event loops share the callers
+	Loops       int           // how many event loops share the callers; 0: net/http serves all
 	Timeout     time.Duration // of a call
 	IdleTimeout time.Duration // of a connection without a call
 	MaxBody     int64         // bytes; 0 is no limit
@@ -80,15 +81,33 @@ func New(listener *net.TCPListener, opt Options) (*Front, error) {
 		f.loops = append(f.loops, l)
 	}
 	for _, l := range f.loops {
-		f.drained.Add(1)
-		go func() {
-			defer f.drained.Done()
+		f.drained.Go(func() {
 			if err := l.run(); err != nil {
 				f.failed <- err
 			}
-		}()
+		})
+	}
+	if opt.Loops == 0 {
+		f.drained.Go(f.handOverAll)
 	}
 	return f, nil
+}
+
+// handOverAll gives every connection to net/http as it comes.
+func (f *Front) handOverAll() {
+	for {
+		conn, err := f.listener.AcceptTCP()
+		switch {
+		case err == nil:
+			f.moving.Add(1)
+			go f.give(&handed{Conn: conn, front: f})
+		case f.stopping.Load():
+			return
+		default:
+			f.opt.Log.Warn("accepting connections", "error", err, "next try in", acceptPause)
+			time.Sleep(acceptPause)
+		}
+	}
 }
 
 // Failed tells of the end of a loop that nobody wished.

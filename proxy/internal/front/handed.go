@@ -68,7 +68,7 @@ type handedKey struct{}
 func (f *Front) Attach(server *http.Server) {
 	next := server.Handler
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h, ok := r.Context().Value(handedKey{}).(*handed); ok && f.opt.looksCommon(r) {
+		if h, ok := r.Context().Value(handedKey{}).(*handed); ok && f.opt.Loops > 0 && f.opt.looksCommon(r) {
 			if h.common++; h.common >= enough {
 				w.Header().Set("Connection", "close")
 			}
@@ -96,11 +96,11 @@ func (o *Options) looksCommon(r *http.Request) bool {
 		!o.reserved(r.URL.Path)
 }
 
-// handOver gives a connection away, from a goroutine that may wait.
+// handOver gives a loop's connection away, from a goroutine that may wait.
 func (f *Front) handOver(fd int, read []byte, begun *gateway.Begun) {
-	defer f.moving.Done()
 	conn, err := socket.Adopt(fd)
 	if err != nil {
+		f.moving.Done()
 		f.opt.Log.Error("connection lost", "error", err)
 		if begun != nil {
 			begun.Drop()
@@ -109,6 +109,12 @@ func (f *Front) handOver(fd int, read []byte, begun *gateway.Begun) {
 	}
 	h := &handed{Conn: conn, front: f, read: read}
 	h.begun.Store(begun)
+	f.give(h)
+}
+
+// give waits for a server to take a connection.
+func (f *Front) give(h *handed) {
+	defer f.moving.Done()
 	select {
 	case f.handed <- h:
 	case <-f.closed:
