@@ -168,7 +168,7 @@ func TestMisbehavingFunctions(t *testing.T) {
 		path   string
 		status int
 	}{
-		{"/exit", 500}, {"/segv", 500}, {"/half", 0}, {"/flood", 200}, {"/fork", 200}, {"/unlink", 200},
+		{"/exit", 500}, {"/segv", 500}, {"/half", 500}, {"/flood", 200}, {"/fork", 200}, {"/unlink", 200},
 		{"/garbage", 500}, {"/endless", 500}, {"/throw", 500},
 	} {
 		for _, concurrency := range []string{"", "8"} {

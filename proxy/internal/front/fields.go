@@ -27,6 +27,8 @@ func cutHead(in []byte) (line, fields []byte, body int, v verdict) {
 	switch {
 	case end > maxHead || end < 0 && len(in) > maxHead:
 		return nil, nil, 0, uncommon
+	case end < 0 && bareEnd(in): // other parsers see a head's end where this one does not
+		return nil, nil, 0, uncommon
 	case end < 0:
 		return nil, nil, 0, partial
 	}
@@ -35,6 +37,21 @@ func cutHead(in []byte) (line, fields []byte, body int, v verdict) {
 		return nil, nil, 0, uncommon
 	}
 	return line, fields, end + 2*len(lineEnd), common
+}
+
+// bareEnd says whether a line ends without a carriage return.
+func bareEnd(in []byte) bool {
+	for i := bytes.IndexByte(in, '\n'); i >= 0; {
+		if i == 0 || in[i-1] != '\r' {
+			return true
+		}
+		next := bytes.IndexByte(in[i+1:], '\n')
+		if next < 0 {
+			return false
+		}
+		i += 1 + next
+	}
+	return false
 }
 
 // appendLength appends the Content-Length header.

@@ -81,20 +81,24 @@ func New(listener *net.TCPListener, opt Options) (*Front, error) {
 		f.loops = append(f.loops, l)
 	}
 	for _, l := range f.loops {
-		f.drained.Go(func() {
+		f.drained.Add(1)
+		go func() {
+			defer f.drained.Done()
 			if err := l.run(); err != nil {
 				f.failed <- err
 			}
-		})
+		}()
 	}
 	if opt.Loops == 0 {
-		f.drained.Go(f.handOverAll)
+		f.drained.Add(1)
+		go f.handOverAll()
 	}
 	return f, nil
 }
 
 // handOverAll gives every connection to net/http as it comes.
 func (f *Front) handOverAll() {
+	defer f.drained.Done()
 	for {
 		conn, err := f.listener.AcceptTCP()
 		switch {

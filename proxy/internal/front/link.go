@@ -18,7 +18,7 @@ type link struct {
 }
 
 // ready implements conn: it reads the answer.
-func (k *link) ready(uint32) {
+func (k *link) ready(events uint32) {
 	c := k.call
 	if c == nil {
 		return
@@ -45,7 +45,9 @@ func (k *link) ready(uint32) {
 	if len(k.in) == 0 {
 		k.in = append(k.in, data...)
 	}
-	if v == uncommon || n == len(buf) {
+	// The end of what a worker sends is told of once, with the last bytes; who
+	// reads on finds it.
+	if v == uncommon || n == len(buf) || events&leftEvents != 0 {
 		c.handOverCall(nil)
 	}
 }

@@ -56,7 +56,7 @@ func (a *response) line(line []byte) bool {
 	if a.status, ok = number(rest[:3]); !ok {
 		return false
 	}
-	if a.status < 200 || a.status == http.StatusNoContent || a.status == http.StatusNotModified {
+	if a.status < 200 || a.status > 599 || a.status == http.StatusNoContent || a.status == http.StatusNotModified {
 		return false
 	}
 	a.head = append(append(a.head[:0], version...), rest[:3]...)

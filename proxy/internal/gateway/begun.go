@@ -64,6 +64,7 @@ func (g *Gateway) resume(w http.ResponseWriter, r *http.Request, b *Begun) outco
 		return g.refused(w, r, b.Err)
 	}
 	c := &call{g: g, w: w, r: r, lease: b.Lease, conn: b.Conn, id: b.ID, deadline: b.Deadline, sent: true}
+	defer c.giveUp()
 	g.watch.add(c)
 	// All of the body has come. Until it is read, net/http does not look
 	// whether the caller leaves.

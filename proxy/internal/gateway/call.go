@@ -52,6 +52,7 @@ func (g *Gateway) function(w http.ResponseWriter, r *http.Request) outcome {
 		defer g.buffers.Put(b.buffer)
 	}
 	c := &call{g: g, w: w, r: r, body: b}
+	defer c.giveUp()
 	for attempt := 1; ; attempt++ {
 		c.lease, err = g.opt.Pool.Acquire(r.Context())
 		if err != nil {
@@ -61,7 +62,7 @@ func (g *Gateway) function(w http.ResponseWriter, r *http.Request) outcome {
 		if c.conn, err = c.lease.Conn(min(connectWithin, g.opt.Timeout)); err == nil {
 			return c.run()
 		}
-		c.lease.Unreachable(err)
+		c.end().Unreachable(err)
 		if attempt == attempts {
 			g.opt.Log.Error("no worker takes connections", "error", err)
 			return g.refused(w, r, &pool.UnavailableError{Reason: err.Error()})
@@ -71,6 +72,27 @@ func (g *Gateway) function(w http.ResponseWriter, r *http.Request) outcome {
 
 // connectWithin bounds connecting to a local process.
 const connectWithin = 5 * time.Second
+
+// end returns the lease to whoever says how the call ended, once.
+func (c *call) end() *pool.Lease {
+	lease := c.lease
+	c.lease = nil
+	return lease
+}
+
+// giveUp ends a call that nobody has ended, because its handler panics: the
+// worker must not be taken for busy ever after.
+func (c *call) giveUp() {
+	if c.lease == nil {
+		return
+	}
+	if c.conn != nil {
+		_ = c.endUpload()
+		c.g.watch.remove(c)
+		c.conn.Close()
+	}
+	c.end().Abandon(c.deadline)
+}
 
 // run sends the request, and answers with the response. Deadline and the
 // caller's leaving both make the connection's reads and writes fail.
@@ -136,13 +158,16 @@ func target(r *http.Request) string {
 	return uri
 }
 
-// early passes informational responses.
-func (c *call) early(status int, h http.Header) {
+// early passes early hints. Its headers must not stay for the response.
+func (c *call) early(h http.Header) {
 	out := c.w.Header()
+	connection := h["Connection"]
 	for name, values := range h {
-		out[name] = values
+		if upstream.Passes(name, connection) && name != "Content-Length" {
+			out[name] = values
+		}
 	}
-	c.w.WriteHeader(status)
+	c.w.WriteHeader(http.StatusEarlyHints)
 	for name := range h {
 		delete(out, name)
 	}
@@ -216,19 +241,23 @@ func (c *call) broken(err error) outcome {
 	var o outcome
 	switch {
 	case !time.Now().Before(c.deadline):
-		c.lease.TimedOut(c.id)
+		c.end().TimedOut(c.id)
 		o = c.g.fail(c.w, c.r, http.StatusRequestTimeout, "the function ran longer than "+c.g.opt.Timeout.String(), "")
 		o.failed = true
 	case errors.As(uploadErr, &bad) && !gone:
-		c.lease.Abandon(c.deadline)
+		c.end().Abandon(c.deadline)
 		o = c.g.fail(c.w, c.r, refusal(bad), bad.Error(), "")
 	case gone:
-		c.lease.Abandon(c.deadline)
+		c.end().Abandon(c.deadline)
 		o = outcome{status: statusGone, note: "the caller left", abort: true}
 	default:
-		c.lease.Broken(c.deadline)
+		c.end().Broken(c.deadline)
 		c.g.opt.Log.Error("call failed", "error", err)
-		o = c.g.fail(c.w, c.r, http.StatusInternalServerError, "the function ended without an answer", err.Error())
+		text := "the function ended without an answer"
+		if malformed := (*upstream.MalformedError)(nil); errors.As(err, &malformed) {
+			text = "the function's answer is malformed"
+		}
+		o = c.g.fail(c.w, c.r, http.StatusInternalServerError, text, err.Error())
 		o.failed = true
 	}
 	o.called = true

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -24,6 +25,9 @@ func (c *call) respond(resp *http.Response) outcome {
 		return c.exception(resp)
 	}
 	o := outcome{status: resp.StatusCode, called: true, failed: resp.StatusCode >= 500}
+	if 0 <= resp.ContentLength && resp.ContentLength <= SmallBody && resp.Body != http.NoBody {
+		return c.small(resp, o)
+	}
 	c.header(resp)
 	c.w.WriteHeader(resp.StatusCode)
 	var readErr, writeErr error
@@ -39,14 +43,34 @@ func (c *call) respond(resp *http.Response) outcome {
 	o.abort = true
 	switch {
 	case !time.Now().Before(c.deadline) || errors.Is(writeErr, os.ErrDeadlineExceeded):
-		c.lease.TimedOut(c.id)
+		c.end().TimedOut(c.id)
 		o.note, o.failed = "cut: the function ran longer than "+c.g.opt.Timeout.String(), true
 	case gone || writeErr != nil:
-		c.lease.Abandon(c.deadline)
+		c.end().Abandon(c.deadline)
 		o.note = "the caller left"
 	default:
-		c.lease.Broken(c.deadline)
+		c.end().Broken(c.deadline)
 		o.note, o.failed = "cut: the function ended in the middle of its answer", true
+	}
+	return o
+}
+
+// small passes a response whose body is small. It is read before the caller
+// gets any of it, so that one who reads slowly keeps no worker, and one whose
+// function ends early gets an error.
+func (c *call) small(resp *http.Response, o outcome) outcome {
+	buf := c.g.buffers.Get().(*[]byte)
+	defer c.g.buffers.Put(buf)
+	whole := (*buf)[:resp.ContentLength]
+	if _, err := io.ReadFull(resp.Body, whole); err != nil {
+		return c.broken(fmt.Errorf("reading the worker's response: %w", err))
+	}
+	c.finish(resp)
+	c.header(resp)
+	c.w.WriteHeader(o.status)
+	n, err := c.w.Write(whole)
+	if o.bytes = int64(n); err != nil {
+		o.note, o.abort = "the caller left", true
 	}
 	return o
 }
@@ -56,20 +80,27 @@ func (c *call) header(resp *http.Response) {
 	out := c.w.Header()
 	connection := resp.Header["Connection"]
 	for name, values := range resp.Header {
-		if upstream.HopByHop(name) || upstream.Private(name) ||
-			len(connection) > 0 && upstream.Named(connection, name) {
-			continue
+		if upstream.Passes(name, connection) {
+			out[name] = values
 		}
-		out[name] = values
 	}
 	if len(out["Content-Type"]) == 0 {
 		out["Content-Type"] = nil // keeps net/http from guessing one
 	}
+	if noBody(resp.StatusCode) {
+		delete(out, "Content-Length") // a worker's mistake, which would outlast the response
+	}
 	for name := range resp.Trailer {
-		out.Add("Trailer", name)
+		if upstream.Trailing(name) {
+			out.Add("Trailer", name)
+		}
 	}
 	c.g.cors.allow(out, c.r)
 }
+
+// noBody says whether a status has no body, nor a length that tells of one.
+// Facts: RFC 9110, 8.6; a 304 may tell of another response's.
+func noBody(status int) bool { return status == http.StatusNoContent }
 
 // copy streams the body. What has no length, such as server-sent events, is
 // passed on part by part as it comes. A caller who does not read holds the
@@ -120,6 +151,9 @@ func (c *call) copy(resp *http.Response) (n int64, readErr, writeErr error) {
 func (c *call) trailer(resp *http.Response) {
 	out := c.w.Header()
 	for name, values := range resp.Trailer {
+		if !upstream.Trailing(name) {
+			continue
+		}
 		if _, announced := out[name]; !announced {
 			name = http.TrailerPrefix + name
 		}
@@ -134,14 +168,14 @@ func (c *call) finish(resp *http.Response) {
 	_ = c.endUpload()
 	c.g.watch.remove(c)
 	if c.sent && !resp.Close && c.conn.Idle() {
-		c.lease.Release(c.conn)
+		c.end().Release(c.conn)
 		return
 	}
 	c.conn.Close()
 	if c.sent {
-		c.lease.Release(nil)
+		c.end().Release(nil)
 	} else {
-		c.lease.Abandon(c.deadline) // the worker may still want the rest of the body
+		c.end().Abandon(c.deadline) // the worker may still want the rest of the body
 	}
 }
 

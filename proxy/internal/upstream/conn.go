@@ -147,26 +147,52 @@ func (c *Conn) Close() { _ = c.net.Close() }
 // Idle says whether the connection is at the start of a next call.
 func (c *Conn) Idle() bool { return !c.interrupted.Load() && c.br.Buffered() == 0 }
 
+// MalformedError says that what a worker sent is no response that could be
+// passed on.
+type MalformedError struct{ Err error }
+
+func (e *MalformedError) Error() string {
+	return "the worker's response is malformed: " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *MalformedError) Unwrap() error { return e.Err }
+
 // ReadResponse reads a response header. early, if not nil, is called for each
-// informational response before it.
-func (c *Conn) ReadResponse(method string, early func(status int, h http.Header)) (*http.Response, error) {
+// early hint before it; other interim responses mean nothing to a caller. A
+// response that is no HTTP/1, or whose status is not between 200 and 599, is a
+// *MalformedError.
+func (c *Conn) ReadResponse(method string, early func(h http.Header)) (*http.Response, error) {
 	c.in.left = maxHeader
 	defer func() { c.in.left = -1 }()
 	c.req.Method = method
 	for {
 		resp, err := http.ReadResponse(c.br, &c.req)
 		if err != nil {
-			return nil, fmt.Errorf("reading the worker's response: %w", err)
+			return nil, readError(err)
 		}
-		switch {
-		case resp.StatusCode == http.StatusSwitchingProtocols:
-			return nil, errors.New("reading the worker's response: it switches protocols, which nobody asked for")
-		case resp.StatusCode >= 200:
+		switch status := resp.StatusCode; {
+		case resp.ProtoMajor != 1:
+			return nil, &MalformedError{fmt.Errorf("its protocol is %q", resp.Proto)}
+		case 200 <= status && status <= 599:
 			return resp, nil
-		case early != nil && resp.StatusCode != http.StatusContinue:
-			early(resp.StatusCode, resp.Header)
+		case status == http.StatusEarlyHints:
+			if early != nil {
+				early(resp.Header)
+			}
+		case status != http.StatusContinue && status != http.StatusProcessing:
+			return nil, &MalformedError{fmt.Errorf("its status is %d", status)}
 		}
 	}
+}
+
+// readError tells the end of a connection from what is no HTTP.
+func readError(err error) error {
+	var broken net.Error
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &broken) {
+		return fmt.Errorf("reading the worker's response: %w", err)
+	}
+	return &MalformedError{err}
 }
 
 func (c *Conn) field(name, value string) {

@@ -52,6 +52,24 @@ func Private[T string | []byte](name T) bool {
 	return len(name) >= len(prefix) && string(name[:len(prefix)]) == prefix
 }
 
+// Passes says whether a header of a worker's response may be forwarded, given
+// the options of its Connection headers.
+func Passes(name string, connection []string) bool {
+	return !HopByHop(name) && !Private(name) && (len(connection) == 0 || !Named(connection, name))
+}
+
+// Trailing says whether a field, in canonical form, may be forwarded as a
+// trailer: none that frames, routes, authenticates or changes the meaning of
+// what has passed by then. Facts: RFC 9110, 6.5.1.
+func Trailing(name string) bool {
+	switch name {
+	case "Age", "Authorization", "Cache-Control", "Cookie", "Date", "Expect", "Expires", "Host", "Location",
+		"Max-Forwards", "Pragma", "Proxy", "Range", "Retry-After", "Set-Cookie", "Vary", "Www-Authenticate":
+		return false
+	}
+	return !HopByHop(name) && !Private(name) && !strings.HasPrefix(name, "Content-") && !strings.HasPrefix(name, "If-")
+}
+
 // skip says which headers of the caller a worker does not get. The proxy
 // answers expectations itself and writes lengths itself.
 func (r *Request) skip(name string, connection []string) bool {
