@@ -13,16 +13,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
-	"github.com/rtbuild/rtbuild/pkg/config"
-	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 // Exit codes.
@@ -79,6 +75,7 @@ type app struct {
 	streams   Streams
 	lookupEnv func(string) (string, bool)
 	flags     flags
+	set       *pflag.FlagSet // the running command's, where flags were read
 	format    format
 	root      string // the repository's absolute path, once known
 }
@@ -189,68 +186,4 @@ func globalFlag(name string) bool {
 	set := pflag.NewFlagSet("", pflag.ContinueOnError)
 	probe.globalFlags(set)
 	return set.Lookup(name) != nil
-}
-
-// settings is what a command works with, from flags, environment and file.
-type settings struct {
-	config                       *config.Config
-	registry, builder, lockFile  string
-	jobs                         int
-	platforms, insecure, caFiles []string
-	mirrors                      map[string]string
-}
-
-// merge adds the settings file to what flags and environment say.
-func (a *app) merge(set *pflag.FlagSet, c *config.Config) (*settings, error) {
-	s := &settings{config: c, lockFile: a.flags.lockFile, registry: a.flags.registry, builder: a.flags.builder, jobs: a.flags.jobs, platforms: a.flags.platforms, insecure: a.flags.insecure, caFiles: a.flags.caFiles, mirrors: map[string]string{}}
-	if !set.Changed("registry") {
-		s.registry = c.Registry
-	}
-	if !set.Changed("builder") && c.Builder != "" {
-		s.builder = c.Builder
-	}
-	if !set.Changed("jobs") {
-		s.jobs = c.Jobs
-	}
-	if s.jobs < 0 {
-		return nil, usagef("--jobs %d: want 1 or more, or 0 for the default", s.jobs)
-	}
-	if s.jobs == 0 {
-		s.jobs = 8
-	}
-	if !set.Changed("platform") {
-		s.platforms = c.Platforms
-	}
-	if !set.Changed("ca-file") {
-		s.caFiles = c.CAFiles
-	}
-	if !set.Changed("insecure-registry") {
-		s.insecure = c.InsecureRegistries
-	}
-	if set.Changed("manifest") {
-		c.Manifest = a.flags.manifest
-	}
-	for from, to := range c.Mirrors {
-		s.mirrors[from] = to
-	}
-	for _, pair := range a.flags.mirrors {
-		from, to, ok := strings.Cut(pair, "=")
-		if !ok || from == "" || to == "" {
-			return nil, usagef("--mirror %q: write FROM=HOST[/PREFIX], as docker.io=mirror.example/hub", pair)
-		}
-		s.mirrors[from] = to
-	}
-	return s, s.check()
-}
-
-func (s *settings) check() error {
-	for _, place := range append([]string{s.registry}, slices.Sorted(maps.Values(s.mirrors))...) {
-		if _, isLocal := localPrefix(place); place == "" || isLocal {
-			continue
-		}
-		if err := reference.CheckPlace(place); err != nil {
-			return &usageError{err: err}
-		}
-	}
-	return nil
 }

@@ -63,11 +63,7 @@ or another (undecided), and images that have neither a digest nor a Dockerfile
 					return err
 				}
 				if since != "" {
-					run, _, err := s.newRun(ctx, runOptions{})
-					if err != nil {
-						return err
-					}
-					if steps, err = s.plan(ctx, run, args, since); err != nil {
+					if steps, err = s.plan(ctx, args, since); err != nil {
 						return err
 					}
 				}

@@ -284,13 +284,6 @@ func (s *session) openBases(ctx context.Context, path string, client *registry.C
 	return release.NewBases(lock, release.NewMirrors(client, mirrors), client, mode), nil
 }
 
-func (s *session) lockPath() string {
-	if filepath.IsAbs(s.lockFile) {
-		return s.lockFile
-	}
-	return filepath.Join(s.app.root, s.lockFile)
-}
-
 // saveLock writes what the run added to the lock file.
 func (s *session) saveLock(bases *release.Bases) error {
 	if added := bases.Added(); len(added) > 0 {
@@ -306,7 +299,7 @@ func (s *session) saveLock(bases *release.Bases) error {
 // context.
 func (s *session) epochs(ctx context.Context) func(context.Context, string) (time.Time, error) {
 	open := sync.OnceValue(func() *git.Repository {
-		repository, err := git.Open(ctx, s.app.root)
+		repository, err := git.Open(ctx, s.root)
 		if err != nil && !errors.Is(err, git.ErrNoRepository) {
 			s.app.warnf("images carry the time of the build: %v", err)
 		}

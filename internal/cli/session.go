@@ -17,7 +17,6 @@ import (
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
 	"github.com/rtbuild/rtbuild/internal/edge/registry/local"
 	"github.com/rtbuild/rtbuild/pkg/build"
-	"github.com/rtbuild/rtbuild/pkg/config"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -44,10 +43,16 @@ func (a *app) stateFolder(name string) (string, error) {
 // A session is a repository with the edges that a command opened on it.
 type session struct {
 	*settings
+	*edges
 	app     *app
 	project *release.Project
-	local   *local.Server
-	client  *registry.Client
+}
+
+// edges are opened when they are first needed. The trees that one command
+// looks at share them.
+type edges struct {
+	local  *local.Server
+	client *registry.Client
 }
 
 // openSettings reads the settings alone.
@@ -59,21 +64,27 @@ func (a *app) openSettings(cmd *cobra.Command) (*session, error) {
 	if err != nil {
 		return nil, usagef("--directory: %v", err)
 	}
-	a.root = root
-	c, err := config.Load(root)
-	if err != nil {
-		return nil, &usageError{err: err}
-	}
-	merged, err := a.merge(cmd.Flags(), c)
+	a.root, a.set = root, cmd.Flags()
+	merged, err := a.settingsOf(root)
 	if err != nil {
 		return nil, err
 	}
-	return &session{settings: merged, app: a}, nil
+	return &session{settings: merged, edges: &edges{}, app: a}, nil
+}
+
+// at is the session of another tree: of the same flags, environment and edges,
+// with that tree's own settings file.
+func (s *session) at(root string) (*session, error) {
+	merged, err := s.app.settingsOf(root)
+	if err != nil {
+		return nil, err
+	}
+	return &session{settings: merged, edges: s.edges, app: s.app}, nil
 }
 
 // load evaluates the manifests, again after they were changed.
 func (s *session) load(ctx context.Context) error {
-	project, err := release.Open(ctx, jsonnet.New(), s.app.root, s.config)
+	project, err := release.Open(ctx, jsonnet.New(), s.root, s.config)
 	s.project = project
 	return err
 }

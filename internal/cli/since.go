@@ -3,112 +3,83 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rtbuild/rtbuild/internal/edge/git"
-	"github.com/rtbuild/rtbuild/internal/edge/jsonnet"
 	"github.com/rtbuild/rtbuild/pkg/build"
-	"github.com/rtbuild/rtbuild/pkg/config"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
 // plan is what the names select, less what is made of the same as at a
+// revision.
+func (s *session) plan(ctx context.Context, names []string, since string) (*build.Plan, error) {
+	run, _, err := s.newRun(ctx, runOptions{})
+	if err != nil {
+		return nil, err
+	}
+	prepared, err := s.prepare(ctx, run, names, since)
+	if err != nil {
+		return nil, err
+	}
+	return prepared.Plan(), nil
+}
+
+// prepare prepares what the names select, less what is made of the same as at a
 // revision, if one is given.
-func (s *session) plan(ctx context.Context, run *build.Run, names []string, since string) (*build.Plan, error) {
-	if since == "" {
-		return s.project.Plan(names)
-	}
-	changed, err := s.changedSince(ctx, run, names, since)
-	if err != nil {
-		return nil, err
-	}
-	return changed.Plan(), nil
-}
-
-// prepare prepares that plan.
 func (s *session) prepare(ctx context.Context, run *build.Run, names []string, since string) (*build.Prepared, error) {
-	if since == "" {
-		plan, err := s.project.Plan(names)
-		if err != nil {
-			return nil, err
-		}
-		return run.Prepare(ctx, plan), nil
-	}
-	changed, err := s.changedSince(ctx, run, names, since)
-	if err != nil {
-		return nil, err
-	}
-	run.LookUp(ctx, changed)
-	return changed, nil
-}
-
-// changedSince is what the names select and is made of something else than at
-// a revision, with its fingerprints.
-func (s *session) changedSince(ctx context.Context, run *build.Run, names []string, since string) (*build.Prepared, error) {
 	plan, err := s.project.Plan(names)
 	if err != nil {
 		return nil, err
 	}
-	prepared := run.Fingerprint(ctx, plan)
-	before, err := s.prepareRevision(ctx, *run, since)
+	if since == "" {
+		return run.Prepare(ctx, plan), nil
+	}
+	today := run.Fingerprint(ctx, plan)
+	changed, err := s.changedSince(ctx, today, since)
 	if err != nil {
 		return nil, err
 	}
-	return prepared.Subset(release.Affected(before, prepared)), nil
+	subset := today.Subset(changed)
+	run.LookUp(ctx, subset)
+	return subset, nil
 }
 
-// prepareRevision writes the tree of a revision to a temporary folder and
-// prepares it like this one.
-func (s *session) prepareRevision(ctx context.Context, run build.Run, rev string) (*build.Prepared, error) {
-	repository, err := git.Open(ctx, s.app.root)
+// changedSince are the names of the targets that are made of something else
+// than at a revision.
+func (s *session) changedSince(ctx context.Context, today *build.Prepared, rev string) (map[string]bool, error) {
+	repository, err := git.Open(ctx, s.root)
 	if err != nil {
 		return nil, fmt.Errorf("--since: %w", err)
 	}
-	dir, err := os.MkdirTemp("", "rtbuild-since-")
+	difference, err := release.Since(ctx, repository, rev, today, s.prepareAt)
 	if err != nil {
-		return nil, fmt.Errorf("--since: %w", err)
+		return nil, fmt.Errorf("--since %s: %w", rev, err)
 	}
-	defer os.RemoveAll(dir)
-	if err := repository.Export(ctx, rev, dir); err != nil {
-		return nil, fmt.Errorf("--since: %w", err)
+	if difference.Whole != "" {
+		s.app.warnf("--since %s: all images count as changed: %s", rev, difference.Whole)
 	}
-	before, err := s.prepareAt(ctx, run, dir)
-	if err != nil {
-		return nil, fmt.Errorf("--since %s: the tree of that revision: %w", rev, err)
-	}
-	return before, nil
+	return difference.Targets, nil
 }
 
-// prepareAt prepares the whole tree in another folder, with its own settings
-// and lock file.
-func (s *session) prepareAt(ctx context.Context, run build.Run, dir string) (*build.Prepared, error) {
-	dir, err := filepath.EvalSymlinks(dir)
+// prepareAt fingerprints the whole tree in another folder.
+func (s *session) prepareAt(ctx context.Context, dir string) (*build.Prepared, error) {
+	past, err := s.at(dir)
 	if err != nil {
 		return nil, err
 	}
-	c, err := config.Load(dir)
+	if err := past.load(ctx); err != nil {
+		return nil, err
+	}
+	run, _, err := past.newRun(ctx, runOptions{})
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(dir, "runtimes.jsonnet")); os.IsNotExist(err) && c.Manifest == "" {
-		return &build.Prepared{}, nil // there was nothing yet: all is new
-	}
-	project, err := release.Open(ctx, jsonnet.New(), dir, c)
+	plan, err := past.project.Plan(nil)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := project.Plan(nil)
-	if err != nil {
-		return nil, err
-	}
-	if run.Bases, err = s.openBases(ctx, filepath.Join(dir, s.lockFile), s.registryClient(), release.LockOffer); err != nil {
-		return nil, err
-	}
-	run.Labels = c.Labels
 	return run.Fingerprint(ctx, plan), nil
 }
 
@@ -135,11 +106,7 @@ leaves the version tags alone; a last one releases what all of them pushed, if
 none failed: rtbuild pin --report FILE...`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			return a.with(cmd, func(ctx context.Context, s *session) error {
-				run, _, err := s.newRun(ctx, runOptions{})
-				if err != nil {
-					return err
-				}
-				plan, err := s.plan(ctx, run, args, since)
+				plan, err := s.plan(ctx, args, since)
 				if err != nil {
 					return err
 				}

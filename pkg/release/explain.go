@@ -72,20 +72,3 @@ func explain(ctx context.Context, inspector Inspector, place string, step build.
 	}
 	return e, nil
 }
-
-// Affected are the names of the steps whose images are made of something else
-// than in another state of the tree, or are new in it. Steps whose inputs
-// cannot be known count.
-func Affected(before, after *build.Prepared) map[string]bool {
-	fingerprints := map[string]string{}
-	for _, step := range before.Steps {
-		fingerprints[step.Name] = step.Fingerprint
-	}
-	affected := map[string]bool{}
-	for _, step := range after.Steps {
-		if step.Fingerprint == "" || fingerprints[step.Name] != step.Fingerprint {
-			affected[step.Name] = true
-		}
-	}
-	return affected
-}

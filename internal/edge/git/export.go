@@ -11,8 +11,9 @@ import (
 
 // Export writes what the root held at rev into dir, which must be empty or
 // missing: files, as a checkout of rev would have them, executable bits and
-// symbolic links. Submodules are empty folders. The error wraps
-// ErrUnknownRevision if the clone lacks rev. After an error, dir is empty.
+// symbolic links, and submodules, as far as their clones beside the root have
+// the commits. The error wraps ErrUnknownRevision if the clone lacks rev. After
+// an error, dir is empty.
 //
 // It is a checkout, not git archive, because that leaves out and changes files
 // for which .gitattributes has export-ignore and export-subst. Git itself refuses
@@ -91,8 +92,14 @@ func (r *Repository) checkout(ctx context.Context, commit, tree, index string) e
 	if len(names) == 0 && r.prefix != "" {
 		return fmt.Errorf("it has no folder %s", r.prefix)
 	}
-	_, err = git(names, "checkout-index", "-z", "--stdin")
-	return err
+	if _, err := git(names, "checkout-index", "-z", "--stdin"); err != nil {
+		return err
+	}
+	staged, err := git(nil, append([]string{"ls-files", "--stage", "-z"}, list[2:]...)...)
+	if err != nil {
+		return err
+	}
+	return r.exportSubmodules(ctx, gitlinks(staged), tree)
 }
 
 // moveAll moves what is in the folder from into the empty folder to, or nothing.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
 var (
@@ -16,11 +18,13 @@ var (
 	// there is no git program to ask.
 	ErrNoRepository = errors.New("no git repository")
 	// ErrUnknownRevision says that the clone has no such commit.
-	ErrUnknownRevision = errors.New("not in this clone")
+	ErrUnknownRevision = release.ErrUnknownRevision
 	// ErrShallow says that the answer lies before the commits that a shallow
 	// clone has.
-	ErrShallow = errors.New("this clone is shallow: run git fetch --unshallow, or set fetch-depth: 0 where a CI job checks out")
+	ErrShallow = release.ErrShallow
 )
+
+var _ release.History = (*Repository)(nil)
 
 // A Repository is the repository that holds a folder, the root. It is safe for
 // concurrent use.
