@@ -109,6 +109,14 @@ func newClient() *http.Client {
 	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}
 }
 
+// http2 has the proxy's caller speak HTTP/2 from here on.
+func (p *proxy) http2() {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	p.client.CloseIdleConnections()
+	p.client = &http.Client{Transport: &http.Transport{Protocols: protocols}, Timeout: time.Minute}
+}
+
 func shorten(s string) string { return s[max(0, len(s)-4000):] }
 
 // ready waits until /healthz is fine.

@@ -157,7 +157,7 @@ func newGateway(cfg config.Config, workers *pool.Pool, stdout, stderr *output.Si
 	dropped := func() uint64 { return stdout.Dropped() + stderr.Dropped() }
 	return gateway.New(gateway.Options{
 		Pool: workers, Metrics: metrics.New(workers.Stats, dropped), Access: accesslog.New(stdout, cfg.LogJSON),
-		Log: log, Traces: stderr, Timeout: cfg.Timeout, BodyWithin: cfg.HeaderTimeout, MaxBody: cfg.MaxBody,
+		Log: log, Traces: stderr, Timeout: cfg.Timeout, BodyWithin: cfg.HeaderTimeout, MaxBody: cfg.MaxBody, MaxHeader: cfg.MaxHeader,
 		LogProbes: cfg.LogProbes, Debug: cfg.Debug, Reserved: reserved(cfg), Origins: cfg.Origins,
 	})
 }
@@ -166,7 +166,7 @@ func newFront(cfg config.Config, listener net.Listener, handler *gateway.Gateway
 	log *slog.Logger) (*front.Front, error) {
 	return front.New(listener.(*net.TCPListener), front.Options{
 		Gateway: handler, Pool: workers, Log: log, Loops: cfg.Loops,
-		Timeout: cfg.Timeout, IdleTimeout: cfg.IdleTimeout, MaxBody: cfg.MaxBody,
+		Timeout: cfg.Timeout, IdleTimeout: cfg.IdleTimeout, MaxBody: cfg.MaxBody, MaxHeader: cfg.MaxHeader,
 		Reserved: append(reserved(cfg), "/healthz", "/metrics"), Origins: cfg.Origins,
 	})
 }
@@ -178,7 +178,7 @@ func newServer(cfg config.Config, callers *front.Front, handler http.Handler, lo
 	protocols.SetUnencryptedHTTP2(true)
 	server := &http.Server{
 		Handler: handler, Protocols: protocols,
-		ReadHeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout,
+		ReadHeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout, MaxHeaderBytes: int(cfg.MaxHeader),
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	callers.Attach(server)

@@ -44,6 +44,7 @@ type Config struct {
 	Shutdown      time.Duration // to finish calls after SIGTERM
 
 	MaxBody   int64 // bytes of a request body; 0 is no limit
+	MaxHeader int64 // bytes of a request's head, as a worker gets it
 	LogJSON   bool
 	LogProbes bool // whether /healthz and /metrics are in the access log
 	Debug     bool
@@ -66,6 +67,13 @@ const (
 	maxLoops    = 256
 )
 
+// Bounds of FUNC_MAX_HEADER, in bytes. Workers take heads of up to a MiB: a
+// larger one must not reach any, lest it takes the rest for another request.
+const (
+	leastHeader = 1 << 10
+	mostHeader  = 512 << 10
+)
+
 // FromEnv reads the settings. limits are those of the container; all wrong
 // settings are named in the error.
 func FromEnv(lookup Lookup, limits Limits) (Config, error) {
@@ -83,6 +91,7 @@ func FromEnv(lookup Lookup, limits Limits) (Config, error) {
 		IdleTimeout:   r.seconds("FUNC_IDLE_TIMEOUT", 120),
 		Shutdown:      r.seconds("SHUTDOWN_TIMEOUT", 10),
 		MaxBody:       r.bytes("FUNC_MAX_BODY", "100Mi"),
+		MaxHeader:     r.bytes("FUNC_MAX_HEADER", "64Ki"),
 		LogJSON:       r.choice("FUNC_LOG_FORMAT", "text", "json") == "json",
 		LogProbes:     r.flag("FUNC_LOG_PROBES", true),
 		Debug:         r.flag("FUNC_DEBUG", false),
@@ -91,6 +100,9 @@ func FromEnv(lookup Lookup, limits Limits) (Config, error) {
 	c.QueueTimeout = r.seconds("FUNC_QUEUE_TIMEOUT", c.Timeout.Seconds())
 	if c.Port > 65535 {
 		r.fail("FUNC_PORT", fmt.Errorf("%d is not a port", c.Port))
+	}
+	if c.MaxHeader < leastHeader || c.MaxHeader > mostHeader {
+		r.fail("FUNC_MAX_HEADER", fmt.Errorf("%d bytes are not between %d and %d", c.MaxHeader, leastHeader, mostHeader))
 	}
 	if c.Loops > maxLoops {
 		r.fail("FUNC_LOOPS", fmt.Errorf("%d is more than %d", c.Loops, maxLoops))

@@ -68,6 +68,7 @@ func TestWrongValuesAreNamed(t *testing.T) {
 		"FUNC_LOOPS":              {"many", "-1", "257"},
 		"FUNC_MAX_WORKERS":        {"-1", "1.5"},
 		"FUNC_MAX_BODY":           {"big", "-1", "1Xi", "NaN", "1e30"},
+		"FUNC_MAX_HEADER":         {"big", "0", "1000", "1Mi"},
 		"FUNC_MEMORY_LIMIT":       {"much"},
 		"FUNC_UPSTREAM":           {"8090", "localhost"},
 		"FUNC_LOG_FORMAT":         {"xml"},

@@ -37,6 +37,7 @@ type Options struct {
 	Timeout     time.Duration // of a call
 	IdleTimeout time.Duration // of a connection without a call
 	MaxBody     int64         // bytes; 0 is no limit
+	MaxHeader   int64         // bytes of a request's head, as a worker gets it
 	Reserved    []string      // paths that are not the function's
 	Origins     []string      // that CORS allows
 }

@@ -43,8 +43,15 @@ func (q *request) parse(in []byte, opt *Options) verdict {
 	if length > 0 || q.method == http.MethodPost || q.method == http.MethodPut || q.method == http.MethodPatch {
 		q.head = appendLength(q.head, length)
 	}
+	if int64(len(q.head)+extraRoom) > opt.MaxHeader {
+		return uncommon
+	}
 	return common
 }
+
+// extraRoom is for what send adds to a head, in bytes: an X-Forwarded-For, the
+// call's ID and the empty line.
+const extraRoom = 64 + gateway.CallRoom
 
 // line reads the request line.
 func (q *request) line(line []byte, opt *Options) bool {
@@ -157,7 +164,12 @@ func (q *request) fields(lines []byte, opt *Options) (length int, ok bool) {
 			}
 		case "Expect", "Pragma": // net/http answers the one and adds to the other
 			return 0, false
+		case "Proxy": // the gateway's business, as names with "_" are
+			return 0, false
 		default:
+			if bytes.IndexByte(name, '_') >= 0 {
+				return 0, false
+			}
 			if upstream.HopByHop(name) || upstream.Private(name) || bytes.HasPrefix(name, []byte("Ce-")) {
 				return 0, false
 			}

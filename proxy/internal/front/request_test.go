@@ -11,7 +11,7 @@ import (
 )
 
 func options() *Options {
-	return &Options{MaxBody: 20, Reserved: []string{"/healthz"}, Origins: []string{"*"}}
+	return &Options{MaxBody: 20, MaxHeader: 64 << 10, Reserved: []string{"/healthz"}, Origins: []string{"*"}}
 }
 
 // requests are texts, and what is said of them.
@@ -58,6 +58,8 @@ func requests() map[string]verdict {
 		"GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-A\r\nX-A: 1\r\n\r\n":            uncommon,
 		"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n":                        uncommon,
 		"GET / HTTP/1.1\r\nHost: a\r\nPragma: no-cache\r\n\r\n":                            uncommon,
+		"GET / HTTP/1.1\r\nHost: a\r\nProxy: http://b\r\n\r\n":                             uncommon,
+		"GET / HTTP/1.1\r\nHost: a\r\nX_A: b\r\n\r\n":                                      uncommon,
 		"GET / HTTP/1.1\r\nHost: a\r\nX-Func-Call-Id: 1\r\n\r\n":                           uncommon,
 		"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("a", maxHead) + "\r\n\r\n":     uncommon,
 		"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("a", maxHead):                  uncommon,
@@ -68,6 +70,17 @@ func TestRequests(t *testing.T) {
 	for text, want := range requests() {
 		if got := new(request).parse([]byte(text), options()); got != want {
 			t.Errorf("%.100q: %d, want %d", text, got, want)
+		}
+	}
+}
+
+// What a head grows by on its way counts.
+func TestHeadsThatGrow(t *testing.T) {
+	text := []byte("GET / HTTP/1.1\r\nHost:a\r\n" + strings.Repeat("x:\r\n", 1000) + "\r\n")
+	for limit, want := range map[int64]verdict{int64(len(text)): uncommon, int64(len(text)) + 2000: common} {
+		opt := options()
+		if opt.MaxHeader = limit; new(request).parse(text, opt) != want {
+			t.Errorf("%d bytes within %d: not %d", len(text), limit, want)
 		}
 	}
 }

@@ -24,6 +24,7 @@ type call struct {
 	r        *http.Request
 	body     body
 	request  upstream.Request
+	head     []byte // of the request
 	lease    *pool.Lease
 	conn     *upstream.Conn
 	id       string // of pool.Lease.CallID
@@ -32,7 +33,7 @@ type call struct {
 	upload   chan error // the outcome of sending a streamed body; nil if there is none
 	sent     bool       // the whole body was sent
 	gone     bool       // the caller has left, as the watch saw
-	extra    [2][2]string
+	extra    [1][2]string
 }
 
 // function passes a request to a worker.
@@ -43,15 +44,21 @@ func (g *Gateway) function(w http.ResponseWriter, r *http.Request) outcome {
 	if begun := takeBegun(r.Context()); begun != nil {
 		return g.resume(w, r, begun)
 	}
+	upstream.RemoveShadows(r.Header)
 	b, status, err := g.body(w, r)
 	if err != nil {
-		w.Header().Set("Connection", "close") // what is left of the body is not wanted
-		return g.fail(w, r, status, err.Error(), "")
+		return g.refuse(w, r, status, err)
 	}
 	if b.buffer != nil {
 		defer g.buffers.Put(b.buffer)
 	}
 	c := &call{g: g, w: w, r: r, body: b}
+	buf := g.heads.Get().(*[]byte)
+	defer g.heads.Put(buf)
+	if *buf = c.prepare((*buf)[:0]); int64(len(*buf)+CallRoom) > g.opt.MaxHeader {
+		return g.refuse(w, r, http.StatusRequestHeaderFieldsTooLarge, errHeadTooLarge)
+	}
+	c.head = *buf
 	defer c.giveUp()
 	for attempt := 1; ; attempt++ {
 		c.lease, err = g.opt.Pool.Acquire(r.Context())
@@ -68,6 +75,20 @@ func (g *Gateway) function(w http.ResponseWriter, r *http.Request) outcome {
 			return g.refused(w, r, &pool.UnavailableError{Reason: err.Error()})
 		}
 	}
+}
+
+// CallRoom is how much a call's ID adds to a request's head at most, in bytes:
+// pool.CallHeader, 13 digits of base 36, and the end of the head.
+const CallRoom = len(pool.CallHeader) + len(": ") + 13 + len("\r\n\r\n")
+
+// errHeadTooLarge is the error of a head beyond FUNC_MAX_HEADER.
+var errHeadTooLarge = errors.New("the request header is too large")
+
+// refuse answers a request that no worker gets. What is left of its body is
+// not wanted, so the connection ends.
+func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, status int, err error) outcome {
+	w.Header().Set("Connection", "close")
+	return g.fail(w, r, status, err.Error(), "")
 }
 
 // connectWithin bounds connecting to a local process.
@@ -112,35 +133,43 @@ func (c *call) receive() outcome {
 	return c.respond(resp)
 }
 
-// send sends a body that is there, or starts to stream one.
-func (c *call) send() error {
+// prepare appends the head of the request, as a worker gets it, but for the
+// call's ID.
+func (c *call) prepare(out []byte) []byte {
 	r := c.r
 	c.request = upstream.Request{Method: r.Method, URI: target(r), Host: r.Host, Header: r.Header,
 		Length: int64(len(c.body.whole)), Extra: c.extra[:0]}
+	if c.body.stream != nil {
+		c.request.Length, c.request.Trailer = c.body.length, r.Trailer
+	}
+	out = c.request.AppendHead(out)
+	if len(r.Header["X-Forwarded-For"]) == 0 {
+		if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+			out = upstream.AppendField(out, "X-Forwarded-For", host)
+		}
+	}
+	return out
+}
+
+// send sends a body that is there, or starts to stream one.
+func (c *call) send() error {
 	if c.id = c.lease.CallID(); c.id != "" {
 		c.request.Extra = append(c.request.Extra, [2]string{pool.CallHeader, c.id})
 	}
-	if len(r.Header["X-Forwarded-For"]) == 0 {
-		if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-			c.request.Extra = append(c.request.Extra, [2]string{"X-Forwarded-For", host})
-		}
-	}
+	c.conn.WriteHead(c.head, &c.request)
 	if c.body.stream == nil {
-		c.conn.WriteHead(&c.request)
 		c.conn.Write(c.body.whole)
 		c.sent = true
 		return c.conn.Flush()
 	}
-	c.request.Length, c.request.Trailer = c.body.length, r.Trailer
 	// The function may answer while it reads; HTTP/2 always allows that.
 	_ = http.NewResponseController(c.w).EnableFullDuplex()
-	c.conn.WriteHead(&c.request)
 	upload, source := make(chan error, 1), &source{src: c.body.stream}
 	c.upload, c.source = upload, source
 	go func() {
 		buf := c.g.buffers.Get().(*[]byte)
 		defer c.g.buffers.Put(buf)
-		err := c.conn.SendBody(&c.request, source, *buf)
+		err := c.conn.SendBody(&c.request, source, *buf, func() http.Header { return c.r.Trailer })
 		upload <- err
 		if bad := (*upstream.BodyError)(nil); errors.As(err, &bad) {
 			c.conn.Interrupt() // the function waits for a body that never comes

@@ -30,6 +30,7 @@ type Options struct {
 	Timeout    time.Duration // of a call
 	BodyWithin time.Duration // to read a small body
 	MaxBody    int64         // bytes; 0 is no limit
+	MaxHeader  int64         // bytes of a request's head, as a worker gets it
 	LogProbes  bool
 	Debug      bool     // whether callers see why a call failed
 	Reserved   []string // paths of the worker protocol, hidden from callers
@@ -42,6 +43,7 @@ type Gateway struct {
 	metrics http.Handler
 	cors    cors
 	buffers sync.Pool // of *[]byte with SmallBody bytes
+	heads   sync.Pool // of *[]byte, for heads of requests
 	watch   *watch
 }
 
@@ -54,6 +56,7 @@ func New(opt Options) *Gateway {
 	return &Gateway{
 		opt: opt, metrics: opt.Metrics.Handler(), cors: newCORS(opt.Origins), watch: newWatch(),
 		buffers: sync.Pool{New: func() any { b := make([]byte, SmallBody); return &b }},
+		heads:   sync.Pool{New: func() any { return new([]byte) }},
 	}
 }
 

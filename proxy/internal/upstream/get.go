@@ -26,7 +26,7 @@ func (c *Conn) Ask(ctx context.Context, r *Request) (Answer, error) {
 	if err := c.SetDeadline(deadline); err != nil {
 		return Answer{}, fmt.Errorf("asking the worker: %w", err)
 	}
-	c.WriteHead(r)
+	c.WriteHead(r.AppendHead(nil), r)
 	if err := c.Flush(); err != nil {
 		return Answer{}, err
 	}

@@ -4,8 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/textproto"
-	"strings"
+	"strconv"
 )
 
 // Request is a call as a worker gets it.
@@ -22,54 +21,6 @@ type Request struct {
 	Trailer http.Header
 }
 
-// HopByHop says whether a header, in canonical form, is about one connection
-// alone and must not be forwarded. Facts: RFC 9110, 7.6.1.
-func HopByHop[T string | []byte](name T) bool {
-	switch string(name) {
-	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
-		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings":
-		return true
-	}
-	return false
-}
-
-// Named says whether one of the connection options names the header.
-func Named(connection []string, name string) bool {
-	for _, list := range connection {
-		for option := range strings.SplitSeq(list, ",") {
-			if strings.EqualFold(textproto.TrimString(option), name) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// Private says whether a header, in canonical form, belongs to the protocol
-// between proxy and worker; it is forwarded in neither direction.
-func Private[T string | []byte](name T) bool {
-	const prefix = "X-Func-"
-	return len(name) >= len(prefix) && string(name[:len(prefix)]) == prefix
-}
-
-// Passes says whether a header of a worker's response may be forwarded, given
-// the options of its Connection headers.
-func Passes(name string, connection []string) bool {
-	return !HopByHop(name) && !Private(name) && (len(connection) == 0 || !Named(connection, name))
-}
-
-// Trailing says whether a field, in canonical form, may be forwarded as a
-// trailer: none that frames, routes, authenticates or changes the meaning of
-// what has passed by then. Facts: RFC 9110, 6.5.1.
-func Trailing(name string) bool {
-	switch name {
-	case "Age", "Authorization", "Cache-Control", "Cookie", "Date", "Expect", "Expires", "Host", "Location",
-		"Max-Forwards", "Pragma", "Proxy", "Range", "Retry-After", "Set-Cookie", "Vary", "Www-Authenticate":
-		return false
-	}
-	return !HopByHop(name) && !Private(name) && !strings.HasPrefix(name, "Content-") && !strings.HasPrefix(name, "If-")
-}
-
 // skip says which headers of the caller a worker does not get. The proxy
 // answers expectations itself and writes lengths itself.
 func (r *Request) skip(name string, connection []string) bool {
@@ -84,35 +35,44 @@ func (r *Request) skip(name string, connection []string) bool {
 	return len(connection) > 0 && Named(connection, name)
 }
 
-// WriteHead buffers the request line and the headers.
-func (c *Conn) WriteHead(r *Request) {
-	_, _ = c.bw.WriteString(r.Method)
-	_ = c.bw.WriteByte(' ')
-	_, _ = c.bw.WriteString(r.URI)
-	_, _ = c.bw.WriteString(" HTTP/1.1\r\n")
-	c.field("Host", r.Host)
+// AppendHead appends the request line and the headers but for Extra, and not
+// the empty line after them.
+func (r *Request) AppendHead(out []byte) []byte {
+	out = append(append(append(out, r.Method...), ' '), r.URI...)
+	out = AppendField(append(out, " HTTP/1.1\r\n"...), "Host", r.Host)
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
 		if r.skip(name, connection) {
 			continue
 		}
 		for _, v := range values {
-			c.field(name, v)
+			out = AppendField(out, name, v)
 		}
-	}
-	for _, e := range r.Extra {
-		c.field(e[0], e[1])
 	}
 	switch {
 	case r.Length < 0:
-		c.field("Transfer-Encoding", "chunked")
-		for name := range r.Trailer {
-			c.field("Trailer", name)
+		out = AppendField(out, "Transfer-Encoding", "chunked")
+		for name := range trailers(r.Trailer) {
+			out = AppendField(out, "Trailer", name)
 		}
 	case r.Length > 0 || r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch:
-		_, _ = c.bw.WriteString("Content-Length: ")
-		c.number(r.Length, 10)
-		_, _ = c.bw.WriteString("\r\n")
+		out = append(out, "Content-Length: "...)
+		out = append(strconv.AppendInt(out, r.Length, 10), "\r\n"...)
+	}
+	return out
+}
+
+// AppendField appends a header line.
+func AppendField(out []byte, name, value string) []byte {
+	out = append(append(out, name...), ": "...)
+	return append(append(out, value...), "\r\n"...)
+}
+
+// WriteHead buffers a head that AppendHead made, and Extra.
+func (c *Conn) WriteHead(head []byte, r *Request) {
+	_, _ = c.bw.Write(head)
+	for _, e := range r.Extra {
+		c.field(e[0], e[1])
 	}
 	_, _ = c.bw.WriteString("\r\n")
 }
@@ -137,9 +97,10 @@ func (e *BodyError) Error() string { return "reading the request body: " + e.Err
 // Unwrap returns the cause.
 func (e *BodyError) Unwrap() error { return e.Err }
 
-// SendBody streams a body after WriteHead(r), part by part as it comes. An
-// error of body is a *BodyError.
-func (c *Conn) SendBody(r *Request, body io.Reader, buf []byte) error {
+// SendBody streams a body after WriteHead, part by part as it comes. trailer
+// returns its trailers when it has ended, those announced and those not. An
+// error of body or trailers is a *BodyError.
+func (c *Conn) SendBody(r *Request, body io.Reader, buf []byte, trailer func() http.Header) error {
 	if err := c.Flush(); err != nil {
 		return err
 	}
@@ -159,14 +120,25 @@ func (c *Conn) SendBody(r *Request, body io.Reader, buf []byte) error {
 		}
 	}
 	if r.Length < 0 {
-		_, _ = c.bw.WriteString("0\r\n")
-		for name, values := range r.Trailer { // filled by reading the body
-			for _, v := range values {
-				c.field(name, v)
-			}
-		}
-		_, _ = c.bw.WriteString("\r\n")
+		return c.sendTrailer(trailer())
 	}
+	return c.Flush()
+}
+
+// maxTrailer is how many bytes of trailers a worker gets, as they are sent.
+const maxTrailer = 16 << 10
+
+func (c *Conn) sendTrailer(t http.Header) error {
+	out := []byte("0\r\n")
+	for name, values := range trailers(t) {
+		for _, v := range values {
+			out = AppendField(out, name, v)
+		}
+	}
+	if len(out) > maxTrailer {
+		return &BodyError{fmt.Errorf("its trailers are larger than %d bytes", maxTrailer)}
+	}
+	c.Write(append(out, "\r\n"...))
 	return c.Flush()
 }
 
