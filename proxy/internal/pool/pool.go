@@ -2,13 +2,15 @@
 // loaded the function, hands calls to them, starts more under load, stops idle
 // ones, and replaces those that crash or run over time.
 //
-// All state is behind one mutex. A call takes a slot of a worker (Acquire,
-// which may wait in a queue) and gives it back through the Lease, saying how
-// the call ended. Each worker has one goroutine that follows its life.
+// A call takes a place of a worker (Acquire, which may wait in a queue) and
+// gives it back through the Lease, saying how the call ended. What is decided,
+// and when, is a state machine without clock, lock or process (state.go). Pool
+// holds it behind a mutex, tells it what happens and does what it says: here
+// are the lock and the timer, in process.go the processes, in probe.go the
+// requests of the pool's own, in pressure.go the wish for CPUs.
 package pool
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +18,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/rtbuild/rtbuild/proxy/internal/output"
@@ -66,28 +69,18 @@ func (e *UnavailableError) Error() string { return e.Reason }
 
 // Pool is a set of workers for one function.
 type Pool struct {
-	opt Options
-	dir string // of sockets
-
+	opt   Options
+	dir   string        // of sockets
 	calls atomic.Uint64 // with an ID
+	empty chan struct{} // closed when the pool has closed and no worker is left
 
 	mu       sync.Mutex
-	workers  []*worker // oldest first, until their process has ended
-	queue    list.List // of *Wait
-	serial   int
-	closing  bool
-	empty    chan struct{} // closed when closing and no worker is left
-	scaling  bool          // a scale tick is due
-	pressure pressure      // touched by that alone
-	lastEnd  time.Time     // of a call, or when a worker became ready
-	restart  *time.Timer   // a start that back-off delays
-	health   crashes
-	capacity int // calls at once of the last worker that became ready
-	since    time.Time
-	restarts uint64
+	state    state
+	timer    *time.Timer // the next tick
+	pressure pressure    // touched by one measurement at a time
 }
 
-// Taker waits for a slot.
+// Taker waits for a place.
 type Taker interface {
 	// Taken is called once: with a lease, or with the error that ends the wait
 	// (ErrQueueTimeout, ErrClosed, *UnavailableError). The pool is locked
@@ -96,15 +89,16 @@ type Taker interface {
 }
 
 // Wait is a place in the queue.
-type Wait struct {
-	taker Taker
-	since time.Time
-	place *list.Element
-}
+type Wait Lease
 
 // New starts the first workers.
 func New(opt Options) (*Pool, error) {
-	p := &Pool{opt: opt, capacity: opt.Concurrency, empty: make(chan struct{}), since: time.Now()}
+	p := &Pool{opt: opt, empty: make(chan struct{})}
+	p.state.rules = rules{
+		Sockets: opt.Network == "unix", Asks: opt.HealthPath != "", Concurrency: opt.Concurrency,
+		MinWorkers: opt.MinWorkers, MaxSingle: opt.MaxSingle, MaxConcurrent: opt.MaxConcurrent, CPUs: opt.CPUs,
+		Queue: opt.Queue, QueueTimeout: opt.QueueTimeout, WorkerIdle: opt.WorkerIdle, KillGrace: opt.KillGrace,
+	}
 	if opt.Network == "unix" {
 		dir, err := os.MkdirTemp(opt.SocketDir, "func-")
 		if err != nil {
@@ -114,123 +108,147 @@ func New(opt Options) (*Pool, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ensure()
-	time.AfterFunc(p.idleTick(), p.reapIdle)
+	p.timer = time.AfterFunc(time.Hour, func() { p.tell(event{kind: ticked}) })
+	p.feed(event{kind: opened})
 	return p, nil
 }
 
-// Take takes a slot of a worker, or a place in the queue: then the taker is
-// told what comes of it, unless it leaves before.
-func (p *Pool) Take(t Taker) (*Lease, *Wait, error) {
+// tell takes an event in.
+func (p *Pool) tell(e event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closing {
-		return nil, nil, ErrClosed
+	p.feed(e)
+}
+
+// feed is tell for who holds the mutex. No action may wait, or feed an event.
+func (p *Pool) feed(e event) {
+	for _, a := range p.state.step(time.Now(), e) {
+		p.do(a)
 	}
-	if p.queue.Len() == 0 {
-		if w := p.pick(); w != nil {
-			return p.lease(w), nil, nil
-		}
+}
+
+func (p *Pool) do(a action) {
+	switch a.do {
+	case grant:
+		a.call.lease.granted(a.worker)
+	case refuse:
+		a.call.lease.refused(a.err)
+	case start:
+		a.worker.process = p.newProcess(a.worker.id)
+		go p.run(a.worker)
+	case terminate:
+		a.worker.process.signals <- syscall.SIGTERM // there is room for both
+	case kill:
+		a.worker.process.signals <- syscall.SIGKILL
+	case look:
+		go p.look(a.worker)
+	case ask:
+		go p.askFree(a.call.lease, a.at)
+	case cancel:
+		go p.cancel(a.call.lease)
+	case drop:
+		a.worker.process.closeIdle()
+	case measure:
+		go p.measure(p.pids())
+	case wake:
+		p.timer.Reset(time.Until(a.at))
+	case note:
+		p.log(a)
+	case finish:
+		p.timer.Stop()
+		close(p.empty)
 	}
-	if reason := p.hopeless(); reason != "" {
-		return nil, nil, &UnavailableError{reason}
+}
+
+func (p *Pool) log(a action) {
+	attrs := []any{"worker", a.worker.id}
+	if r := a.worker.process.running; r != nil {
+		attrs = append(attrs, "pid", r.PID())
 	}
-	if p.queue.Len() >= p.opt.Queue {
-		return nil, nil, ErrQueueFull
+	p.opt.Log.Log(context.Background(), a.level, a.text, append(attrs, a.attrs...)...)
+}
+
+// Take takes a place of a worker, or one in the queue: then the taker is told
+// what comes of it, unless it leaves before.
+func (p *Pool) Take(t Taker) (*Lease, *Wait, error) {
+	return p.take(&Lease{pool: p, taker: t})
+}
+
+func (p *Pool) take(l *Lease) (*Lease, *Wait, error) {
+	l.call.lease = l
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.feed(event{kind: taken, call: &l.call})
+	switch l.call.phase {
+	case running:
+		return l, nil, nil
+	case waiting:
+		l.waits = true
+		return nil, (*Wait)(l), nil
+	default:
+		return nil, nil, l.err
 	}
-	w := &Wait{taker: t, since: time.Now()}
-	w.place = p.queue.PushBack(w)
-	p.scaleSoon()
-	return nil, w, nil
 }
 
 // Leave gives up a place in the queue. The taker is not told afterwards, but
 // may have been just before.
-func (p *Pool) Leave(w *Wait) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.queue.Remove(w.place) // does nothing if the wait is over already
-}
+func (p *Pool) Leave(w *Wait) { p.tell(event{kind: gaveUp, call: &w.call}) }
 
-type taken struct {
+type outcome struct {
 	lease *Lease
 	err   error
 }
 
 // waiter has room for the one thing that it is told.
-type waiter chan taken
+type waiter chan outcome
 
 // Taken implements Taker.
-func (w waiter) Taken(l *Lease, err error) { w <- taken{l, err} }
+func (w waiter) Taken(l *Lease, err error) { w <- outcome{l, err} }
 
-// Acquire takes a slot of a worker, waiting in the queue if need be.
+// Acquire takes a place of a worker, waiting in the queue if need be.
 func (p *Pool) Acquire(ctx context.Context) (*Lease, error) {
+	return p.acquire(ctx, &Lease{pool: p})
+}
+
+func (p *Pool) acquire(ctx context.Context, l *Lease) (*Lease, error) {
 	told := make(waiter, 1)
-	lease, wait, err := p.Take(told)
+	l.taker = told
+	lease, wait, err := p.take(l)
 	if wait == nil {
 		return lease, err
 	}
 	select {
-	case t := <-told:
-		return t.lease, t.err
+	case o := <-told:
+		return o.lease, o.err
 	case <-ctx.Done():
 	}
 	p.Leave(wait)
 	select {
-	case t := <-told: // in between
-		if t.lease != nil {
-			t.lease.Release(nil)
+	case o := <-told: // in between
+		if o.lease != nil {
+			o.lease.Return()
 		}
 	default:
 	}
 	return nil, ctx.Err()
 }
 
-// pick returns the worker with a free slot that has the fewest calls; among
-// equals the oldest, so that under low load the younger ones become idle.
-func (p *Pool) pick() *worker {
-	var best *worker
-	for _, w := range p.workers {
-		if w.state == ready && !w.stuck && w.doubted == 0 && w.calls < w.capacity && (best == nil || w.calls < best.calls) {
-			best = w
-			if w.calls == 0 {
-				break
-			}
+// pids are the processes whose wish for CPUs counts, the proxy first, then the
+// workers that take calls; those that load are limited in number instead.
+func (p *Pool) pids() []int {
+	pids := []int{os.Getpid()}
+	for _, w := range p.state.workers {
+		if w.phase.serving() {
+			pids = append(pids, w.process.running.PID())
 		}
 	}
-	return best
+	return pids
 }
 
-// dispatch gives free slots to the queue, first come first served.
-func (p *Pool) dispatch() {
-	for p.queue.Len() > 0 {
-		w := p.pick()
-		if w == nil {
-			return
-		}
-		p.next().Taken(p.lease(w), nil)
-	}
+func (p *Pool) measure(pids []int) {
+	useful := p.pressure.useful(pids, p.opt.CPUs, time.Now())
+	p.tell(event{kind: measured, useful: useful})
 }
-
-// expire ends the waits that take too long.
-func (p *Pool) expire() {
-	for p.queue.Len() > 0 {
-		if time.Since(p.queue.Front().Value.(*Wait).since) < p.opt.QueueTimeout {
-			return
-		}
-		p.next().Taken(nil, ErrQueueTimeout)
-	}
-}
-
-// refuse ends all waits with an error.
-func (p *Pool) refuse(err error) {
-	for p.queue.Len() > 0 {
-		p.next().Taken(nil, err)
-	}
-}
-
-// next takes the first of the queue, which is not empty, out of it.
-func (p *Pool) next() Taker { return p.queue.Remove(p.queue.Front()).(*Wait).taker }
 
 // Stats are numbers for gauges.
 type Stats struct {
@@ -243,14 +261,14 @@ type Stats struct {
 func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := Stats{Queue: p.queue.Len(), Restarts: p.restarts}
-	for _, w := range p.workers {
+	s := Stats{Queue: p.state.queue.Len(), Restarts: p.state.restarts}
+	for _, w := range p.state.workers {
 		switch {
-		case w.state == starting:
+		case w.phase.gone():
+		case w.phase == loading:
 			s.Starting++
-		case w.state == draining:
+		case !w.phase.serving():
 			s.Draining++
-		case w.state == gone:
 		case w.calls > 0:
 			s.Busy++
 		default:
@@ -264,9 +282,9 @@ func (p *Pool) Stats() Stats {
 func (p *Pool) Signal(forward func(*reaper.Process)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, w := range p.workers {
-		if w.process != nil {
-			forward(w.process)
+	for _, w := range p.state.workers {
+		if r := w.process.running; r != nil {
+			forward(r)
 		}
 	}
 }
@@ -274,16 +292,7 @@ func (p *Pool) Signal(forward func(*reaper.Process)) {
 // Close stops all workers: SIGTERM, then SIGKILL after KillGrace. It returns
 // when they have ended.
 func (p *Pool) Close() {
-	p.mu.Lock()
-	p.closing = true
-	p.refuse(ErrClosed)
-	for _, w := range p.workers {
-		p.stop(w)
-	}
-	if len(p.workers) == 0 {
-		close(p.empty)
-	}
-	p.mu.Unlock()
+	p.tell(event{kind: closed})
 	<-p.empty
 	if p.dir != "" {
 		_ = os.RemoveAll(p.dir) // a leftover folder does no harm

@@ -2,7 +2,7 @@ package pool
 
 import (
 	"fmt"
-	"os"
+	"log/slog"
 	"strings"
 	"time"
 )
@@ -21,12 +21,6 @@ const (
 
 	firstDelay   = 250 * time.Millisecond
 	longestDelay = 30 * time.Second
-
-	// killed is the outcome of a process that got SIGKILL.
-	killed = "signal: killed"
-
-	// tailLines is how many lines of stderr the reason for a crash has.
-	tailLines = 20
 )
 
 // crashes is what is known of ends that nobody wished.
@@ -50,155 +44,118 @@ func (c *crashes) delay() time.Duration {
 	return min(firstDelay<<min(n-1, 10), longestDelay)
 }
 
-func (p *Pool) crashed(w *worker, outcome string) {
-	if w.fault != "" && outcome == killed {
+// crashed takes in an end that nobody wished.
+func (s *state) crashed(w *worker, outcome, tail string) {
+	if w.fault != "" && outcome == outcomeKilled {
 		outcome = w.fault // the pool did it
 	}
-	if time.Since(w.started) > 2*longestDelay {
-		p.health.streak = 0
+	if s.now.Sub(w.started) > 2*longestDelay {
+		s.crashes.streak = 0
 	}
-	p.restarts++
-	p.health.streak++
-	delay := p.health.delay()
-	p.health.next = time.Now().Add(delay)
-	p.health.reason = strings.Join(append([]string{outcome}, w.tail.Lines(tailLines)...), "\n")
-	p.opt.Log.Error("worker crashed", "worker", w.id, "outcome", outcome,
-		"crashes", p.health.streak, "next start in", delay)
-	if p.hopeless() != "" {
-		p.refuse(&UnavailableError{p.hopeless()})
+	s.restarts++
+	s.crashes.streak++
+	delay := s.crashes.delay()
+	s.crashes.next = s.now.Add(delay)
+	s.crashes.reason = strings.TrimSuffix(outcome+"\n"+tail, "\n")
+	s.note(slog.LevelError, w, "worker crashed", "outcome", outcome,
+		"crashes", s.crashes.streak, "next start in", delay)
+	if reason := s.hopeless(); reason != "" {
+		s.refuseAll(&UnavailableError{reason})
 	}
 }
 
 // hopeless returns why waiting for a worker is in vain: none is ready, and the
 // last attempts to have one failed. It returns "" otherwise.
-func (p *Pool) hopeless() string {
+func (s *state) hopeless() string {
 	least := 2
-	if !p.health.loaded {
+	if !s.crashes.loaded {
 		least = 1
 	}
-	if p.health.streak < least || p.count(ready) > 0 {
+	if s.crashes.streak < least || s.serving() > 0 {
 		return ""
 	}
 	return fmt.Sprintf("crash-looping: the worker ended %d times without a good call; the last time: %s",
-		p.health.streak, p.health.reason)
+		s.crashes.streak, s.crashes.reason)
 }
 
-func (p *Pool) count(s state) int {
+func (s *state) count(is func(phase) bool) int {
 	n := 0
-	for _, w := range p.workers {
-		if w.state == s {
+	for _, w := range s.workers {
+		if is(w.phase) {
 			n++
 		}
 	}
 	return n
 }
 
-// usable counts workers that take calls now or soon.
-func (p *Pool) usable() int {
-	n := 0
-	for _, w := range p.workers {
-		if (w.state == starting || w.state == ready) && !w.stuck && !w.retiring {
-			n++
-		}
-	}
-	return n
-}
+func (s *state) serving() int { return s.count(phase.serving) }
+func (s *state) usable() int  { return s.count(phase.usable) }
+func (s *state) loading() int { return s.count(func(p phase) bool { return p == loading }) }
 
 // limit is how many workers there may be.
-func (p *Pool) limit() int {
-	if p.capacity > 1 {
-		return p.opt.MaxConcurrent
+func (s *state) limit() int {
+	if s.capacity > 1 {
+		return s.MaxConcurrent
 	}
-	return p.opt.MaxSingle
+	return s.MaxSingle
 }
 
-// room is how many more workers may start. One that is being replaced counts
-// where it holds the port that the next one needs.
-func (p *Pool) room() int {
-	used := 0
-	for _, w := range p.workers {
-		leaves := w.state == draining || w.retiring
-		if w.state != gone && (!leaves || p.opt.Network != "unix") {
-			used++
-		}
-	}
-	return p.limit() - used
+// room is how many more workers may start. One that leaves counts where it
+// holds the port that the next one needs.
+func (s *state) room() int {
+	return s.limit() - s.count(func(p phase) bool { return !p.gone() && (!p.leaving() || !s.Sockets) })
 }
 
 // ensure starts what is missing of the least number of workers.
-func (p *Pool) ensure() {
-	p.grow(p.opt.MinWorkers - p.usable())
-	if p.queue.Len() > 0 {
-		p.scaleSoon()
+func (s *state) ensure() {
+	s.grow(s.MinWorkers - s.usable())
+	if s.queue.Len() > 0 {
+		s.scaleSoon()
 	}
 }
 
 // grow starts up to n workers, or arranges for it to be done after back-off.
-func (p *Pool) grow(n int) {
-	n = min(n, p.room())
-	if n <= 0 || p.closing {
+func (s *state) grow(n int) {
+	n = min(n, s.room())
+	if n <= 0 || s.closing {
 		return
 	}
-	if wait := time.Until(p.health.next); wait > 0 {
-		if p.restart == nil {
-			p.restart = time.AfterFunc(wait, func() {
-				p.mu.Lock()
-				defer p.mu.Unlock()
-				p.restart = nil
-				p.ensure()
-			})
-		}
+	if s.now.Before(s.crashes.next) {
+		s.restartAt = s.crashes.next
+		s.due(s.restartAt)
 		return
 	}
-	if p.health.streak > 0 { // one attempt at a time
-		n = min(n, 1-p.count(starting))
+	if s.crashes.streak > 0 { // one attempt at a time
+		n = min(n, 1-s.loading())
 	}
 	for range n {
-		p.add()
+		s.add()
 	}
 }
 
 // scaleSoon looks at the queue in a moment.
-func (p *Pool) scaleSoon() {
-	if p.scaling {
-		return
+func (s *state) scaleSoon() {
+	if s.scaleAt.IsZero() && !s.measuring && !s.closing {
+		s.scaleAt = s.now.Add(scaleAfter)
+		s.due(s.scaleAt)
 	}
-	p.scaling = true
-	time.AfterFunc(scaleAfter, func() {
-		p.mu.Lock()
-		p.expire()
-		pids := p.pids()
-		p.mu.Unlock()
-		useful := 0
-		if pids != nil {
-			useful = p.pressure.useful(pids, p.opt.CPUs, time.Now())
-		}
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.scaling = false
-		p.scale(useful)
-	})
-}
-
-// pids are the processes whose wish for CPUs counts, the proxy first, then the
-// workers that take calls; those that load are limited in number instead. It
-// is nil if no worker would be started.
-func (p *Pool) pids() []int {
-	if !p.late() || p.room() <= 0 {
-		return nil
-	}
-	pids := []int{os.Getpid()}
-	for _, w := range p.workers {
-		if w.state == ready {
-			pids = append(pids, w.process.PID())
-		}
-	}
-	return pids
 }
 
 // late says whether a call has waited for long.
-func (p *Pool) late() bool {
-	return p.queue.Len() > 0 && time.Since(p.queue.Front().Value.(*Wait).since) >= scaleAfter
+func (s *state) late() bool {
+	return s.queue.Len() > 0 && s.now.Sub(s.first().since) >= scaleAfter
+}
+
+// lookAtQueue ends waits that take too long, and has the wish for CPUs measured
+// if a worker might be started.
+func (s *state) lookAtQueue() {
+	s.expire()
+	if s.late() && s.room() > 0 {
+		s.measuring = true
+		s.act(action{do: measure})
+		return
+	}
+	s.scale(0)
 }
 
 // scale starts workers for calls that have waited, a few at a time, since
@@ -206,41 +163,35 @@ func (p *Pool) late() bool {
 // more, only as many as are useful. If no call has ended for long, one more is
 // started all the same: those in the workers may be long ones, and short ones
 // must not wait behind them.
-func (p *Pool) scale(useful int) {
-	if p.queue.Len() == 0 || p.closing {
+func (s *state) scale(useful int) {
+	if s.queue.Len() == 0 || s.closing {
 		return
 	}
-	if p.late() {
-		useful = max(useful, p.opt.CPUs-p.count(ready))
-		if useful == 0 && time.Since(p.lastEnd) >= stalledAfter {
+	if s.late() {
+		useful = max(useful, s.CPUs-s.serving())
+		if useful == 0 && s.now.Sub(s.lastEnd) >= stalledAfter {
 			useful = 1
 		}
-		wanted := (p.queue.Len() + p.capacity - 1) / p.capacity
-		p.grow(min(wanted, useful, startsPerCPU*p.opt.CPUs) - p.count(starting))
+		wanted := (s.queue.Len() + s.capacity - 1) / s.capacity
+		s.grow(min(wanted, useful, startsPerCPU*s.CPUs) - s.loading())
 	}
-	p.scaleSoon()
+	s.scaleSoon()
 }
 
-func (p *Pool) idleTick() time.Duration {
-	return min(max(p.opt.WorkerIdle/4, 50*time.Millisecond), 10*time.Second)
+func (s *state) idleTick() time.Duration {
+	return min(max(s.WorkerIdle/4, 50*time.Millisecond), 10*time.Second)
 }
 
-// reapIdle stops workers without work, the youngest first, and closes idle
-// connections to classic servers before those do.
-func (p *Pool) reapIdle() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closing {
-		return
-	}
-	spare := p.usable() - p.opt.MinWorkers
-	for i := len(p.workers) - 1; i >= 0 && spare > 0; i-- {
-		w := p.workers[i]
-		if w.state == ready && w.calls == 0 && time.Since(w.lastCall) >= p.opt.WorkerIdle {
-			p.opt.Log.Info("worker stopped", "worker", w.id, "reason", "idle")
-			p.stop(w)
+// reapIdle stops workers without work, the youngest first.
+func (s *state) reapIdle() {
+	spare := s.usable() - s.MinWorkers
+	for i := len(s.workers) - 1; i >= 0 && spare > 0; i-- {
+		w := s.workers[i]
+		if w.phase.serving() && w.calls == 0 && s.now.Sub(w.lastCall) >= s.WorkerIdle {
+			s.note(slog.LevelInfo, w, "worker stopped", "reason", "idle")
+			s.stop(w)
 			spare--
 		}
 	}
-	time.AfterFunc(p.idleTick(), p.reapIdle)
+	s.idleAt = s.now.Add(s.idleTick())
 }
