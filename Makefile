@@ -12,7 +12,7 @@ NODE  ?= node
 BIN   := bin/rtbuild
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test unit lint bench bench-runtimes fuzz clean
+.PHONY: build demo test unit lint notices print-notices bench bench-runtimes fuzz clean
 
 build:
 	@$(GO) build -o $(BIN) ./cmd/rtbuild
@@ -34,6 +34,16 @@ unit:
 
 lint:
 	hack/lint.sh
+
+# Licences of what the binaries hold.
+NOTICES := $(GO) run ./hack/notices ./cmd/rtbuild proxy
+
+notices:
+	$(NOTICES) >THIRD_PARTY_NOTICES.new
+	mv THIRD_PARTY_NOTICES.new THIRD_PARTY_NOTICES
+
+print-notices:
+	@$(NOTICES)
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./pkg/... ./internal/edge/registry
