@@ -88,6 +88,7 @@ type flags struct {
 	jobs                          int
 	platforms, mirrors            []string
 	insecure, caFiles             []string
+	jsonnet                       jsonnetFlags
 	quiet, verbose                bool
 }
 
@@ -149,6 +150,7 @@ func (a *app) globalFlags(set *pflag.FlagSet) {
 	set.StringSliceVar(&f.mirrors, "mirror", nil, "take base images `FROM=HOST[/PREFIX]`, as docker.io=mirror.example/hub; may be repeated")
 	set.StringSliceVar(&f.insecure, "insecure-registry", nil, "speak plain HTTP to `HOST[:PORT]`, may be repeated (loopback always does)")
 	set.StringSliceVar(&f.caFiles, "ca-file", nil, "trust the certificates in `FILE` (PEM) at registries, may be repeated; Docker and buildkitd have their own")
+	f.jsonnet.flags(set)
 	set.StringVar(&f.output, "output", "text", "form of results: text or json")
 	set.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "say more on stderr")

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rtbuild/rtbuild/internal/edge/engine"
-	"github.com/rtbuild/rtbuild/internal/edge/jsonnet"
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
 	"github.com/rtbuild/rtbuild/internal/edge/registry/local"
 	"github.com/rtbuild/rtbuild/pkg/build"
@@ -84,7 +83,11 @@ func (s *session) at(root string) (*session, error) {
 
 // load evaluates the manifests, again after they were changed.
 func (s *session) load(ctx context.Context) error {
-	project, err := release.Open(ctx, jsonnet.New(), s.root, s.config)
+	ev, err := s.app.evaluator(s.root, s.config)
+	if err != nil {
+		return err
+	}
+	project, err := release.Open(ctx, ev, s.root, s.config)
 	s.project = project
 	return err
 }

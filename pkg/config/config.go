@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/rtbuild/rtbuild/pkg/strictyaml"
 )
@@ -23,6 +25,8 @@ type Config struct {
 	// Roots are the folders that hold runtime folders; stable and incubator
 	// if empty.
 	Roots []string `yaml:"roots"`
+	// Jsonnet is what the root document is evaluated with.
+	Jsonnet Jsonnet `yaml:",inline"`
 	// Registry is the HOST[/PREFIX] to push to, or "local".
 	Registry string `yaml:"registry"`
 	// InsecureRegistries are hosts spoken to over plain HTTP, besides
@@ -60,6 +64,21 @@ type Image struct {
 	Dockerfile string `yaml:"dockerfile"`
 	Repository string `yaml:"repository"`
 	Tag        string `yaml:"tag"`
+}
+
+// Jsonnet is what a document is evaluated with, as the jsonnet command's flags
+// of the same names say it: folders of libraries, and variables by name. Paths
+// are relative to the root.
+type Jsonnet struct {
+	JPath       []string          `yaml:"jpath"`
+	ExtStr      map[string]string `yaml:"extStr"`
+	ExtCode     map[string]string `yaml:"extCode"`
+	ExtStrFile  map[string]string `yaml:"extStrFile"`
+	ExtCodeFile map[string]string `yaml:"extCodeFile"`
+	TLAStr      map[string]string `yaml:"tlaStr"`
+	TLACode     map[string]string `yaml:"tlaCode"`
+	TLAStrFile  map[string]string `yaml:"tlaStrFile"`
+	TLACodeFile map[string]string `yaml:"tlaCodeFile"`
 }
 
 // Published describes the ConfigMap that is published.
@@ -101,6 +120,7 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf("roots: %q lies outside of the repository", root))
 		}
 	}
+	errs = append(errs, c.Jsonnet.check()...)
 	for i, image := range c.Images {
 		for key, value := range map[string]string{"name": image.Name, "folder": image.Folder, "repository": image.Repository} {
 			if value == "" {
@@ -112,4 +132,28 @@ func (c *Config) check() error {
 		errs = append(errs, errors.New("configMap.data: runtime-images comes from the manifests and cannot be set"))
 	}
 	return errors.Join(errs...)
+}
+
+// check refuses a variable that is set twice: which value holds would be a
+// guess.
+func (j *Jsonnet) check() []error {
+	var errs []error
+	for _, kinds := range [][]struct {
+		key    string
+		values map[string]string
+	}{
+		{{"extStr", j.ExtStr}, {"extCode", j.ExtCode}, {"extStrFile", j.ExtStrFile}, {"extCodeFile", j.ExtCodeFile}},
+		{{"tlaStr", j.TLAStr}, {"tlaCode", j.TLACode}, {"tlaStrFile", j.TLAStrFile}, {"tlaCodeFile", j.TLACodeFile}},
+	} {
+		set := map[string]string{}
+		for _, kind := range kinds {
+			for _, name := range slices.Sorted(maps.Keys(kind.values)) {
+				if other, ok := set[name]; ok {
+					errs = append(errs, fmt.Errorf("%s: %s is set under %s already", kind.key, name, other))
+				}
+				set[name] = kind.key
+			}
+		}
+	}
+	return errs
 }

@@ -61,6 +61,7 @@ func Load(ctx context.Context, ev provenance.Evaluator, opts Options) (*Tree, er
 		d.runtime(fmt.Sprintf("/%d", i), item)
 	}
 	d.validate()
+	d.carriageReturns(source)
 	SortFindings(d.tree.Findings)
 	return d.tree, nil
 }
@@ -159,10 +160,6 @@ func evaluate(ctx context.Context, ev provenance.Evaluator, entry string) (*prov
 
 // buildFields evaluates the hidden build fields alone.
 func buildFields(ctx context.Context, ev provenance.Evaluator, entry string) ([]byte, error) {
-	name, err := json.Marshal(filepath.Base(entry))
-	if err != nil {
-		return nil, err
-	}
-	result, err := ev.Evaluate(ctx, provenance.Request{File: entry, Snippet: fmt.Appendf(nil, "local document = import %s;\n%s", name, hiddenBuild)})
+	result, err := ev.Evaluate(ctx, provenance.Request{File: entry, Snippet: []byte(hiddenBuild)})
 	return result.JSON, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -165,8 +166,22 @@ func (c *computation) inside(path string) bool {
 	return err == nil && relative != ".." && !strings.HasPrefix(relative, ".."+string(filepath.Separator))
 }
 
-func (c *computation) outsideReason(path string) string {
-	return fmt.Sprintf("its digest belongs in %s, which lies outside of the root %s; move the file into the tree, or pin it where it lives", path, c.root)
+// vendored tells whether a path under the root lies in a folder that a tool
+// such as jsonnet-bundler fills, and fills again.
+func (c *computation) vendored(path string) bool {
+	relative, err := filepath.Rel(c.root, path)
+	return err == nil && slices.Contains(strings.Split(filepath.Dir(relative), string(filepath.Separator)), "vendor")
+}
+
+// foreign is why the digest in a file is not this tree's to change; "" if it is.
+func (c *computation) foreign(path string) string {
+	switch {
+	case !c.inside(path):
+		return fmt.Sprintf("its digest belongs in %s, which lies outside of the root %s; move the file into the tree, or pin it where it lives", path, c.root)
+	case c.vendored(path):
+		return fmt.Sprintf("its digest belongs in %s, below a folder vendor, which is somebody else's and would be written anew; set the image in a manifest of this tree", path)
+	}
+	return ""
 }
 
 func (c *computation) position(file string, offset int) provenance.Position {

@@ -82,8 +82,8 @@ func (c *computation) traceDigests(ctx context.Context) error {
 		case found == nil:
 			at, reason := c.untraced(img, sites)
 			c.refuseImage(img, at, reason)
-		case !c.inside(found.mark.File):
-			c.refuseImage(img, img.position, c.outsideReason(found.mark.File))
+		case c.foreign(found.mark.File) != "":
+			c.refuseImage(img, img.position, c.foreign(found.mark.File))
 		case !c.othersAgree(img, found):
 		default:
 			edit := found.mark

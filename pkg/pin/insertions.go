@@ -212,8 +212,6 @@ func (c *computation) obstacle(img *image, cand *candidate) string {
 	case len(others) > 0:
 		return fmt.Sprintf("it is to get %s, but the literal here also feeds %s; write the image as a literal of its own",
 			img.digest, strings.Join(others, " and "))
-	case !c.inside(cand.literal.File):
-		return c.outsideReason(cand.literal.File)
 	}
-	return ""
+	return c.foreign(cand.literal.File)
 }

@@ -15,7 +15,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 )
 
 // A Document is an evaluated Jsonnet document.
@@ -45,13 +44,9 @@ func Load(ctx context.Context, ev Evaluator, entry string) (*Document, error) {
 // may be those of the text that was evaluated, so ask for the document and for
 // the expression apart to tell anybody what is wrong.
 func LoadWith(ctx context.Context, ev Evaluator, entry, expression string) (*Document, []byte, error) {
-	name, err := json.Marshal(filepath.Base(entry))
-	if err != nil {
-		return nil, nil, fmt.Errorf("quoting %s: %w", entry, err)
-	}
 	result, err := ev.Evaluate(ctx, Request{
 		File:    entry,
-		Snippet: fmt.Appendf(nil, "local document = import %s;\n{ document: document, expression: %s }", name, expression),
+		Snippet: fmt.Appendf(nil, "{ document: document, expression: %s }", expression),
 	})
 	if err != nil {
 		return nil, nil, err

@@ -20,8 +20,9 @@ type Evaluator interface {
 type Request struct {
 	// File is the absolute path of the document.
 	File string
-	// Snippet, if not nil, is evaluated instead of File's own content, as if
-	// it stood in a file beside it: it may import File by its base name.
+	// Snippet, if not nil, is an expression about the document, to be evaluated
+	// instead of it. The document is called document there; one that is a
+	// function is called first.
 	Snippet []byte
 	// Replace, if not nil, is asked for the content to use for each file that
 	// evaluation reads (by import or importstr). It gets the file's real path

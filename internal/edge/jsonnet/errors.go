@@ -35,6 +35,9 @@ func convertError(root string, err error) error {
 	switch {
 	case errors.As(err, &runtime):
 		result.Message = runtime.Msg
+		if strings.HasPrefix(runtime.Msg, "Undefined external variable") {
+			result.Message += "; give it a value, as a string (ext-str) or as code (ext-code)"
+		}
 		for n := len(runtime.StackTrace) - 1; n >= 0; n-- {
 			frame := runtime.StackTrace[n]
 			if position, ok := positionOf(frame.Loc); ok {
@@ -43,6 +46,9 @@ func convertError(root string, err error) error {
 		}
 		if len(result.Trace) > 0 {
 			result.Position = result.Trace[0].Position
+		} else if strings.HasPrefix(runtime.Msg, "Missing argument") {
+			// Nothing in the sources calls the document.
+			result.Message += "; the document is a function: give it its arguments, as strings (tla-str) or as code (tla-code)"
 		}
 	case errors.As(err, &static):
 		if position, ok := positionOf(static.Loc()); ok {

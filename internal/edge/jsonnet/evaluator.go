@@ -25,12 +25,15 @@ const snippetName = "<snippet>"
 // every call reads the files anew. It is safe for concurrent use.
 type Evaluator struct {
 	libraryPaths []string
+	variables    []Variable
 }
 
 var _ provenance.Evaluator = (*Evaluator)(nil)
 
 // New returns an Evaluator. An import is looked for beside the file that
-// imports it, then in each of the library paths, in order.
+// imports it, then in each of the library paths, in order. Sources named
+// .jsonnet and .libsonnet are read with lines that end in LF, whatever they end
+// in on disk.
 func New(libraryPaths ...string) *Evaluator {
 	return &Evaluator{libraryPaths: libraryPaths}
 }
@@ -68,17 +71,18 @@ func (e *Evaluator) Evaluate(ctx context.Context, req provenance.Request) (prove
 
 func (e *Evaluator) evaluate(ctx context.Context, req provenance.Request) (result provenance.Result, err error) {
 	defer recoverInto(&err, req.File)
-	imp := newImporter(ctx, e.libraryPaths, req.Replace)
+	imp := newImporter(ctx, e.libraryPaths, req)
 	vm := gojsonnet.MakeVM()
 	vm.MaxStack = maxStack
 	vm.SetTraceOut(io.Discard)
 	vm.Importer(imp)
+	e.define(vm, req)
 
 	var node ast.Node
 	root := req.File
 	if req.Snippet != nil {
 		root = filepath.Join(filepath.Dir(req.File), snippetName)
-		node, err = gojsonnet.SnippetToAST(root, string(req.Snippet))
+		node, err = gojsonnet.SnippetToAST(root, e.about(req))
 	} else {
 		node, _, err = vm.ImportAST("", req.File)
 	}
@@ -95,7 +99,7 @@ func (e *Evaluator) evaluate(ctx context.Context, req provenance.Request) (resul
 	return provenance.Result{
 		JSON:     []byte(out),
 		Files:    imp.files(),
-		Imported: imported(vm, imp, req, root, node),
+		Imported: imported(vm, imp, req, e.sources(root, node)),
 	}, nil
 }
 

@@ -113,13 +113,76 @@ func TestEvaluateSnippet(t *testing.T) {
 	dir := tree(t, map[string]string{"main.jsonnet": `{ a:: 1 }`})
 	result, err := jsonnet.New().Evaluate(context.Background(), provenance.Request{
 		File:    filepath.Join(dir, "main.jsonnet"),
-		Snippet: []byte(`(import "main.jsonnet").a`),
+		Snippet: []byte(`document.a`),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if string(result.JSON) != "1\n" || !result.Imported[filepath.Join(dir, "main.jsonnet")] || len(result.Files) != 1 {
 		t.Errorf("the result is %+v", result)
+	}
+}
+
+// TestVariables evaluates a function of top-level arguments, as the document
+// and as what a snippet is about.
+func TestVariables(t *testing.T) {
+	dir := tree(t, map[string]string{
+		"main.jsonnet": `function(name, list, text, code, given="default") [name, list, text, code.a, given, std.extVar("name"), std.extVar("code")]`,
+		"text":         "a\r\nb",
+		"code.jsonnet": `{ a: import "more.jsonnet" }`,
+		"more.jsonnet": `"more"`,
+	})
+	ev, err := jsonnet.New().With(
+		jsonnet.Variable{Name: "name", Text: "1+1", Argument: true},
+		jsonnet.Variable{Name: "list", Text: "[1+1]", Argument: true, Code: true},
+		jsonnet.Variable{Name: "text", Text: filepath.Join(dir, "text"), Argument: true, File: true},
+		jsonnet.Variable{Name: "code", Text: filepath.Join(dir, "code.jsonnet"), Argument: true, Code: true, File: true},
+		jsonnet.Variable{Name: "name", Text: "ext"},
+		jsonnet.Variable{Name: "code", Text: "std.extVar('name') + 1", Code: true},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, snippet := range map[string][]byte{"document": nil, "snippet": []byte("document")} {
+		t.Run(name, func(t *testing.T) {
+			result, err := ev.Evaluate(t.Context(), provenance.Request{File: filepath.Join(dir, "main.jsonnet"), Snippet: snippet})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := `["1+1",[2],"a\r\nb","more","default","ext","ext1"]`
+			if got := strings.Join(strings.Fields(string(result.JSON)), ""); got != want {
+				t.Errorf("the document is %s, want %s", got, want)
+			}
+			for file, asJsonnet := range map[string]bool{"main.jsonnet": true, "code.jsonnet": true, "more.jsonnet": true, "text": false} {
+				path := filepath.Join(dir, file)
+				if _, read := result.Files[path]; !read || result.Imported[path] != asJsonnet {
+					t.Errorf("%s: read %t, as Jsonnet %t", file, read, result.Imported[path])
+				}
+			}
+		})
+	}
+	for want, v := range map[string]jsonnet.Variable{
+		`"a-b" cannot be the name of a top-level argument`: {Name: "a-b", Argument: true},
+		"the code of the variable x:1:":                    {Name: "x", Text: "1 +", Code: true},
+	} {
+		if _, err := jsonnet.New().With(v); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", v, err, want)
+		}
+	}
+}
+
+// TestLineEndings wants a text block to be the same whatever its lines end in,
+// and a file that is read as text to be as it is.
+func TestLineEndings(t *testing.T) {
+	source := "{ a: |||\n    one\n\n    two\n  |||, b: importstr 'script.sh', c: @'x\ny' }\n"
+	dir := tree(t, map[string]string{"main.jsonnet": strings.ReplaceAll(source, "\n", "\r\n"), "script.sh": "one\r\n"})
+	result, err := jsonnet.New().Evaluate(t.Context(), provenance.Request{File: filepath.Join(dir, "main.jsonnet")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"a":"one\n\ntwo\n","b":"one\r\n","c":"x\ny"}`
+	if got := strings.Join(strings.Fields(string(result.JSON)), ""); got != want {
+		t.Errorf("the document is %s, want %s", got, want)
 	}
 }
 
@@ -155,7 +218,7 @@ func TestEvaluateErrors(t *testing.T) {
 		{"within the standard library", "{ a: std.asciiLower(1) }", "DIR/main.jsonnet:1:6: Unexpected type number"},
 		{"endless recursion", "local f(x) = f(x + 1); f(0)", "DIR/main.jsonnet:1:14: max stack frames exceeded.\n\tfrom DIR/main.jsonnet:1:24 ($)"},
 		{"endless document", "local a = { b: a }; a", "DIR/main.jsonnet: max stack frames exceeded."},
-		{"external variable", "std.extVar('x')", "DIR/main.jsonnet:1:1: Undefined external variable: x"},
+		{"external variable", "std.extVar('x')", "DIR/main.jsonnet:1:1: Undefined external variable: x; give it a value, as a string (ext-str) or as code (ext-code)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := tree(t, map[string]string{"main.jsonnet": test.source, "bad": "{ a", "lib": "{ x: import 'gone' }"})

@@ -1,6 +1,7 @@
 package jsonnet
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,9 @@ import (
 type importer struct {
 	// interrupted is the evaluation's ctx.Err: the library offers no way to
 	// hand a context to an import.
-	interrupted  func() error
+	interrupted func() error
+	// document is the path of the file that nothing imports.
+	document     string
 	libraryPaths []string
 	replace      func(path string, source []byte) []byte
 	byRealPath   map[string]servedFile
@@ -34,14 +37,16 @@ type servedFile struct {
 }
 
 // An importKey is an import as the library asks for it: the path as written,
-// in the file that holds it ("" for the document itself).
+// in the file that holds it ("" for the document itself and for the code of
+// variables, which imports from the working directory).
 type importKey struct{ from, path string }
 
-func newImporter(ctx context.Context, libraryPaths []string, replace func(string, []byte) []byte) *importer {
+func newImporter(ctx context.Context, libraryPaths []string, req provenance.Request) *importer {
 	return &importer{
 		interrupted:  ctx.Err,
+		document:     req.File,
 		libraryPaths: libraryPaths,
-		replace:      replace,
+		replace:      req.Replace,
 		byRealPath:   map[string]servedFile{},
 		found:        map[importKey]string{},
 	}
@@ -52,8 +57,8 @@ func (i *importer) Import(from, path string) (gojsonnet.Contents, string, error)
 	if err := i.interrupted(); err != nil {
 		return gojsonnet.Contents{}, "", err
 	}
-	if from == "" {
-		return i.document(path)
+	if from == "" && path == i.document {
+		return i.readDocument()
 	}
 	candidates := []string{filepath.Join(filepath.Dir(from), path)}
 	if filepath.IsAbs(path) {
@@ -77,9 +82,9 @@ func (i *importer) Import(from, path string) (gojsonnet.Contents, string, error)
 	return gojsonnet.Contents{}, "", fmt.Errorf("import %q: no such file: tried %s", path, strings.Join(candidates, ", "))
 }
 
-// document serves the document itself, which nothing imports.
-func (i *importer) document(path string) (gojsonnet.Contents, string, error) {
-	contents, err := i.read(path)
+// readDocument serves the document itself.
+func (i *importer) readDocument() (gojsonnet.Contents, string, error) {
+	contents, err := i.read(i.document)
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
 		// The message begins with the path anyway.
@@ -88,12 +93,15 @@ func (i *importer) document(path string) (gojsonnet.Contents, string, error) {
 	if err != nil {
 		return gojsonnet.Contents{}, "", fmt.Errorf("the document cannot be read: %w", err)
 	}
-	i.found[importKey{"", path}] = path
-	return contents, path, nil
+	i.found[importKey{"", i.document}] = i.document
+	return contents, i.document, nil
 }
 
 func (i *importer) read(path string) (gojsonnet.Contents, error) {
-	resolved, err := filepath.EvalSymlinks(path)
+	resolved, err := filepath.Abs(path)
+	if err == nil {
+		resolved, err = filepath.EvalSymlinks(resolved)
+	}
 	if err != nil {
 		return gojsonnet.Contents{}, err
 	}
@@ -108,9 +116,26 @@ func (i *importer) read(path string) (gojsonnet.Contents, error) {
 	if i.replace != nil {
 		served = i.replace(resolved, source)
 	}
+	if isJsonnet(resolved) {
+		served = withoutCR(served)
+	}
 	file := servedFile{onDisk: source, served: gojsonnet.MakeContentsRaw(served)}
 	i.byRealPath[resolved] = file
 	return file.served, nil
+}
+
+// isJsonnet tells by its name whether a file holds Jsonnet: an importer is not
+// told whether it serves an import or an importstr.
+func isJsonnet(path string) bool {
+	ext := filepath.Ext(path)
+	return ext == ".jsonnet" || ext == ".libsonnet"
+}
+
+// withoutCR is Jsonnet source with lines that end in LF alone. In a checkout
+// with CRLF, Jsonnet itself keeps the CR in the lines of a text block, and takes
+// an empty line for the block's end.
+func withoutCR(source []byte) []byte {
+	return bytes.ReplaceAll(source, []byte("\r\n"), []byte("\n"))
 }
 
 func (i *importer) files() map[string][]byte {
@@ -123,18 +148,14 @@ func (i *importer) files() map[string][]byte {
 
 // imported tells which of the files were read as Jsonnet. An Importer is not
 // told whether it serves an import or an importstr, so this follows the
-// import expressions from the document on, as far as they were evaluated.
-func imported(vm *gojsonnet.VM, imp *importer, req provenance.Request, root string, node ast.Node) map[string]bool {
+// import expressions from the document and the code of variables on, as far as
+// they were evaluated.
+func imported(vm *gojsonnet.VM, imp *importer, req provenance.Request, queue []source) map[string]bool {
 	result := map[string]bool{}
-	seen := map[string]bool{root: true}
+	seen := map[string]bool{queue[0].path: true}
 	if req.Snippet == nil {
-		markImported(result, root)
+		markImported(result, queue[0].path)
 	}
-	type source struct {
-		path string
-		node ast.Node
-	}
-	queue := []source{{root, node}}
 	for len(queue) > 0 {
 		current := queue[0]
 		queue = queue[1:]

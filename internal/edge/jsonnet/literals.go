@@ -17,7 +17,11 @@ import (
 // "in" counts as a name, not as a value.
 func (e *Evaluator) Literals(file string, source []byte) (literals []provenance.Literal, err error) {
 	defer recoverInto(&err, file)
-	root, _, err := formatter.SnippetToRawAST(file, string(source))
+	text := source
+	if isJsonnet(file) {
+		text = withoutCR(source) // what is evaluated; lines and columns are the same
+	}
+	root, _, err := formatter.SnippetToRawAST(file, string(text))
 	if err != nil {
 		return nil, convertError(file, err)
 	}
@@ -73,7 +77,7 @@ func locate(node *ast.LiteralString, source []byte, lines []int) (provenance.Lit
 		return provenance.Literal{}, fmt.Errorf("the string literal is not where the Jsonnet parser says")
 	}
 	if node.Kind.FullyEscaped() && bytes.IndexByte(source[open:literal.End], '\\') >= 0 {
-		value, err := unescape(string(source[literal.Start:literal.End]))
+		value, err := unescape(string(withoutCR(source[literal.Start:literal.End])))
 		if err != nil {
 			return provenance.Literal{}, err
 		}

@@ -19,7 +19,7 @@ func TestLiterals(t *testing.T) {
 		{"escapes", `["\"\\\u00e9\ud83d\ude00\n", 'it\'s']`, []string{"\"\\é😀\n", "it's"}},
 		{"empty", `["", @""]`, []string{"", ""}},
 		{"letters of several bytes", "/* Größe 😀 */ ['漢字', 'b']", []string{"漢字", "b"}},
-		{"several lines", "[\r\n  'a\r\nb',\r\n  'c']\r\n", []string{"a\r\nb", "c"}},
+		{"several lines", "[\r\n  'a\r\nb',\r\n  'c']\r\n", []string{"a\nb", "c"}},
 		{"no text blocks", "[|||\n  text\n|||, 'a']", []string{"a"}},
 		{"no field names", `{ "a": "1", 'b'():: "2", ["c"]: "3", [("d")]: "4", ["e" + x]: "5", local x = "6" }`, []string{"1", "2", "3", "4", "e", "5", "6"}},
 		{"no imports", `[import "a", importstr "b", importbin "c", "d"]`, []string{"d"}},
@@ -56,13 +56,13 @@ func checkLiteral(t *testing.T, source []byte, literal provenance.Literal) {
 	t.Helper()
 	ev := jsonnet.New()
 	text := source[literal.Start:literal.End]
-	alone, err := ev.Literals("x", text)
+	alone, err := ev.Literals("x.jsonnet", text)
 	if err != nil || len(alone) != 1 || alone[0].Value != literal.Value || alone[0].End != len(text) {
 		t.Errorf("%q at %d is %v (%v), not %q", text, literal.Start, alone, err, literal.Value)
 	}
 	appended := append([]byte(nil), source[literal.Start:literal.CloseQuote]...)
 	appended = append(append(appended, "+x"...), source[literal.CloseQuote:literal.End]...)
-	longer, err := ev.Literals("x", appended)
+	longer, err := ev.Literals("x.jsonnet", appended)
 	if err != nil || len(longer) != 1 || longer[0].Value != literal.Value+"+x" {
 		t.Errorf("%q with +x is %v (%v)", text, longer, err)
 	}
