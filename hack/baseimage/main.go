@@ -20,7 +20,7 @@ import (
 	"syscall"
 
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
-	"github.com/rtbuild/rtbuild/internal/edge/registry/local"
+	"github.com/rtbuild/rtbuild/internal/registryserver"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 
 	host, prefix, _ := strings.Cut(*place, "/")
 	if host == "local" {
-		server, err := local.Start(ctx, local.Config{Root: *root, Address: "127.0.0.1:0"})
+		server, err := registryserver.Start(ctx, registryserver.Config{Root: *root, Address: "127.0.0.1:0"})
 		if err != nil {
 			return err
 		}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rtbuild/rtbuild/internal/edge/registry/local"
+	"github.com/rtbuild/rtbuild/internal/registryserver"
 )
 
 func (a *app) registryCommand() *cobra.Command {
@@ -27,7 +27,7 @@ with --registry local use this server while it is there.`,
 			if err != nil {
 				return err
 			}
-			server, err := local.Start(cmd.Context(), local.Config{Root: folder, Address: address, Log: a.verboseLog()})
+			server, err := registryserver.Start(cmd.Context(), registryserver.Config{Root: folder, Address: address, Log: a.verboseLog()})
 			if err != nil {
 				return fmt.Errorf("starting the embedded registry: %w", err)
 			}

@@ -17,7 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/rtbuild/rtbuild/internal/cli"
-	"github.com/rtbuild/rtbuild/internal/edge/registry/local"
+	"github.com/rtbuild/rtbuild/internal/registryserver"
 )
 
 var update = flag.Bool("update", false, "write the actual output into the scripts")
@@ -94,7 +94,7 @@ func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: registry VAR")
 	}
-	server, err := local.Start(context.Background(), local.Config{Root: ts.MkAbs(".registry-" + args[0]), Address: "127.0.0.1:0"})
+	server, err := registryserver.Start(context.Background(), registryserver.Config{Root: ts.MkAbs(".registry-" + args[0]), Address: "127.0.0.1:0"})
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(server.Close()) })
 	ts.Setenv(args[0], server.Address())

@@ -14,7 +14,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/internal/edge/engine"
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
-	"github.com/rtbuild/rtbuild/internal/edge/registry/local"
+	"github.com/rtbuild/rtbuild/internal/registryserver"
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
@@ -50,7 +50,7 @@ type session struct {
 // edges are opened when they are first needed. The trees that one command
 // looks at share them.
 type edges struct {
-	local  *local.Server
+	local  *registryserver.Server
 	client *registry.Client
 }
 
@@ -108,7 +108,7 @@ func (s *session) locate(ctx context.Context, place string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		server, err := local.Start(ctx, local.Config{Root: folder, Log: s.app.verboseLog()})
+		server, err := registryserver.Start(ctx, registryserver.Config{Root: folder, Log: s.app.verboseLog()})
 		if err != nil {
 			return "", fmt.Errorf("starting the embedded registry: %w", err)
 		}
@@ -119,7 +119,7 @@ func (s *session) locate(ctx context.Context, place string) (string, error) {
 }
 
 // warnDisplaced says that references to the embedded registry change.
-func (a *app) warnDisplaced(server *local.Server) {
+func (a *app) warnDisplaced(server *registryserver.Server) {
 	if before := server.Displaced(); before != "" {
 		a.warnf("%s is taken by another process: the embedded registry is at %s from now on", before, server.Address())
 	}

@@ -17,8 +17,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/rtbuild/rtbuild/internal/edge/registry/local"
 	"github.com/rtbuild/rtbuild/internal/faultproxy"
+	"github.com/rtbuild/rtbuild/internal/registryserver"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -138,7 +138,7 @@ func (r *faultRun) release(n int, image v1.Image) {
 // that may: what is reported must be what the registry serves.
 func TestThroughFaults(t *testing.T) {
 	noCredentials(t)
-	registry, err := local.Start(t.Context(), local.Config{Root: t.TempDir(), Address: "127.0.0.1:0"})
+	registry, err := registryserver.Start(t.Context(), registryserver.Config{Root: t.TempDir(), Address: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,10 @@
-// Package local is the embedded registry: distribution's registry in this
+// Package registryserver is the embedded registry: distribution's registry in this
 // process, storing in a folder that survives restarts.
 //
 // The folder belongs to one process at a time. A second one that starts on it
 // refers to the first's server instead of running its own, so that two runs
 // side by side see the same images.
-package local
+package registryserver
 
 import (
 	"context"
