@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,64 +33,25 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// A built is one target: a case, or a variant of one, with its place.
-type built struct {
-	name  string // as repository and folder
-	files tree
-	c     *testCase
-}
-
-// A repository is a tree of many targets.
-type repository struct {
-	root      string
-	platforms []string
-}
-
-// parentToken is what the file has that is copied from the parent envs.
-const parentToken = "token:parent;\n"
-
-// parents are images that cases are built from: those of the tree itself (acme)
-// and, released before by another tree, those of a mirror of Docker Hub (ext).
-func parents(tb testing.TB) map[string]tree {
+// shell is a busybox that needs no libraries.
+func shell(tb testing.TB) string {
 	tb.Helper()
 	busybox, err := exec.LookPath("busybox")
 	if err != nil {
 		tb.Fatalf("%v: install Debian's busybox-static", err)
 	}
-	shell, err := os.ReadFile(busybox)
+	program, err := os.ReadFile(busybox)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	text := func(content string) entry { return entry{kind: file, mode: 0o644, content: content} }
-	program := entry{kind: file, mode: 0o755, content: string(shell)}
-	return map[string]tree{
-		"envs":    {"Dockerfile": text("FROM scratch\nENV FROM_PARENT=conf ENDING=txt\nCOPY p.txt /parent/\n"), "p.txt": text(parentToken)},
-		"onbuild": {"Dockerfile": text("FROM scratch\nONBUILD ARG HIDDEN=conf\nONBUILD COPY $HIDDEN /onbuild/\nONBUILD COPY src/*.txt /onbuild/src/\n")},
-		"tool":    {"Dockerfile": text("FROM scratch\nCOPY busybox /bin/\nCOPY busybox /bin/sh\n"), "busybox": program},
-	}
-}
-
-// parentImages writes the parents below a root, as support images of a
-// namespace.
-func parentImages(tb testing.TB, root, namespace string, tool bool) {
-	tb.Helper()
-	var settings strings.Builder
-	settings.WriteString("images:\n")
-	for name, files := range parents(tb) {
-		if name == "tool" && !tool {
-			continue
-		}
-		files.write(tb, filepath.Join(root, "parents", name), 0)
-		fmt.Fprintf(&settings, "  - {name: %s, folder: parents/%s, repository: %s/%s}\n", name, name, namespace, name)
-	}
-	write(tb, filepath.Join(root, "rtbuild.yaml"), settings.String())
+	return string(program)
 }
 
 // newRepository is a tree without cases, whose registry has the mirror's images.
 func newRepository(tb testing.TB, mirror string, platforms ...string) *repository {
 	tb.Helper()
 	r := &repository{root: tb.TempDir(), platforms: platforms}
-	parentImages(tb, r.root, "acme", len(platforms) < 2)
+	parentImages(tb, r.root, "acme", shell(tb))
 	if err := os.CopyFS(filepath.Join(r.root, ".rtbuild/registry/docker"), os.DirFS(filepath.Join(mirror, ".rtbuild/registry/docker"))); err != nil {
 		tb.Fatal(err)
 	}
@@ -102,7 +62,7 @@ func newRepository(tb testing.TB, mirror string, platforms ...string) *repositor
 func newMirror(tb testing.TB, platforms ...string) string {
 	tb.Helper()
 	r := &repository{root: tb.TempDir(), platforms: platforms}
-	parentImages(tb, r.root, "ext", len(platforms) < 2)
+	parentImages(tb, r.root, "ext", shell(tb))
 	write(tb, filepath.Join(r.root, "runtimes.jsonnet"), "[]\n")
 	if out, err := r.rtbuild("build", "--push", "--registry", "local/mirror", "--builder", "embedded"); err != nil {
 		tb.Fatalf("releasing the parents: %v\n%s", err, out.stderr)
@@ -122,34 +82,6 @@ func (r *repository) rtbuild(args ...string) (output, error) {
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	return output{stdout.Bytes(), stderr.Bytes()}, err
-}
-
-func (r *repository) folder(name string) string { return filepath.Join(r.root, "cases", name) }
-
-// write writes the targets' files and the manifest that names them.
-func (r *repository) write(tb testing.TB, targets []built, mask fs.FileMode) {
-	tb.Helper()
-	var versions []map[string]any
-	for i, b := range targets {
-		b.files.write(tb, r.folder(b.name), mask)
-		// The runtime's folder is two levels below the root.
-		place := "../../cases/" + b.name + "/"
-		spec := map[string]any{"context": place + b.c.context, "dockerfile": place + b.c.dockerfile, "args": b.c.args}
-		if b.c.stage != "" {
-			spec["target"] = b.c.stage
-		}
-		versions = append(versions, map[string]any{
-			"name": fmt.Sprint("v", i), "version": b.name,
-			"images": []any{map[string]any{"phase": "runtime", "image": "acme/case-" + b.name + ":" + b.name, "build": spec}},
-		})
-	}
-	encoded, err := json.MarshalIndent(map[string]any{"ID": "all", "fileNameSuffix": ".x", "versions": versions}, "", " ")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	// Jsonnet is JSON with more; the field that says how to build is a hidden one.
-	write(tb, filepath.Join(r.root, "stable/all/all.jsonnet"), strings.ReplaceAll(string(encoded), `"build": {`, `"build":: {`))
-	write(tb, filepath.Join(r.root, "runtimes.jsonnet"), "[import 'stable/all/all.jsonnet']\n")
 }
 
 // An outcome is what became of a target.
@@ -217,14 +149,4 @@ func (r *repository) explain(tb testing.TB, trials []*trial) map[string]explanat
 		explanations[version] = e
 	}
 	return explanations
-}
-
-func write(tb testing.TB, path, content string) {
-	tb.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		tb.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		tb.Fatal(err)
-	}
 }

@@ -16,33 +16,38 @@ import (
 type reduction func(c *testCase, v *variant)
 
 // shrink takes away what a finding does not need. All that can be taken away by
-// itself is tried in one release, and then all of that together.
+// itself is tried in one release, and then much of that at once.
 func (s *suite) shrink(t *testing.T, f finding) finding {
 	t.Helper()
 	for range 6 {
 		var useless []reduction
 		reductions := f.reductions()
-		found := s.try(t, f, reductions)
-		for i := range reductions {
-			if found[i] != nil {
+		for i, found := range s.try(t, f, reductions) {
+			if found != nil {
 				useless = append(useless, reductions[i])
 			}
 		}
 		if len(useless) == 0 {
 			return f
 		}
-		together := func(c *testCase, v *variant) {
-			for _, reduce := range useless {
-				reduce(c, v)
-			}
+		// Files come before instructions, and either may need the other.
+		half := len(useless) / 2
+		found := s.try(t, f, []reduction{together(useless), together(useless[half:]), together(useless[:half]), useless[0]})
+		smaller := slices.IndexFunc(found, func(f *finding) bool { return f != nil })
+		if smaller < 0 {
+			return f
 		}
-		if small := s.try(t, f, []reduction{together})[0]; small != nil {
-			f = *small
-		} else {
-			f = *found[slices.IndexFunc(found, func(f *finding) bool { return f != nil })]
-		}
+		f = *found[smaller]
 	}
 	return f
+}
+
+func together(all []reduction) reduction {
+	return func(c *testCase, v *variant) {
+		for _, reduce := range all {
+			reduce(c, v)
+		}
+	}
 }
 
 // try examines what each reduction leaves: it gives what breaks the same rule,
@@ -65,7 +70,7 @@ func (s *suite) try(t *testing.T, f finding, reductions []reduction) []*finding 
 		trials = append(trials, tr)
 	}
 	found := make([]*finding, len(reductions))
-	for _, other := range (&suite{platforms: s.platforms, mirror: s.mirror}).examine(t, trials) {
+	for _, other := range (&suite{platforms: s.platforms, mirror: s.mirror, shrinking: true}).examine(t, trials) {
 		if i, err := strconv.Atoi(other.c.name); err == nil && other.rule == f.rule && (f.v == nil) == (other.v == nil) {
 			found[i] = &other
 		}
