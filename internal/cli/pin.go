@@ -16,7 +16,7 @@ import (
 
 type pinOptions struct {
 	check, diff, external bool
-	reports               []string
+	reports, matrices     []string
 }
 
 // pinnedImage is a reference before and after, as pin prints it.
@@ -41,7 +41,9 @@ With REF=sha256:…, pin every image whose repository, or repository:tag, is REF
 
 With --report, release what the jobs of a matrix pushed with rtbuild build --push
 --content-only: move the version tags of all images and pin them, together or
-not at all. A tag that somebody else moved since the jobs began is an error.
+not at all. A tag that somebody else moved since the jobs began is an error, and
+so is an image that is made of other inputs than this tree has. With --matrix,
+an image of which no report is there is one as well.
 
 Only the bytes of the digests change, in whatever file they stand; either all
 files are written or none. What cannot be pinned for certain is refused with a
@@ -49,7 +51,8 @@ reason.`,
 		Example: `  rtbuild pin
   rtbuild pin kubeless/python:3.13=sha256:…
   rtbuild pin --check --diff
-  rtbuild pin --report go.json --report python.json`,
+  rtbuild pin --report go.json --report python.json
+  rtbuild pin --matrix "$MATRIX" --report reports`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, s *session) error {
 				moves, changes, err := s.changes(ctx, args, o)
@@ -69,7 +72,8 @@ reason.`,
 	}
 	cmd.Flags().BoolVar(&o.check, "check", false, "change nothing; exit 1 if something would change")
 	cmd.Flags().BoolVar(&o.diff, "diff", false, "print a unified diff instead of the table")
-	cmd.Flags().StringArrayVar(&o.reports, "report", nil, "release what the report `FILE` of a run says; may be repeated, for the jobs of a matrix")
+	cmd.Flags().StringArrayVar(&o.reports, "report", nil, "release what the report `FILE` of a run says, or all of those (*.json) under a folder; may be repeated")
+	cmd.Flags().StringArrayVar(&o.matrices, "matrix", nil, "with --report: the `JSON` of the matrix that the jobs were of; refuse if a job's report is missing; may be repeated, for stages")
 	cmd.Flags().BoolVar(&o.external, "external", false, "also look up third-party images")
 	return cmd
 }
@@ -81,7 +85,10 @@ func (s *session) changes(ctx context.Context, args []string, o pinOptions) ([]r
 		return nil, nil, err
 	}
 	if len(o.reports) > 0 {
-		return s.reported(ctx, append(o.reports, args...))
+		return s.reported(ctx, append(o.reports, args...), o.matrices)
+	}
+	if len(o.matrices) > 0 {
+		return nil, nil, usagef("--matrix says which reports there are to be: add --report FOLDER")
 	}
 	changes, err := s.asked(ctx, args, o)
 	return nil, changes, err
@@ -115,15 +122,40 @@ func (s *session) asked(ctx context.Context, args []string, o pinOptions) ([]pin
 
 // reported is what the merged reports of matrix jobs ask for. A report of a run
 // that failed in part is refused: half a release is none.
-func (s *session) reported(ctx context.Context, paths []string) ([]release.Move, []pin.Change, error) {
-	var reports []*report.Report
-	for _, path := range paths {
-		r, err := readReport(path)
+func (s *session) reported(ctx context.Context, paths, matrices []string) ([]release.Move, []pin.Change, error) {
+	var jobs []release.Job
+	for _, text := range matrices {
+		more, err := readMatrix(text)
 		if err != nil {
 			return nil, nil, err
 		}
-		reports = append(reports, r)
+		jobs = append(jobs, more...)
 	}
+	reports, err := readReports(paths)
+	if err != nil {
+		return nil, nil, err
+	}
+	images := map[string]release.Pushed{}
+	merged := &report.Report{}
+	switch {
+	case len(reports) > 0:
+		if merged, images, err = s.merge(ctx, reports); err != nil {
+			return nil, nil, err
+		}
+	case len(matrices) == 0:
+		return nil, nil, fmt.Errorf("no report (*.json) is there: %s", strings.Join(paths, ", "))
+	}
+	if err := release.Unreported(jobs, images); err != nil {
+		return nil, nil, err
+	}
+	if err := s.ofThisTree(ctx, images); err != nil {
+		return nil, nil, err
+	}
+	return s.project.Collect(merged.Registry, images)
+}
+
+// merge makes one report of several, and lists the images that it has.
+func (s *session) merge(ctx context.Context, reports []*report.Report) (*report.Report, map[string]release.Pushed, error) {
 	merged, err := report.Merge(reports...)
 	if err != nil {
 		return nil, nil, err
@@ -142,13 +174,30 @@ func (s *session) reported(ctx context.Context, paths []string) ([]release.Move,
 		if pushed := t.Status == report.StatusBuilt && t.Pushed; !pushed && t.Status != report.StatusFresh {
 			return nil, nil, fmt.Errorf("the reports say of %s: %s; nothing is pinned until all images are pushed", t.Name, t.Status)
 		}
-		image := release.Pushed{Digest: t.Digest, Before: map[string]string{}}
+		image := release.Pushed{Digest: t.Digest, Fingerprint: t.Fingerprint, Before: map[string]string{}}
 		for _, tag := range t.Tags {
 			image.Before[tag.Reference] = tag.Before
 		}
 		images[t.Name] = image
 	}
-	return s.project.Collect(merged.Registry, images)
+	return merged, images, nil
+}
+
+// ofThisTree wants images to be made of what is in this tree.
+func (s *session) ofThisTree(ctx context.Context, images map[string]release.Pushed) error {
+	plan, err := s.project.Plan(nil)
+	if err != nil {
+		return err
+	}
+	run, _, err := s.newRun(ctx, runOptions{})
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for name, image := range images {
+		known[name] = image.Fingerprint != ""
+	}
+	return release.OfThisTree(run.Fingerprint(ctx, plan.Subset(known)), images)
 }
 
 // pin moves the version tags and writes the digests, or says what it would do.

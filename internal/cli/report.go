@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,6 +79,36 @@ func writeReport(path string, r reportForms) error {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
+}
+
+// readReports reads reports: files, and all that lie under folders. A folder that
+// is missing has none: where no job ran, none made it.
+func readReports(paths []string) ([]*report.Report, error) {
+	var files []string
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil && !info.IsDir() || filepath.Ext(path) == ".json" {
+			files = append(files, path)
+			continue
+		}
+		err := filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
+			if err == nil && !entry.IsDir() && filepath.Ext(name) == ".json" {
+				files = append(files, name)
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("looking for reports: %w", err)
+		}
+	}
+	var reports []*report.Report
+	for _, file := range files {
+		r, err := readReport(file)
+		if err != nil {
+			return nil, err
+		}
+		reports = append(reports, r)
+	}
+	return reports, nil
 }
 
 func readReport(path string) (*report.Report, error) {

@@ -3,9 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"strings"
-
-	"github.com/spf13/cobra"
 
 	"github.com/rtbuild/rtbuild/internal/edge/git"
 	"github.com/rtbuild/rtbuild/pkg/build"
@@ -81,61 +78,4 @@ func (s *session) prepareAt(ctx context.Context, dir string) (*build.Prepared, e
 		return nil, err
 	}
 	return run.Fingerprint(ctx, plan), nil
-}
-
-// matrixEntry is one job of a GitHub Actions matrix.
-type matrixEntry struct {
-	Target     string     `json:"target"`
-	Dockerfile string     `json:"dockerfile"`
-	Kind       build.Kind `json:"kind"`
-	Runtimes   string     `json:"runtimes"`
-}
-
-func (a *app) matrixCommand() *cobra.Command {
-	var since string
-	cmd := &cobra.Command{
-		Use:   "matrix [NAME...]",
-		Short: "Print a GitHub Actions matrix of the images to build",
-		Long: `Print {"include": […]}, an entry for each image; with --since, only for those
-that are made of something else than at a git revision. An image that others are
-built from is in the same job as they: its entry is left out, and they build it
-or find it at the registry.
-
-Each job runs rtbuild build --push --content-only --report FILE TARGET, which
-leaves the version tags alone; a last one releases what all of them pushed, if
-none failed: rtbuild pin --report FILE...`,
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			return a.with(cmd, func(ctx context.Context, s *session) error {
-				plan, err := s.plan(ctx, args, since)
-				if err != nil {
-					return err
-				}
-				return jsonFormat{}.print(a.streams.Out, map[string][]matrixEntry{"include": matrix(plan)}, nil)
-			})
-		},
-	}
-	cmd.Flags().StringVar(&since, "since", "", "only images that are made of something else than at the git revision `REV`")
-	return cmd
-}
-
-// matrix has an entry for each step that no other step is built from.
-func matrix(plan *build.Plan) []matrixEntry {
-	parents := map[string]bool{}
-	for _, step := range plan.Steps {
-		for _, dependency := range step.DependsOn {
-			parents[dependency] = true
-		}
-	}
-	entries := []matrixEntry{}
-	for _, step := range plan.Steps {
-		if parents[step.Name] && len(step.Feeds) == 0 {
-			continue
-		}
-		var feeds []string
-		for _, feed := range step.Feeds {
-			feeds = append(feeds, feed.Runtime+" "+feed.Version)
-		}
-		entries = append(entries, matrixEntry{Target: step.Name, Dockerfile: step.Dockerfile, Kind: step.Kind, Runtimes: strings.Join(feeds, ", ")})
-	}
-	return entries
 }

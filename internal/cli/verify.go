@@ -194,27 +194,15 @@ func (s *session) selectVersions(names []string) (map[versionKey]bool, error) {
 			selected[versionKey{r.ID, v.Version}] = len(names) == 0
 		}
 	}
-	for _, name := range names {
-		found := false
-		for _, r := range s.project.Tree.Runtimes {
-			for _, v := range r.Versions {
-				if trimmed := strings.TrimSuffix(strings.TrimPrefix(name, "./"), "/"); trimmed == r.ID || trimmed == r.Folder || trimmed == r.ID+":"+v.Version {
-					selected[versionKey{r.ID, v.Version}], found = true, true
-				}
-			}
-		}
-		if found {
-			continue
-		}
-		targets, err := s.project.Discovery.Select([]string{name})
-		if err != nil {
-			return nil, err
-		}
-		for _, target := range targets {
-			for _, feed := range target.Feeds {
-				selected[versionKey{feed.Runtime, feed.Version}] = true
-			}
-		}
+	if len(names) == 0 {
+		return selected, nil
+	}
+	versions, err := s.project.Discovery.Versions(names)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range versions {
+		selected[versionKey{v.Runtime, v.Version}] = true
 	}
 	return selected, nil
 }

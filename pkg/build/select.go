@@ -22,15 +22,16 @@ type Selection struct {
 // ("python"), a runtime and version ("python:3.13"), a runtime folder
 // ("stable/python"), a target's name ("python-init:3.13"), a repository with or
 // without tag ("kubeless/python:3.13"), or a Dockerfile
-// ("stable/python/Dockerfile.3.13"). No arguments name all that the manifests
-// do. An argument that names nothing is an *UnknownNameError.
+// ("stable/python/Dockerfile.3.13"), or several of those with commas between
+// them. No arguments name all that the manifests do. An argument that names
+// nothing is an *UnknownNameError.
 func (d *Discovery) Find(args []string) (Selection, error) {
 	if len(args) == 0 {
 		return Selection{Targets: d.Targets, Undecided: d.Undecided, Usages: d.Usages}, nil
 	}
-	args = slices.Clone(args)
+	args = d.Arguments(args)
 	for i, arg := range args {
-		args[i] = strings.TrimSuffix(strings.TrimPrefix(arg, "./"), "/")
+		args[i] = trimmed(arg)
 	}
 	known := map[string]bool{}
 	named := func(matches func(arg string) bool) bool {
@@ -67,10 +68,25 @@ func (d *Discovery) Find(args []string) (Selection, error) {
 	return s, nil
 }
 
+// Arguments takes arguments apart at their commas, as the jobs of a matrix are
+// named, except those of Dockerfiles and folders that have some themselves.
+func (d *Discovery) Arguments(args []string) []string {
+	var parts []string
+	for _, arg := range args {
+		whole := slices.ContainsFunc(slices.Concat(d.Targets, d.Unused), func(t *Target) bool { return t.matches(arg) })
+		if whole {
+			parts = append(parts, arg)
+			continue
+		}
+		parts = append(parts, strings.Split(arg, ",")...)
+	}
+	return parts
+}
+
 // Select finds the targets that arguments name, as Find does. An argument that
 // names no target is an error, which says so of an undecided Dockerfile.
 func (d *Discovery) Select(args []string) ([]*Target, error) {
-	for _, arg := range args {
+	for _, arg := range d.Arguments(args) {
 		s, err := d.Find([]string{arg})
 		switch {
 		case err != nil:
@@ -84,6 +100,45 @@ func (d *Discovery) Select(args []string) ([]*Target, error) {
 	}
 	s, err := d.Find(args)
 	return s.Targets, err
+}
+
+// Versions are the versions that arguments name, a feed for each: those of a
+// runtime, that version, and else all that run an image of the targets that the
+// argument selects.
+func (d *Discovery) Versions(args []string) ([]Feed, error) {
+	var versions []Feed
+	add := func(f Feed) {
+		if !slices.ContainsFunc(versions, func(known Feed) bool { return known.Runtime == f.Runtime && known.Version == f.Version }) {
+			versions = append(versions, f)
+		}
+	}
+	for _, arg := range d.Arguments(args) {
+		arg, found := trimmed(arg), false
+		for _, u := range d.Usages {
+			if arg != "" && (arg == u.Runtime || arg == u.Runtime+":"+u.Version || arg == u.Folder) {
+				add(u.Feed)
+				found = true
+			}
+		}
+		if found {
+			continue
+		}
+		targets, err := d.Select([]string{arg})
+		if err != nil {
+			return nil, err
+		}
+		for _, target := range targets {
+			for _, feed := range target.Feeds {
+				add(feed)
+			}
+		}
+	}
+	return versions, nil
+}
+
+// trimmed is an argument without what a shell's completion adds to a path.
+func trimmed(arg string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(arg, "./"), "/")
 }
 
 func (t *Target) matches(arg string) bool {

@@ -56,6 +56,8 @@ func PinOutcomes(outcomes []build.Outcome) []pin.Change {
 // which left its version tags to this one.
 type Pushed struct {
 	Digest string
+	// Fingerprint is that of the inputs; empty where it is not known.
+	Fingerprint string
 	// Before are the digests that its version tags had when that run began, by
 	// full reference; an empty one did not exist.
 	Before map[string]string
@@ -90,6 +92,19 @@ func (p *Project) Collect(place string, images map[string]Pushed) ([]Move, []pin
 		return nil, nil, err
 	}
 	return moves, PinOutcomes(outcomes), nil
+}
+
+// OfThisTree is an error that names the images that were made of other inputs
+// than this tree has, whose targets are prepared. Those of which either side does
+// not know the inputs pass.
+func OfThisTree(today *build.Prepared, images map[string]Pushed) error {
+	var errs []error
+	for _, step := range today.Steps {
+		if was := images[step.Name].Fingerprint; was != "" && step.Fingerprint != "" && was != step.Fingerprint {
+			errs = append(errs, fmt.Errorf("%s was made of other inputs than this tree has: its report is of another commit, of other settings or base images: run its job again, on this commit", step.Name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // An Assignment is REF=sha256:… of the command line.
