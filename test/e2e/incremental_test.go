@@ -115,7 +115,7 @@ func TestSince(t *testing.T) {
 	}
 	r := want(t, 0, root, "matrix", "--since", "HEAD")
 	var matrix struct {
-		Include []struct{ Target, Dockerfile string }
+		Include []struct{ Target string }
 	}
 	if err := json.Unmarshal([]byte(r.stdout), &matrix); err != nil || len(matrix.Include) != 2 || matrix.Include[0].Target != "web:1" {
 		t.Errorf("matrix %s: %v", r.stdout, err)

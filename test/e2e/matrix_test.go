@@ -3,65 +3,212 @@
 package e2e
 
 import (
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// The jobs of a matrix, each on a clone of its own, push and leave the version
-// tags alone; a last one moves all of them and pins all images. With a job that
-// failed nothing moves.
-func TestMatrix(t *testing.T) {
+// A project is a tree with a remote that jobs clone and push to.
+type project struct {
+	t            *testing.T
+	root, origin string
+}
+
+// git runs git in the project's own clone.
+func (p project) git(args ...string) string {
+	p.t.Helper()
+	cmd := exec.Command("git", append([]string{"-C", p.root}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		p.t.Fatalf("git %q: %v\n%s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// commit takes what was pushed meanwhile, changes files and pushes them.
+func (p project) commit(files map[string]string) {
+	p.t.Helper()
+	p.git("pull", "-q", "--ff-only")
+	for name, content := range files {
+		write(p.t, filepath.Join(p.root, name), content)
+	}
+	p.git("add", "-A")
+	p.git("commit", "-q", "-m", "x")
+	p.git("push", "-q")
+}
+
+// file is what a file of the branch has after the last push.
+func (p project) file(name string) string {
+	p.t.Helper()
+	p.git("pull", "-q", "--ff-only")
+	return read(p.t, filepath.Join(p.root, name))
+}
+
+// stamped is a Dockerfile of which no two machines make the same image.
+func stamped(from, name, more string) string {
+	return "FROM " + from + "\nRUN [\"/bin/sh\", \"-c\", \"cat /proc/sys/kernel/random/uuid > /" + name + "\"]\n" + more
+}
+
+// matrixProject has an image that those of three versions are built from; one of
+// the versions has an init image, too.
+func matrixProject(t *testing.T, mirror string) project {
+	t.Helper()
+	for name, value := range map[string]string{
+		"GIT_AUTHOR_NAME": "n", "GIT_AUTHOR_EMAIL": "n@example.org", "GIT_COMMITTER_NAME": "n", "GIT_COMMITTER_EMAIL": "n@example.org",
+		"GIT_CONFIG_GLOBAL": "/dev/null",
+	} {
+		t.Setenv(name, value)
+	}
+	p := project{t: t, root: t.TempDir(), origin: t.TempDir()}
+	for name, content := range map[string]string{
+		"rtbuild.yaml":     "images:\n  - {name: hub, folder: hub, repository: jobs/hub}\nmirrors: {docker.io: " + mirror + "}\n",
+		"hub/Dockerfile":   stamped("acme/base", "hub", ""),
+		"runtimes.jsonnet": "[import 'stable/a/a.jsonnet', import 'stable/b/b.jsonnet']\n",
+		"stable/a/a.jsonnet": `{ ID: 'a', versions: [
+  { name: 'a1', version: '1', images: [{ phase: 'runtime', image: 'jobs/a:1' }, { phase: 'installation', image: 'jobs/a-init:1', command: 'true' }] },
+  { name: 'a2', version: '2', images: [{ phase: 'runtime', image: 'jobs/a:2' }] },
+] }
+`,
+		"stable/b/b.jsonnet":         "{ ID: 'b', versions: [{ name: 'b1', version: '1', images: [{ phase: 'runtime', image: 'jobs/b:1' }] }] }\n",
+		"stable/a/Dockerfile.1":      stamped("jobs/hub", "a-1", ""),
+		"stable/a/Dockerfile.init.1": stamped("acme/base", "a-init.1", ""),
+		"stable/a/Dockerfile.2":      stamped("jobs/hub", "a-2", ""),
+		"stable/b/Dockerfile.1":      stamped("jobs/hub", "b-1", ""),
+	} {
+		write(t, filepath.Join(p.root, name), content)
+	}
+	p.git("init", "-q", "-b", "main")
+	want(t, 0, p.root, "lock")
+	p.git("add", "-A")
+	p.git("commit", "-q", "-m", "x")
+	p.git("clone", "-q", "--bare", p.root, p.origin)
+	p.git("remote", "add", "origin", p.origin)
+	p.git("fetch", "-q")
+	p.git("branch", "-q", "-u", "origin/main")
+	return p
+}
+
+// builtOnce wants each image to be built by one job of a run.
+func builtOnce(t *testing.T, r *workflowRun) {
+	t.Helper()
+	reports, err := filepath.Glob(filepath.Join(r.dir, "artifacts", "*", "report.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := map[string]string{}
+	for _, report := range reports {
+		for name, status := range statuses(t, report) {
+			if status != "built" {
+				continue
+			}
+			if other, ok := by[name]; ok {
+				t.Errorf("%s was built by two jobs: %s and %s", name, other, report)
+			}
+			by[name] = report
+		}
+	}
+}
+
+// The workflow of docs/REPORTS.md, as written: at a first release, when there is
+// nothing to do, after a base image moved, with a job that fails and in the run
+// after it, and when the manifests alone changed.
+func TestDocumentedWorkflow(t *testing.T) {
 	host := registry(t)
+	documented := documentedWorkflow(t)
 	for _, builder := range builders() {
 		t.Run(builder, func(t *testing.T) {
-			place := placeOf(host, builder)
-			root := small(t)
-			first, second, last := clone(t, root), clone(t, root), clone(t, root)
-			reports := t.TempDir()
-			one, two := filepath.Join(reports, "one.json"), filepath.Join(reports, "two.json")
-			job := func(code int, clone, report, target string) {
+			place, mirror := placeOf(host, builder), placeOf(host, builder)+"-mirror"
+			bases := small(t)
+			pushBase := func() {
 				t.Helper()
-				want(t, code, clone, "build", "--push", "--content-only", "--builder", builder, "--registry", place, "--report", report, target)
+				want(t, 0, bases, "build", "--push", "--builder", builder, "--registry", mirror, "base")
 			}
-			tags := []string{place + "/acme/base:latest", place + "/acme/web:1", place + "/acme/web:2"}
-			untouched := func() {
+			pushBase()
+			p := matrixProject(t, mirror)
+			images := []string{"hub:latest", "a:1", "a-init:1", "a:2", "b:1"}
+			digests := func() map[string]string {
 				t.Helper()
-				for _, tag := range tags {
-					if digest := digestAt(t, tag); digest != "" {
-						t.Errorf("%s was moved, to %s", tag, digest)
+				found := map[string]string{}
+				for _, image := range images {
+					found[image] = digestAt(t, place+"/jobs/"+image)
+				}
+				return found
+			}
+			run := func(statuses string) *workflowRun {
+				t.Helper()
+				r := runWorkflow(t, documented, p.origin, "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "RTBUILD_BUILDER="+builder, "RTBUILD_REGISTRY="+place)
+				got := strings.Join([]string{r.status["plan"], r.status["parents"], r.status["images"], r.status["release"]}, " ")
+				if got != statuses {
+					t.Fatalf("plan, parents, images and release ended with %s, want %s:\n%s", got, statuses, tail(r.log.String()))
+				}
+				builtOnce(t, r)
+				return r
+			}
+			released := func() map[string]string {
+				t.Helper()
+				now := digests()
+				manifests := p.file("stable/a/a.jsonnet") + p.file("stable/b/b.jsonnet")
+				for image, digest := range now {
+					if digest == "" || image != "hub:latest" && !strings.Contains(manifests, "jobs/"+image+"@"+digest) {
+						t.Errorf("%s is %q, the manifests:\n%s", image, digest, manifests)
+					}
+				}
+				return now
+			}
+			changed := func(before, after map[string]string, names ...string) {
+				t.Helper()
+				moved := map[string]bool{}
+				for _, name := range names {
+					moved[name] = true
+				}
+				for _, image := range images {
+					if (before[image] != after[image]) != moved[image] {
+						t.Errorf("%s was %q and is %q; %v were to change", image, before[image], after[image], names)
 					}
 				}
 			}
 
-			job(0, first, one, "web:1")
-			dockerfile := filepath.Join(second, "stable/web/Dockerfile.2")
-			good := read(t, dockerfile)
-			write(t, dockerfile, good+"RUN [\"/bin/sh\", \"-c\", \"exit 3\"]\n")
-			job(1, second, two, "web:2")
-			before := sources(t, last)
-			r := want(t, 1, last, "pin", "--report", one, "--report", two)
-			if !strings.Contains(r.stderr, "the reports say of web:2: failed") {
-				t.Errorf("stderr:\n%s", tail(r.stderr))
-			}
-			unchanged(t, last, before)
-			untouched()
+			run("success success success success")
+			first := released()
 
-			write(t, dockerfile, good)
-			job(0, second, two, "web:2")
-			untouched()
-			want(t, 0, last, "pin", "--report", one, "--report", two)
-			manifest := read(t, filepath.Join(last, "stable/web/web.jsonnet"))
-			for _, tag := range tags {
-				digest := digestAt(t, tag)
-				if digest == "" || strings.Contains(tag, "web") && !strings.Contains(manifest, digest) {
-					t.Errorf("%s is %q, the manifest:\n%s", tag, digest, manifest)
-				}
+			head := p.git("rev-parse", "origin/main")
+			run("success skipped skipped success")
+			changed(first, released())
+			if now := p.git("rev-parse", "origin/main"); now != head {
+				t.Errorf("a run with nothing to do pushed %s", now)
 			}
-			// It is the release that one run would have made.
-			pinned := sources(t, last)
-			want(t, 0, last, "all", "--push", "--builder", "unix:///nowhere.sock", "--registry", place)
-			unchanged(t, last, pinned)
+
+			write(t, filepath.Join(bases, "base/Dockerfile"), read(t, filepath.Join(bases, "base/Dockerfile"))+"ENV NEW=yes\n")
+			pushBase()
+			p.git("pull", "-q", "--ff-only")
+			want(t, 0, p.root, "lock", "--update")
+			p.commit(nil)
+			run("success success success success")
+			second := released()
+			changed(first, second, images...)
+
+			// One job fails: nothing moves. The next run releases what the others
+			// pushed, too.
+			p.commit(map[string]string{
+				"stable/a/Dockerfile.1": stamped("jobs/hub", "a-1", "ENV A=b\n"),
+				"stable/b/Dockerfile.1": stamped("jobs/hub", "b-1", "RUN [\"/bin/sh\", \"-c\", \"exit 3\"]\n"),
+			})
+			run("success skipped failure skipped")
+			changed(second, digests())
+			p.commit(map[string]string{"stable/b/Dockerfile.1": stamped("jobs/hub", "b-1", "ENV A=b\n")})
+			run("success skipped success success")
+			third := released()
+			changed(second, third, "a:1", "b:1")
+
+			// The manifests alone.
+			p.commit(map[string]string{"stable/b/b.jsonnet": strings.Replace(p.file("stable/b/b.jsonnet"), "ID: 'b'", "ID: 'b', depName: 'deps.txt'", 1)})
+			r := run("success skipped skipped success")
+			changed(third, released())
+			if configMap := read(t, filepath.Join(r.dir, "release-0", "configmap.yaml")); !strings.Contains(configMap, "deps.txt") {
+				t.Errorf("the ConfigMap lacks the change:\n%s", configMap)
+			}
 		})
 	}
 }
