@@ -225,7 +225,7 @@ func (b *builder) worker(ctx context.Context) (*boundedWorker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &boundedWorker{Worker: w, steps: steps}, nil
+	return &boundedWorker{Worker: w, steps: steps, layers: &layers{blobs: content, leases: w.LeaseManager()}}, nil
 }
 
 // forgetHashes drops what BuildKit remembers, per process, of the contents of

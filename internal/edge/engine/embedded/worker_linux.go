@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,7 +64,8 @@ func cacheLimit(root string) ([]client.PruneInfo, error) {
 // closed.
 type boundedWorker struct {
 	*base.Worker
-	steps *steps
+	steps  *steps
+	layers *layers
 
 	mu      sync.RWMutex // Held for reading while pruning.
 	stopped bool
@@ -110,13 +112,21 @@ func (w *boundedWorker) enforceLimit() error {
 	if err != nil {
 		return fmt.Errorf("measuring the build cache: %w", err)
 	}
-	var used int64
+	// BuildKit does not count these, which go with its records.
+	kept, err := w.layers.size(ctx)
+	if err != nil {
+		return fmt.Errorf("measuring the build cache: %w", err)
+	}
+	used := kept
 	for _, record := range usage {
 		used += record.Size
 	}
-	rules := w.GCPolicy()
+	rules := slices.Clone(w.GCPolicy())
 	if used <= rules[len(rules)-1].MaxUsedSpace {
 		return nil
+	}
+	for i := range rules {
+		rules[i].MaxUsedSpace = max(rules[i].MaxUsedSpace-kept, 1) // 0 is no bound.
 	}
 	removed := make(chan client.UsageInfo)
 	go func() {
