@@ -153,10 +153,11 @@ func TestSlowReaders(t *testing.T) {
 func TestCallersWhoLeave(t *testing.T) {
 	p := start(t, "FUNC_MAX_WORKERS=1").ready()
 	running, waiting := p.wire(t), p.wire(t)
-	running.send("GET /sleep?s=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+	running.send("GET /sleep?s=2 HTTP/1.1\r\nHost: a\r\n\r\n")
 	p.eventually("a call", func() bool { return p.metric(`function_workers{state="busy"}`) == "1" })
 	waiting.send(hello)
 	p.eventually("a queue", func() bool { return p.metric("function_queue_length") == "1" })
+	time.Sleep(300 * time.Millisecond) // so that they do not just end what they send
 	running.Close()
 	waiting.Close()
 	p.eventually("both to be missed", func() bool {

@@ -29,6 +29,7 @@ type caller struct {
 	in      []byte // what has come, from the start of the request at hand
 	more    bool   // there may be more to read
 	left    bool   // no more will come
+	gone    bool   // since there is nobody any more, most likely
 	out     []byte // of the answer, what the system had no room for
 	last    bool   // the connection ends with the answer
 	place
@@ -46,6 +47,7 @@ type caller struct {
 func (c *caller) ready(events uint32) {
 	if events&leftEvents != 0 {
 		c.left = true
+		c.gone = c.gone || events&resetEvents != 0 || c.state != reading && time.Since(c.start) > halfCloseWithin
 	}
 	if events&(syscall.EPOLLIN|leftEvents) != 0 {
 		c.more = true
@@ -63,7 +65,7 @@ func (c *caller) serve() {
 		return
 	}
 	for c.fd >= 0 && c.state == reading && len(c.out) == 0 {
-		if len(c.in) > 0 {
+		if c.in = skipEmptyLines(c.in, emptyLines); len(c.in) > 0 {
 			switch c.request.parse(c.in, &c.loop.front.opt) {
 			case common:
 				c.begin()
@@ -79,10 +81,10 @@ func (c *caller) serve() {
 		}
 		c.read()
 	}
-	if c.fd < 0 || !c.left || c.state == reading {
+	if c.fd < 0 || !c.gone || c.state == reading {
 		return
 	}
-	// The caller has left, most likely: the gateway looks after the call.
+	// The gateway looks after a call without a caller.
 	if c.state == calling {
 		c.handOverCall(nil)
 	} else {
@@ -116,6 +118,10 @@ func (c *caller) read() {
 	n, err := read(c.fd, buf)
 	if errors.Is(err, syscall.EAGAIN) {
 		c.more = false
+		return
+	}
+	if err == nil && n == 0 && len(c.in) > 0 && c.state == reading {
+		c.handOver(nil) // who is told that the request is no whole one
 		return
 	}
 	if n == 0 || err != nil {
@@ -303,7 +309,7 @@ func (c *caller) handOver(begun *gateway.Begun) {
 	c.loop.poll.remove(fd)
 	c.forget()
 	c.loop.front.moving.Add(1)
-	go c.loop.front.handOver(fd, c.in, begun)
+	go c.loop.front.handOver(fd, c.in, begun, c.gone)
 }
 
 // handOverCall hands over a call that the worker has got, but for what is unsent.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,10 +19,20 @@ import (
 type handed struct {
 	net.Conn
 	front  *Front
-	read   []byte // read already
 	begun  atomic.Pointer[gateway.Begun]
 	active atomic.Bool // a request is being answered
 	common int         // requests that looked as if a loop could have served them
+	gone   bool        // the caller has left
+
+	mu      sync.Mutex
+	read    []byte // read already
+	framing framing
+	started bool          // something has been read
+	fresh   bool          // a message begins with what is read next, if net/http's buffer is empty
+	skipped int           // bytes of empty lines before it
+	waits   time.Time     // since when for no more of a request
+	late    bool          // reads are over
+	stays   chan struct{} // closed when they are
 }
 
 // enough is how many common requests net/http serves on a connection before it
@@ -29,14 +40,94 @@ type handed struct {
 // uncommon request would make all others of a kept connection slow.
 const enough = 16
 
+// bufferOfServer is how much net/http reads at once into an empty buffer, in
+// bytes. Were it another size, framing would not know where later heads begin.
+const bufferOfServer = 4 << 10
+
+// halfCloseWithin is how soon after its request a caller ends what it sends
+// if it still waits for the answer. Who ends it later has left, most likely:
+// the system does not tell the difference.
+const halfCloseWithin = 250 * time.Millisecond
+
 // Read implements net.Conn.
 func (h *handed) Read(p []byte) (int, error) {
-	if len(h.read) == 0 {
-		return h.Conn.Read(p)
+	n, err := h.fill(p)
+	for n > 0 {
+		rest := h.saw(p[:n], len(p))
+		if len(rest) > 0 || err != nil {
+			return copy(p, rest), err
+		}
+		n, err = h.fill(p)
 	}
-	n := copy(p, h.read)
-	h.read = h.read[n:]
-	return n, nil
+	// One byte is what net/http asks for to learn whether the caller leaves.
+	if errors.Is(err, io.EOF) && len(p) == 1 && !h.gone {
+		return 0, h.stay()
+	}
+	return n, err
+}
+
+func (h *handed) fill(p []byte) (int, error) {
+	h.mu.Lock()
+	if len(h.read) > 0 {
+		defer h.mu.Unlock()
+		n := copy(p, h.read)
+		h.read = h.read[n:]
+		return n, nil
+	}
+	h.mu.Unlock()
+	return h.Conn.Read(p)
+}
+
+// saw notes what has been read, of as many bytes as there was room for, and
+// returns it without empty lines before a request.
+func (h *handed) saw(p []byte, room int) []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.fresh && (!h.started || room == bufferOfServer) {
+		h.framing.begin()
+		before := len(p)
+		p = skipEmptyLines(p, emptyLines-h.skipped)
+		if h.skipped += before - len(p); len(p) == 0 {
+			return nil
+		}
+	}
+	h.fresh, h.started, h.skipped = false, true, 0
+	h.framing.scan(p)
+	return p
+}
+
+// SetReadDeadline implements net.Conn.
+func (h *handed) SetReadDeadline(t time.Time) error {
+	h.mu.Lock()
+	if t.IsZero() {
+		h.fresh, h.waits = false, time.Now()
+	}
+	h.late = !t.IsZero() && !t.After(time.Now())
+	if h.late && h.stays != nil {
+		close(h.stays)
+		h.stays = nil
+	}
+	h.mu.Unlock()
+	return h.Conn.SetReadDeadline(t) //nolint:wrapcheck // net/http looks at it
+}
+
+// stay returns, at the end of what a caller sends, io.EOF if it has left. If it
+// waits for its answer, that is not told before net/http stops reading.
+func (h *handed) stay() error {
+	h.mu.Lock()
+	if time.Since(h.waits) > halfCloseWithin {
+		h.mu.Unlock()
+		return io.EOF
+	}
+	if h.late {
+		h.mu.Unlock()
+		return os.ErrDeadlineExceeded
+	}
+	stays := make(chan struct{})
+	h.stays = stays
+	h.mu.Unlock()
+	<-stays
+	return os.ErrDeadlineExceeded
 }
 
 // Close implements net.Conn. A call that nobody has taken is given up.
@@ -44,6 +135,12 @@ func (h *handed) Close() error {
 	if b := h.begun.Swap(nil); b != nil {
 		b.Drop()
 	}
+	h.mu.Lock()
+	if h.stays != nil {
+		close(h.stays)
+		h.stays = nil
+	}
+	h.mu.Unlock()
 	if tcp, ok := h.Conn.(*net.TCPConn); ok && h.active.Load() && h.front.stopping.Load() {
 		h.front.lingering.Add(1)
 		go h.linger(tcp)
@@ -68,10 +165,8 @@ type handedKey struct{}
 func (f *Front) Attach(server *http.Server) {
 	next := server.Handler
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h, ok := r.Context().Value(handedKey{}).(*handed); ok && f.opt.Loops > 0 && f.opt.looksCommon(r) {
-			if h.common++; h.common >= enough {
-				w.Header().Set("Connection", "close")
-			}
+		if h, ok := r.Context().Value(handedKey{}).(*handed); ok && h.objects(w, r) {
+			return
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -85,8 +180,30 @@ func (f *Front) Attach(server *http.Server) {
 	server.ConnState = func(c net.Conn, state http.ConnState) {
 		if h, ok := c.(*handed); ok {
 			h.active.Store(state == http.StateActive)
+			h.mu.Lock()
+			h.fresh = state == http.StateNew || state == http.StateIdle
+			h.mu.Unlock()
 		}
 	}
+}
+
+// objects ends the connection with the answer to a request that needs that,
+// and refuses one whose framing makes no sense.
+func (h *handed) objects(w http.ResponseWriter, r *http.Request) bool {
+	h.mu.Lock()
+	last, bad := h.framing.fault(r)
+	h.mu.Unlock()
+	if h.front.opt.Loops > 0 && h.front.opt.looksCommon(r) {
+		h.common++
+		last = last || h.common >= enough
+	}
+	if last {
+		w.Header().Set("Connection", "close")
+	}
+	if bad {
+		h.front.opt.Gateway.Refuse(w, r, http.StatusBadRequest, "HTTP/1.0 has no transfer encodings")
+	}
+	return bad
 }
 
 // looksCommon says whether a request is most likely of the common kind.
@@ -97,7 +214,7 @@ func (o *Options) looksCommon(r *http.Request) bool {
 }
 
 // handOver gives a loop's connection away, from a goroutine that may wait.
-func (f *Front) handOver(fd int, read []byte, begun *gateway.Begun) {
+func (f *Front) handOver(fd int, read []byte, begun *gateway.Begun, gone bool) {
 	conn, err := socket.Adopt(fd)
 	if err != nil {
 		f.moving.Done()
@@ -107,7 +224,7 @@ func (f *Front) handOver(fd int, read []byte, begun *gateway.Begun) {
 		}
 		return
 	}
-	h := &handed{Conn: conn, front: f, read: read}
+	h := &handed{Conn: conn, front: f, read: read, gone: gone}
 	h.begun.Store(begun)
 	f.give(h)
 }

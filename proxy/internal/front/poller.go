@@ -15,8 +15,9 @@ const (
 	epollET        = 1 << 31
 	epollExclusive = 1 << 28
 
-	connEvents = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | epollET
-	leftEvents = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+	connEvents  = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | epollET
+	leftEvents  = syscall.EPOLLRDHUP | resetEvents
+	resetEvents = syscall.EPOLLHUP | syscall.EPOLLERR
 )
 
 // poller waits for file descriptors.

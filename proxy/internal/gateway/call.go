@@ -38,9 +38,6 @@ type call struct {
 
 // function passes a request to a worker.
 func (g *Gateway) function(w http.ResponseWriter, r *http.Request) outcome {
-	if r.Method == http.MethodConnect {
-		return g.fail(w, r, http.StatusMethodNotAllowed, "this server is no tunnel", "")
-	}
 	if begun := takeBegun(r.Context()); begun != nil {
 		return g.resume(w, r, begun)
 	}

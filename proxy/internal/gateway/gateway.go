@@ -79,6 +79,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	probe := false
 	var o outcome
 	switch path := r.URL.Path; {
+	case r.Method == http.MethodConnect:
+		o = g.refuse(w, r, http.StatusMethodNotAllowed, errTunnel)
+	case !strings.HasPrefix(target(r), "/"):
+		o = g.refuse(w, r, http.StatusBadRequest, errTarget)
 	case path == "/healthz":
 		probe = true
 		o = g.healthz(w, r)
@@ -95,14 +99,32 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		o = g.function(w, r)
 	}
+	g.account(r, start, probe, o)
+	if o.abort {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// Errors of requests that are for no server of this kind.
+var (
+	errTunnel = errors.New("this server is no tunnel")
+	errTarget = errors.New("the target is no path")
+)
+
+// Refuse answers a request that another part of the proxy refuses, and ends
+// its connection.
+func (g *Gateway) Refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
+	start := time.Now()
+	g.account(r, start, false, g.refuse(w, r, status, errors.New(text)))
+}
+
+// account counts and logs a request.
+func (g *Gateway) account(r *http.Request, start time.Time, probe bool, o outcome) {
 	if !o.called && o.status >= 400 && !probe {
 		g.opt.Metrics.Refuse(strconv.Itoa(o.status))
 	}
 	if !probe || g.opt.LogProbes {
 		g.record(start, r.Method, r.URL.EscapedPath(), o)
-	}
-	if o.abort {
-		panic(http.ErrAbortHandler)
 	}
 }
 
