@@ -247,7 +247,7 @@ func (f *function) misbehave(w http.ResponseWriter, r *http.Request) {
 		}
 	case "/fork": // leaves orphans, some of which leave the process group
 		for _, prefix := range []string{"", "setsid "} {
-			if err := exec.Command("sh", "-c", prefix+"sleep 0.2 & "+prefix+"sleep 1000 &").Run(); err != nil {
+			if err := exec.Command("sh", "-c", prefix+"sleep 0.2 & "+prefix+"sleep 30 &").Run(); err != nil {
 				panic(err)
 			}
 		}
