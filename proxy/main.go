@@ -157,7 +157,8 @@ func newGateway(cfg config.Config, workers *pool.Pool, stdout, stderr *output.Si
 	dropped := func() uint64 { return stdout.Dropped() + stderr.Dropped() }
 	return gateway.New(gateway.Options{
 		Pool: workers, Metrics: metrics.New(workers.Stats, dropped), Access: accesslog.New(stdout, cfg.LogJSON),
-		Log: log, Traces: stderr, Timeout: cfg.Timeout, BodyWithin: cfg.HeaderTimeout, MaxBody: cfg.MaxBody, MaxHeader: cfg.MaxHeader,
+		Log: log, Traces: stderr, Timeout: cfg.Timeout, BodyWithin: cfg.HeaderTimeout,
+		Queue: cfg.Queue, QueueFor: cfg.QueueTimeout, MaxBody: cfg.MaxBody, MaxHeader: cfg.MaxHeader,
 		LogProbes: cfg.LogProbes, Debug: cfg.Debug, Reserved: reserved(cfg), Origins: cfg.Origins,
 	})
 }
@@ -166,7 +167,7 @@ func newFront(cfg config.Config, listener net.Listener, handler *gateway.Gateway
 	log *slog.Logger) (*front.Front, error) {
 	return front.New(listener.(*net.TCPListener), front.Options{
 		Gateway: handler, Pool: workers, Log: log, Loops: cfg.Loops,
-		Timeout: cfg.Timeout, IdleTimeout: cfg.IdleTimeout, MaxBody: cfg.MaxBody, MaxHeader: cfg.MaxHeader,
+		Timeout: cfg.Timeout, IdleTimeout: cfg.IdleTimeout, WriteWithin: cfg.HeaderTimeout, MaxBody: cfg.MaxBody, MaxHeader: cfg.MaxHeader,
 		Reserved: append(reserved(cfg), "/healthz", "/metrics"), Origins: cfg.Origins,
 	})
 }

@@ -36,6 +36,7 @@ type Options struct {
 	Loops       int           // how many event loops share the callers; 0: net/http serves all
 	Timeout     time.Duration // of a call
 	IdleTimeout time.Duration // of a connection without a call
+	WriteWithin time.Duration // how long a caller may take for a part of an answer
 	MaxBody     int64         // bytes; 0 is no limit
 	MaxHeader   int64         // bytes of a request's head, as a worker gets it
 	Reserved    []string      // paths that are not the function's

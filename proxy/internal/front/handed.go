@@ -23,6 +23,7 @@ type handed struct {
 	active atomic.Bool // a request is being answered
 	common int         // requests that looked as if a loop could have served them
 	gone   bool        // the caller has left
+	cut    atomic.Bool // nothing is written any more
 
 	mu      sync.Mutex
 	read    []byte // read already
@@ -109,6 +110,20 @@ func (h *handed) SetReadDeadline(t time.Time) error {
 	}
 	h.mu.Unlock()
 	return h.Conn.SetReadDeadline(t) //nolint:wrapcheck // net/http looks at it
+}
+
+// Write implements net.Conn. A caller must take what is written within a time.
+func (h *handed) Write(p []byte) (int, error) {
+	if !h.cut.Load() {
+		_ = h.Conn.SetWriteDeadline(time.Now().Add(h.front.opt.WriteWithin)) // the write tells of an error
+	}
+	return h.Conn.Write(p) //nolint:wrapcheck // net/http looks at it
+}
+
+// SetWriteDeadline implements net.Conn. One in the past ends all writes.
+func (h *handed) SetWriteDeadline(t time.Time) error {
+	h.cut.Store(!t.IsZero() && !t.After(time.Now()))
+	return h.Conn.SetWriteDeadline(t) //nolint:wrapcheck // net/http looks at it
 }
 
 // stay returns, at the end of what a caller sends, io.EOF if it has left. If it

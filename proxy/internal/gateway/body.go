@@ -17,6 +17,7 @@ var errTooLarge = errors.New("the request body is too large")
 // body is a request's body: read already, or to be streamed.
 type body struct {
 	whole  []byte
+	first  []byte    // of stream, read already; in buffer
 	stream io.Reader // nil if whole is all
 	length int64     // -1 if unknown
 	buffer *[]byte   // whole may be inside
@@ -55,21 +56,47 @@ func (g *Gateway) body(w http.ResponseWriter, r *http.Request) (body, int, error
 		return g.event(w, r, b.stream)
 	}
 	cloudevents.Binary(r.Header)
-	if b.length < 0 || b.length > SmallBody {
-		return b, 0, nil
-	}
 	b.buffer = g.buffers.Get().(*[]byte)
-	b.whole = (*b.buffer)[:b.length]
-	status, err := g.within(w, func() error {
-		_, err := io.ReadFull(b.stream, b.whole)
-		return err
-	})
-	b.stream = nil
+	status, err := g.begin(w, r, &b)
 	if err != nil {
 		g.buffers.Put(b.buffer)
 		b.buffer = nil
 	}
 	return b, status, err
+}
+
+// begin reads a body as far as its caller must have sent it before it gets a
+// worker: all of a small one, SmallBody bytes of a larger one, or, of one whose
+// length is unknown, what comes first. More of that the caller may hold back
+// until it sees an answer.
+func (g *Gateway) begin(w http.ResponseWriter, r *http.Request, b *body) (status int, err error) {
+	if b.length < 0 {
+		return g.within(w, func() error {
+			n, err := 0, error(nil)
+			for n == 0 && err == nil {
+				n, err = b.stream.Read(*b.buffer)
+			}
+			b.first = (*b.buffer)[:n]
+			if !errors.Is(err, io.EOF) {
+				return err
+			}
+			if len(r.Trailer) == 0 {
+				b.whole, b.first, b.stream = b.first, nil, nil
+			}
+			return nil
+		})
+	}
+	first := (*b.buffer)[:min(b.length, SmallBody)]
+	status, err = g.within(w, func() error {
+		_, err := io.ReadFull(b.stream, first)
+		return err
+	})
+	if b.length > SmallBody {
+		b.first = first
+	} else {
+		b.whole, b.stream = first, nil
+	}
+	return status, err
 }
 
 // maxEvent is the largest structured event, in bytes: it is held in memory.

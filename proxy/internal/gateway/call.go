@@ -2,11 +2,9 @@ package gateway
 
 import (
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/rtbuild/rtbuild/proxy/internal/pool"
@@ -32,6 +30,7 @@ type call struct {
 	source   *source    // of the upload
 	upload   chan error // the outcome of sending a streamed body; nil if there is none
 	sent     bool       // the whole body was sent
+	taking   pace       // of the caller who gets the answer
 	gone     bool       // the caller has left, as the watch saw
 	extra    [1][2]string
 }
@@ -56,6 +55,13 @@ func (g *Gateway) function(w http.ResponseWriter, r *http.Request) outcome {
 		return g.refuse(w, r, http.StatusRequestHeaderFieldsTooLarge, errHeadTooLarge)
 	}
 	c.head = *buf
+	if b.stream != nil {
+		if err := g.lane.enter(r.Context()); err != nil {
+			return g.refused(w, r, err)
+		}
+		c.source = newSource(w, b, g.lane.leave)
+		defer c.source.free()
+	}
 	defer c.giveUp()
 	for attempt := 1; ; attempt++ {
 		c.lease, err = g.opt.Pool.Acquire(r.Context())
@@ -154,24 +160,12 @@ func (c *call) send() error {
 		c.request.Extra = append(c.request.Extra, [2]string{pool.CallHeader, c.id})
 	}
 	c.conn.WriteHead(c.head, &c.request)
-	if c.body.stream == nil {
+	if c.source == nil {
 		c.conn.Write(c.body.whole)
 		c.sent = true
 		return c.conn.Flush()
 	}
-	// The function may answer while it reads; HTTP/2 always allows that.
-	_ = http.NewResponseController(c.w).EnableFullDuplex()
-	upload, source := make(chan error, 1), &source{src: c.body.stream}
-	c.upload, c.source = upload, source
-	go func() {
-		buf := c.g.buffers.Get().(*[]byte)
-		defer c.g.buffers.Put(buf)
-		err := c.conn.SendBody(&c.request, source, *buf, func() http.Header { return c.r.Trailer })
-		upload <- err
-		if bad := (*upstream.BodyError)(nil); errors.As(err, &bad) {
-			c.conn.Interrupt() // the function waits for a body that never comes
-		}
-	}()
+	c.startUpload()
 	return nil
 }
 
@@ -199,66 +193,11 @@ func (c *call) early(h http.Header) {
 	}
 }
 
-// endUpload stops the streaming of the body, if it still runs, and returns its
-// error. The body must not be read after the handler has returned.
-func (c *call) endUpload() error {
-	if c.upload == nil {
-		return nil
-	}
-	upload := c.upload
-	c.upload = nil
-	grace := uploadGrace
-	if c.source.ended.Load() {
-		grace = writeGrace
-	}
-	select {
-	case err := <-upload:
-		c.sent = err == nil
-		return err
-	case <-time.After(grace):
-	}
-	if !c.source.ended.Load() {
-		// The body's read ends, and with it the connection. Where all of the
-		// body has come that must not be: net/http waits for the next request
-		// by then, takes the end of that for the caller's leaving, and cancels
-		// every later call of the connection.
-		_ = http.NewResponseController(c.w).SetReadDeadline(time.Unix(1, 0))
-	}
-	c.conn.Interrupt()
-	if err := <-upload; err != nil {
-		c.g.opt.Log.Debug("upload stopped, as the response has ended", "error", err)
-	}
-	return nil
-}
-
-const (
-	// uploadGrace is how long the caller may go on sending after the response
-	// has ended.
-	uploadGrace = 10 * time.Millisecond
-	// writeGrace is how long passing on what has come may take then: on a busy
-	// machine the worker can have answered before the writer runs again.
-	writeGrace = time.Second
-)
-
-// source is a request's body that knows whether all of it has come.
-type source struct {
-	src   io.Reader
-	ended atomic.Bool
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.src.Read(p)
-	if errors.Is(err, io.EOF) {
-		s.ended.Store(true)
-	}
-	return n, err
-}
-
 // broken answers a call whose connection failed before the response: over
 // time, the caller gone, a bad body, or the worker's end.
 func (c *call) broken(err error) outcome {
 	uploadErr := c.endUpload()
-	if c.body.stream != nil && !c.sent {
+	if c.source != nil && !c.sent {
 		c.w.Header().Set("Connection", "close") // what is left of the body is not wanted
 	}
 	gone := c.g.watch.remove(c)

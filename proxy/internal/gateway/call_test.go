@@ -25,7 +25,7 @@ func (d *deadlines) SetReadDeadline(time.Time) error {
 func TestLateWriter(t *testing.T) {
 	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 	upload := make(chan error, 1)
-	c := &call{w: w, upload: upload, source: &source{src: strings.NewReader("body")}}
+	c := &call{w: w, upload: upload, source: newSource(w, body{stream: strings.NewReader("body")}, func() {})}
 	if _, err := io.Copy(io.Discard, c.source); err != nil {
 		t.Fatal(err)
 	}

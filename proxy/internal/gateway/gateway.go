@@ -28,7 +28,9 @@ type Options struct {
 	Log        *slog.Logger
 	Traces     io.Writer     // gets the traces of failed functions
 	Timeout    time.Duration // of a call
-	BodyWithin time.Duration // to read a small body
+	BodyWithin time.Duration // to read a small body, or the next part of a large one
+	Queue      int           // large bodies that may wait for their turn
+	QueueFor   time.Duration // how long
 	MaxBody    int64         // bytes; 0 is no limit
 	MaxHeader  int64         // bytes of a request's head, as a worker gets it
 	LogProbes  bool
@@ -44,7 +46,8 @@ type Gateway struct {
 	cors    cors
 	buffers sync.Pool // of *[]byte with SmallBody bytes
 	heads   sync.Pool // of *[]byte, for heads of requests
-	watch   *watch
+	lane    lane      // of bodies that are streamed
+	watch   watch
 }
 
 // SmallBody is the largest body that is read before a worker is taken, and the
@@ -53,12 +56,18 @@ const SmallBody = 32 << 10
 
 // New makes a gateway.
 func New(opt Options) *Gateway {
-	return &Gateway{
-		opt: opt, metrics: opt.Metrics.Handler(), cors: newCORS(opt.Origins), watch: newWatch(),
+	g := &Gateway{
+		opt: opt, metrics: opt.Metrics.Handler(), cors: newCORS(opt.Origins),
 		buffers: sync.Pool{New: func() any { b := make([]byte, SmallBody); return &b }},
 		heads:   sync.Pool{New: func() any { return new([]byte) }},
+		lane:    lane{places: opt.Pool.Places, queue: opt.Queue, within: opt.QueueFor},
 	}
+	g.watch = watch{stall: opt.BodyWithin, contended: g.contended, slowOnes: g.lane.limit, calls: map[*call]struct{}{}}
+	return g
 }
+
+// contended says whether calls wait for a worker.
+func (g *Gateway) contended() bool { return g.lane.waits() || g.opt.Pool.Stats().Queue > 0 }
 
 // outcome is how a request ended.
 type outcome struct {

@@ -24,6 +24,9 @@ func (c *call) respond(resp *http.Response) outcome {
 	if len(resp.Header[errorHeader]) > 0 {
 		return c.exception(resp)
 	}
+	if c.source != nil {
+		c.source.begun.Store(true)
+	}
 	o := outcome{status: resp.StatusCode, called: true, failed: resp.StatusCode >= 500}
 	if 0 <= resp.ContentLength && resp.ContentLength <= SmallBody && resp.Body != http.NoBody {
 		return c.small(resp, o)
@@ -42,9 +45,12 @@ func (c *call) respond(resp *http.Response) outcome {
 	c.conn.Close()
 	o.abort = true
 	switch {
-	case !time.Now().Before(c.deadline) || errors.Is(writeErr, os.ErrDeadlineExceeded):
+	case !time.Now().Before(c.deadline):
 		c.end().TimedOut(c.id)
 		o.note, o.failed = "cut: the function ran longer than "+c.g.opt.Timeout.String(), true
+	case errors.Is(writeErr, os.ErrDeadlineExceeded):
+		c.end().Abandon(c.deadline)
+		o.note = "cut: the caller takes the answer too slowly"
 	case gone || writeErr != nil:
 		c.end().Abandon(c.deadline)
 		o.note = "the caller left"
@@ -68,7 +74,7 @@ func (c *call) small(resp *http.Response, o outcome) outcome {
 	c.finish(resp)
 	c.header(resp)
 	c.w.WriteHeader(o.status)
-	n, err := c.w.Write(whole)
+	n, err := c.write(whole)
 	if o.bytes = int64(n); err != nil {
 		o.note, o.abort = "the caller left", true
 	}
@@ -103,21 +109,13 @@ func (c *call) header(resp *http.Response) {
 func noBody(status int) bool { return status == http.StatusNoContent }
 
 // copy streams the body. What has no length, such as server-sent events, is
-// passed on part by part as it comes. A caller who does not read holds the
-// worker no longer than the call may run.
+// passed on part by part as it comes.
 func (c *call) copy(resp *http.Response) (n int64, readErr, writeErr error) {
 	if resp.Body == http.NoBody {
 		return 0, nil, nil
 	}
 	live := resp.ContentLength < 0
-	var control *http.ResponseController
-	if live || resp.ContentLength > SmallBody {
-		control = http.NewResponseController(c.w)
-		if err := control.SetWriteDeadline(c.deadline); err != nil {
-			return 0, nil, err
-		}
-		defer func() { _ = control.SetWriteDeadline(time.Time{}) }()
-	}
+	control := http.NewResponseController(c.w)
 	if live {
 		if writeErr = control.Flush(); writeErr != nil {
 			return 0, nil, writeErr
@@ -129,10 +127,12 @@ func (c *call) copy(resp *http.Response) (n int64, readErr, writeErr error) {
 		k, err := resp.Body.Read(*buf)
 		if k > 0 {
 			var m int
-			m, writeErr = c.w.Write((*buf)[:k])
+			m, writeErr = c.write((*buf)[:k])
 			n += int64(m)
 			if writeErr == nil && live {
+				c.taking.wait()
 				writeErr = control.Flush()
+				c.taking.end(0)
 			}
 			if writeErr != nil {
 				return n, nil, writeErr
@@ -145,6 +145,19 @@ func (c *call) copy(resp *http.Response) (n int64, readErr, writeErr error) {
 			return n, err, nil
 		}
 	}
+}
+
+// write writes a part of the body, which the watch may end.
+func (c *call) write(p []byte) (int, error) {
+	c.taking.wait()
+	n, err := c.w.Write(p)
+	c.taking.end(n)
+	return n, err
+}
+
+// stopAnswer makes writes of the answer fail.
+func (c *call) stopAnswer() {
+	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Unix(1, 0)) // it fails where the connection has ended
 }
 
 // trailer copies trailers, those announced and those not.
