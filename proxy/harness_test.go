@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -47,6 +48,7 @@ type proxy struct {
 	ended       chan error
 	client      *http.Client
 	environment []string
+	marks       string // a file of the workers'
 }
 
 func freePort(t testing.TB) int {
@@ -79,9 +81,10 @@ func start(t testing.TB, env ...string) *proxy {
 	}
 	port := freePort(t)
 	p := &proxy{t: t, url: fmt.Sprintf("http://127.0.0.1:%d", port), ended: make(chan error, 1)}
+	p.marks = filepath.Join(t.TempDir(), "marks")
 	p.environment = append([]string{"PATH=" + os.Getenv("PATH"), "TEST_ROLE=proxy", "FUNC_UPSTREAM=unix",
 		"FUNC_PROCESS='" + self + "'", fmt.Sprintf("FUNC_PORT=%d", port), "FUNC_SOCKET_DIR=" + t.TempDir(),
-		"FUNC_LOOPS=" + os.Getenv("TEST_LOOPS")}, env...)
+		"TEST_MARKS=" + p.marks, "FUNC_LOOPS=" + os.Getenv("TEST_LOOPS")}, env...)
 	p.cmd = exec.Command(self)
 	p.cmd.Env = p.environment
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err

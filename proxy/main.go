@@ -159,8 +159,19 @@ func newGateway(cfg config.Config, workers *pool.Pool, stdout, stderr *output.Si
 		Pool: workers, Metrics: metrics.New(workers.Stats, dropped), Access: accesslog.New(stdout, cfg.LogJSON),
 		Log: log, Traces: stderr, Timeout: cfg.Timeout, BodyWithin: cfg.HeaderTimeout,
 		Queue: cfg.Queue, QueueFor: cfg.QueueTimeout, MaxBody: cfg.MaxBody, MaxHeader: cfg.MaxHeader,
-		LogProbes: cfg.LogProbes, Debug: cfg.Debug, Reserved: reserved(cfg), Origins: cfg.Origins,
+		Retry: retry(cfg.Retry), LogProbes: cfg.LogProbes, Debug: cfg.Debug, Reserved: reserved(cfg), Origins: cfg.Origins,
 	})
+}
+
+func retry(which string) gateway.Retry {
+	switch which {
+	case "all":
+		return gateway.RetryAll
+	case "off":
+		return gateway.RetryNone
+	default:
+		return gateway.RetryIdempotent
+	}
 }
 
 func newFront(cfg config.Config, listener net.Listener, handler *gateway.Gateway, workers *pool.Pool,

@@ -211,6 +211,21 @@ func (f *function) call(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	case "/busy":
 		for { //nolint:revive,staticcheck // what this is about
 		}
+	case "/late": // answers with its body, late if it is the first of all workers
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(err)
+		}
+		marks, err := os.OpenFile(os.Getenv("TEST_MARKS"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprint(marks, "x")
+		if info, err := marks.Stat(); err != nil || info.Size() <= 8 {
+			<-ctx.Done() // until the worker ends
+		}
+		marks.Close()
+		fmt.Fprintf(w, "late %s", body)
 	case "/sse":
 		w.Header().Set("Content-Type", "text/event-stream")
 		for i := 0; ctx.Err() == nil; i++ {

@@ -43,8 +43,9 @@ type Config struct {
 	IdleTimeout   time.Duration // of a keep-alive connection without a request
 	Shutdown      time.Duration // to finish calls after SIGTERM
 
-	MaxBody   int64 // bytes of a request body; 0 is no limit
-	MaxHeader int64 // bytes of a request's head, as a worker gets it
+	MaxBody   int64  // bytes of a request body; 0 is no limit
+	MaxHeader int64  // bytes of a request's head, as a worker gets it
+	Retry     string // which calls run again if their worker ends: "idempotent", "all" or "off"
 	LogJSON   bool
 	LogProbes bool // whether /healthz and /metrics are in the access log
 	Debug     bool
@@ -92,6 +93,7 @@ func FromEnv(lookup Lookup, limits Limits) (Config, error) {
 		Shutdown:      r.seconds("SHUTDOWN_TIMEOUT", 10),
 		MaxBody:       r.bytes("FUNC_MAX_BODY", "100Mi"),
 		MaxHeader:     r.bytes("FUNC_MAX_HEADER", "64Ki"),
+		Retry:         r.choice("FUNC_RETRY", "idempotent", "all", "off"),
 		LogJSON:       r.choice("FUNC_LOG_FORMAT", "text", "json") == "json",
 		LogProbes:     r.flag("FUNC_LOG_PROBES", true),
 		Debug:         r.flag("FUNC_DEBUG", false),

@@ -68,9 +68,13 @@ func (g *Gateway) resume(w http.ResponseWriter, r *http.Request, b *Begun) outco
 	g.watch.add(c)
 	// All of the body has come. Until it is read, net/http does not look
 	// whether the caller leaves.
-	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+	buf := g.buffers.Get().(*[]byte)
+	defer g.buffers.Put(buf)
+	c.body.whole = (*buf)[:max(0, r.ContentLength)]
+	if _, err := io.ReadFull(r.Body, c.body.whole); err != nil {
 		return c.broken(fmt.Errorf("reading the request body again: %w", err))
 	}
+	_, _ = r.Body.Read(make([]byte, 1)) // its end, which net/http waits for
 	c.conn.Write(b.Unsent)
 	if err := c.conn.Flush(); err != nil {
 		return c.broken(err)

@@ -32,6 +32,7 @@ type call struct {
 	sent     bool       // the whole body was sent
 	taking   pace       // of the caller who gets the answer
 	gone     bool       // the caller has left, as the watch saw
+	retried  bool
 	extra    [1][2]string
 }
 
@@ -63,19 +64,28 @@ func (g *Gateway) function(w http.ResponseWriter, r *http.Request) outcome {
 		defer c.source.free()
 	}
 	defer c.giveUp()
+	return c.onWorker()
+}
+
+// onWorker runs the call on the next worker that is free. Its time counts from
+// the first that takes it.
+func (c *call) onWorker() outcome {
+	g := c.g
 	for attempt := 1; ; attempt++ {
-		c.lease, err = g.opt.Pool.Acquire(r.Context())
-		if err != nil {
-			return g.refused(w, r, err)
+		var err error
+		if c.lease, err = g.opt.Pool.Acquire(c.r.Context()); err != nil {
+			return g.refused(c.w, c.r, err)
 		}
-		c.deadline = time.Now().Add(g.opt.Timeout)
+		if c.deadline.IsZero() {
+			c.deadline = time.Now().Add(g.opt.Timeout)
+		}
 		if c.conn, err = c.lease.Conn(min(connectWithin, g.opt.Timeout)); err == nil {
 			return c.run()
 		}
 		c.end().Unreachable(err)
 		if attempt == attempts {
 			g.opt.Log.Error("no worker takes connections", "error", err)
-			return g.refused(w, r, &pool.UnavailableError{Reason: err.Error()})
+			return g.refused(c.w, c.r, &pool.UnavailableError{Reason: err.Error()})
 		}
 	}
 }
@@ -157,8 +167,9 @@ func (c *call) prepare(out []byte) []byte {
 // send sends a body that is there, or starts to stream one.
 func (c *call) send() error {
 	if c.id = c.lease.CallID(); c.id != "" {
-		c.request.Extra = append(c.request.Extra, [2]string{pool.CallHeader, c.id})
+		c.request.Extra = append(c.extra[:0], [2]string{pool.CallHeader, c.id})
 	}
+	c.conn.Begin()
 	c.conn.WriteHead(c.head, &c.request)
 	if c.source == nil {
 		c.conn.Write(c.body.whole)
@@ -215,6 +226,8 @@ func (c *call) broken(err error) outcome {
 	case gone:
 		c.end().Abandon(c.deadline)
 		o = outcome{status: statusGone, note: "the caller left", abort: true}
+	case c.again(err):
+		return c.onWorker()
 	default:
 		c.end().Broken(c.deadline)
 		c.g.opt.Log.Error("call failed", "error", err)

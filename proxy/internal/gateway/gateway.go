@@ -33,6 +33,7 @@ type Options struct {
 	QueueFor   time.Duration // how long
 	MaxBody    int64         // bytes; 0 is no limit
 	MaxHeader  int64         // bytes of a request's head, as a worker gets it
+	Retry      Retry
 	LogProbes  bool
 	Debug      bool     // whether callers see why a call failed
 	Reserved   []string // paths of the worker protocol, hidden from callers

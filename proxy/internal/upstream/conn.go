@@ -30,6 +30,7 @@ type Conn struct {
 	net    net.Conn
 	raw    syscall.RawConn
 	in     limited
+	out    sender
 	br     *bufio.Reader
 	bw     *bufio.Writer
 	req    http.Request // what http.ReadResponse wants to know
@@ -43,21 +44,37 @@ type Conn struct {
 // limited is an io.Reader that ends when a worker sends headers without end.
 type limited struct {
 	src  io.Reader
-	left int // negative is no limit
+	left int  // negative is no limit
+	got  bool // something
 }
 
 var errHeaderTooLarge = errors.New("the response header is too large")
 
 func (l *limited) Read(p []byte) (int, error) {
-	if l.left < 0 {
-		return l.src.Read(p)
-	}
 	if l.left == 0 {
 		return 0, errHeaderTooLarge
 	}
-	n, err := l.src.Read(p[:min(len(p), l.left)])
-	l.left -= n
+	if l.left > 0 {
+		p = p[:min(len(p), l.left)]
+	}
+	n, err := l.src.Read(p)
+	l.got = l.got || n > 0
+	if l.left > 0 {
+		l.left -= n
+	}
 	return n, err
+}
+
+// sender is an io.Writer that knows whether anything was sent.
+type sender struct {
+	net.Conn
+	sent bool
+}
+
+func (s *sender) Write(p []byte) (int, error) {
+	n, err := s.Conn.Write(p)
+	s.sent = s.sent || n > 0
+	return n, err //nolint:wrapcheck // Flush does
 }
 
 // Dial connects to a worker. A Unix socket whose backlog is full says "try
@@ -87,7 +104,11 @@ func Adopt(fd int, read []byte) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the connection to the worker: %w", err)
 	}
-	return newConn(nc, read)
+	c, err := newConn(nc, read)
+	if err == nil {
+		c.out.sent = true // most likely
+	}
+	return c, err
 }
 
 func newConn(nc net.Conn, read []byte) (*Conn, error) {
@@ -105,7 +126,8 @@ func newConn(nc net.Conn, read []byte) (*Conn, error) {
 		c.in.src = io.MultiReader(bytes.NewReader(read), nc)
 	}
 	c.br = bufio.NewReaderSize(&c.in, 4<<10)
-	c.bw = bufio.NewWriterSize(nc, 4<<10)
+	c.out = sender{Conn: nc}
+	c.bw = bufio.NewWriterSize(&c.out, 4<<10)
 	c.probe = func(fd uintptr) { c.alive = socket.Quiet(int(fd)) }
 	return c, nil
 }
@@ -157,6 +179,14 @@ func (e *MalformedError) Error() string {
 
 // Unwrap returns the cause.
 func (e *MalformedError) Unwrap() error { return e.Err }
+
+// Begin says that a call begins.
+func (c *Conn) Begin() { c.in.got, c.out.sent = false, false }
+
+// Sent says whether anything of the call was sent since Begin, and Answered
+// whether anything came back.
+func (c *Conn) Sent() bool     { return c.out.sent }
+func (c *Conn) Answered() bool { return c.in.got }
 
 // ReadResponse reads a response header. early, if not nil, is called for each
 // early hint before it; other interim responses mean nothing to a caller. A
