@@ -69,7 +69,8 @@ func run() int {
 		fmt.Fprintf(os.Stderr, "proxy: %v\n", err)
 		return exitConfig
 	}
-	stdout, stderr := output.NewSink(os.Stdout), output.NewSink(os.Stderr)
+	stdout, stderr := output.NewSink(os.Stdout, output.Format{JSON: cfg.LogJSON, Stream: "stdout"}),
+		output.NewSink(os.Stderr, output.Format{JSON: cfg.LogJSON, Stream: "stderr"})
 	defer stdout.Close(time.Second)
 	defer stderr.Close(time.Second)
 	log := logger(stderr, cfg.LogJSON)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"runtime"
@@ -233,6 +234,18 @@ func (f *function) call(ctx context.Context, w http.ResponseWriter, r *http.Requ
 			_ = http.NewResponseController(w).Flush()
 			time.Sleep(20 * time.Millisecond)
 		}
+	case "/raise", "/print":
+		text, err := url.QueryUnescape(r.URL.RawQuery)
+		if err != nil {
+			panic(err)
+		}
+		if r.URL.Path == "/print" {
+			fmt.Println(text)
+			return
+		}
+		w.Header().Set("X-Func-Error", "ValueError")
+		w.WriteHeader(http.StatusInternalServerError)
+		fmt.Fprint(w, "Traceback:\nValueError: "+text)
 	case "/throw":
 		w.Header().Set("X-Func-Error", "ValueError")
 		w.WriteHeader(http.StatusInternalServerError)

@@ -26,7 +26,7 @@ type Options struct {
 	Metrics    *metrics.Metrics
 	Access     *accesslog.Log
 	Log        *slog.Logger
-	Traces     io.Writer     // gets the traces of failed functions
+	Traces     Printer       // gets the traces of failed functions
 	Timeout    time.Duration // of a call
 	BodyWithin time.Duration // to read a small body, or the next part of a large one
 	Queue      int           // large bodies that may wait for their turn
@@ -39,6 +39,9 @@ type Options struct {
 	Reserved   []string // paths of the worker protocol, hidden from callers
 	Origins    []string // that CORS allows
 }
+
+// Printer takes texts of one line or more for a log.
+type Printer interface{ Print(text string) }
 
 // Gateway is an http.Handler.
 type Gateway struct {

@@ -203,8 +203,8 @@ func (c *call) exception(resp *http.Response) outcome {
 		resp.Close = true // what is left is not read
 	}
 	text := strings.TrimRight(strings.ToValidUTF8(string(trace), "?"), "\n")
-	_, _ = c.g.opt.Traces.Write([]byte(text + "\n")) // a log has nowhere to report to
-	kind := resp.Header.Get(errorHeader)             // finish gives the response away
+	c.g.opt.Traces.Print(text)
+	kind := resp.Header.Get(errorHeader) // finish gives the response away
 	c.finish(resp)
 	o := c.g.fail(c.w, c.r, http.StatusInternalServerError, "the function failed", text)
 	o.called, o.failed, o.note = true, true, "exception "+strconv.QuoteToASCII(kind)

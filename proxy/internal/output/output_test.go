@@ -19,7 +19,7 @@ func TestRelayKeepsLinesWhole(t *testing.T) {
 		{"too long", long + "y\n", long + "\ny\n"},
 	} {
 		var out bytes.Buffer
-		sink, tail := NewSink(&out), new(Tail)
+		sink, tail := NewSink(&out, Format{}), new(Tail)
 		Relay(iotest.OneByteReader(strings.NewReader(tt.in)), sink, tail)
 		sink.Close(time.Minute)
 		if out.String() != tt.want {
@@ -56,7 +56,7 @@ func (s *stuck) Write(p []byte) (int, error) {
 
 func TestAFloodNeitherBlocksNorSilencesTheProxy(t *testing.T) {
 	dst := &stuck{open: make(chan struct{})}
-	sink := NewSink(dst)
+	sink := NewSink(dst, Format{})
 	flood, stop := io.Pipe()
 	ended := make(chan struct{})
 	go func() {
@@ -90,7 +90,7 @@ func TestAFloodNeitherBlocksNorSilencesTheProxy(t *testing.T) {
 
 func TestLinesAreDroppedWhenNobodyReads(t *testing.T) {
 	dst := &stuck{open: make(chan struct{})}
-	sink := NewSink(dst)
+	sink := NewSink(dst, Format{})
 	line := bytes.Repeat([]byte("x"), 64<<10)
 	for range 64 {
 		_, _ = sink.Write(line)

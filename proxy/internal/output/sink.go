@@ -23,6 +23,7 @@ const (
 
 // Sink writes lines to one destination in the background.
 type Sink struct {
+	format  Format
 	dropped atomic.Uint64
 
 	mu      sync.Mutex
@@ -34,8 +35,8 @@ type Sink struct {
 
 // NewSink starts a sink; errors of dst are ignored, as there is nowhere left
 // to report them.
-func NewSink(dst io.Writer) *Sink {
-	s := &Sink{done: make(chan struct{})}
+func NewSink(dst io.Writer, format Format) *Sink {
+	s := &Sink{format: format, done: make(chan struct{})}
 	s.changed = sync.NewCond(&s.mu)
 	go s.flush(dst)
 	return s
@@ -54,8 +55,12 @@ func (s *Sink) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Print takes a text of a worker, such as a trace, as Write does.
+func (s *Sink) Print(text string) { _, _ = s.Write(s.format.text(text)) } // which never fails
+
 // writeWorker takes whole lines of a worker and waits for room.
 func (s *Sink) writeWorker(p []byte) {
+	p = s.format.lines(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.pending) > workerRoom && !s.closed {
