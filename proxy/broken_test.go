@@ -204,6 +204,9 @@ func (c brokenCase) try(t *testing.T, p *proxy) {
 			}
 		}
 	}
+	if slices.Contains(c.steps, "@exit") { // twice, as it is tried again: there is a pause then
+		p.eventually("recovery", func() bool { return p.status("/") == 200 })
+	}
 	if err != nil || resp.Close {
 		w = p.wire(t)
 	}

@@ -230,44 +230,6 @@ func TestExceptionsAreShownOnlyForDebugging(t *testing.T) {
 	}
 }
 
-func TestHealthTellsWhy(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		env  []string
-		want []string
-	}{
-		{"fails", []string{"TEST_LOAD=fail"}, []string{"crash-looping", "exit status 3", "ImportError: no module named missing"}},
-		{"never", []string{"TEST_LOAD=never"}, []string{"loading"}},
-		{"too slow", []string{"TEST_LOAD=never", "FUNC_LOAD_TIMEOUT=0.2"}, []string{"crash-looping", "was not ready within 200ms"}},
-		{"no program", []string{"FUNC_PROCESS=/etc/passwd | cat"}, []string{"crash-looping", "ermission denied"}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			p := start(t, tt.env...)
-			p.eventually(strings.Join(tt.want, ", "), func() bool {
-				a := p.get("/healthz")
-				for _, want := range tt.want {
-					if !strings.Contains(a.body, want) {
-						return false
-					}
-				}
-				return a.status == http.StatusServiceUnavailable
-			})
-			if tt.name != "never" {
-				a := p.get("/")
-				a.want(t, http.StatusServiceUnavailable)
-				if strings.Contains(a.body, "ImportError") {
-					t.Errorf("callers see %q", a.body)
-				}
-			}
-			p.signal(syscall.SIGTERM)
-			if err := p.wait(); err != nil {
-				t.Errorf("the proxy ended: %v", err)
-			}
-		})
-	}
-}
-
 func TestCallsWaitForASlowStart(t *testing.T) {
 	p := start(t, "TEST_LOAD=slow")
 	p.eventually("call", func() bool { return p.status("/") == 200 })

@@ -84,7 +84,7 @@ func start(t testing.TB, env ...string) *proxy {
 	p.marks = filepath.Join(t.TempDir(), "marks")
 	p.environment = append([]string{"PATH=" + os.Getenv("PATH"), "TEST_ROLE=proxy", "FUNC_UPSTREAM=unix",
 		"FUNC_PROCESS='" + self + "'", fmt.Sprintf("FUNC_PORT=%d", port), "FUNC_SOCKET_DIR=" + t.TempDir(),
-		"TEST_MARKS=" + p.marks, "FUNC_LOOPS=" + os.Getenv("TEST_LOOPS")}, env...)
+		"TEST_MARKS=" + p.marks, "SHUTDOWN_DELAY=0", "FUNC_LOOPS=" + os.Getenv("TEST_LOOPS")}, env...)
 	p.cmd = exec.Command(self)
 	p.cmd.Env = p.environment
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
@@ -122,10 +122,10 @@ func (p *proxy) http2() {
 
 func shorten(s string) string { return s[max(0, len(s)-4000):] }
 
-// ready waits until /healthz is fine.
+// ready waits until /readyz is fine.
 func (p *proxy) ready() *proxy {
 	p.t.Helper()
-	p.eventually("health", func() bool { return p.status("/healthz") == http.StatusOK })
+	p.eventually("health", func() bool { return p.status("/readyz") == http.StatusOK })
 	return p
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/rtbuild/rtbuild/proxy/internal/output"
 	"github.com/rtbuild/rtbuild/proxy/internal/pool"
 	"github.com/rtbuild/rtbuild/proxy/internal/reaper"
+	"github.com/rtbuild/rtbuild/proxy/internal/socket"
 )
 
 // Exit codes.
@@ -101,13 +102,19 @@ func serve(cfg config.Config, limits config.Limits, stdout, stderr *output.Sink,
 		return fmt.Errorf("listening: %w", err)
 	}
 	defer listener.Close()
+	sockets := ""
+	if cfg.Network == "unix" {
+		if sockets, err = socket.Folder(cfg.SocketDirs); err != nil {
+			return err
+		}
+	}
 	table, err := reaper.New()
 	if err != nil {
 		return err
 	}
 	workers, err := pool.New(pool.Options{
 		Table: table, Command: cfg.Command, Env: os.Environ(),
-		Network: cfg.Network, Address: cfg.Address, SocketDir: cfg.SocketDir, HealthPath: cfg.HealthPath,
+		Network: cfg.Network, Address: cfg.Address, SocketDir: sockets, HealthPath: cfg.HealthPath,
 		Concurrency: cfg.Concurrency, MinWorkers: cfg.MinWorkers,
 		MaxSingle: cfg.MaxSingle, MaxConcurrent: cfg.MaxConcurrent, CPUs: limits.CPUs,
 		Queue: cfg.Queue, LoadTimeout: cfg.LoadTimeout, QueueTimeout: cfg.QueueTimeout,
@@ -124,8 +131,14 @@ func serve(cfg config.Config, limits config.Limits, stdout, stderr *output.Sink,
 	}
 	defer callers.Close()
 	server := newServer(cfg, callers, handler, log)
-	failed := make(chan error, 1)
+	failed := make(chan error, 2)
 	go func() { failed <- server.Serve(callers.Listener()) }()
+	if cfg.AdminPort > 0 {
+		admin := &http.Server{Addr: ":" + strconv.Itoa(cfg.AdminPort), Handler: handler.Admin(), ErrorLog: server.ErrorLog,
+			ReadHeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout}
+		defer admin.Close()
+		go func() { failed <- admin.ListenAndServe() }()
+	}
 	log.Info("listening", "address", listener.Addr().String(), "workers", cfg.Network)
 	for {
 		select {
@@ -136,7 +149,14 @@ func serve(cfg config.Config, limits config.Limits, stdout, stderr *output.Sink,
 		case s := <-signals:
 			switch s {
 			case syscall.SIGTERM, syscall.SIGINT:
-				drain(callers, server, newServer(cfg, callers, handler, log), cfg.Shutdown, signals, log)
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				go func() {
+					second(signals)
+					cancel()
+				}()
+				leave(ctx, callers, handler, cfg.ShutdownDelay, log)
+				drain(ctx, callers, server, newServer(cfg, callers, handler, log), cfg.Shutdown, log)
 				return nil
 			case syscall.SIGPIPE:
 			default:
@@ -160,7 +180,7 @@ func newGateway(cfg config.Config, workers *pool.Pool, stdout, stderr *output.Si
 		Pool: workers, Metrics: metrics.New(workers.Stats, dropped), Access: accesslog.New(stdout, cfg.LogJSON),
 		Log: log, Traces: stderr, Timeout: cfg.Timeout, BodyWithin: cfg.HeaderTimeout,
 		Queue: cfg.Queue, QueueFor: cfg.QueueTimeout, MaxBody: cfg.MaxBody, MaxHeader: cfg.MaxHeader,
-		Retry: retry(cfg.Retry), LogProbes: cfg.LogProbes, Debug: cfg.Debug, Reserved: reserved(cfg), Origins: cfg.Origins,
+		Retry: retry(cfg.Retry), LogProbes: cfg.LogProbes, Debug: cfg.Debug, Admin: cfg.AdminPort > 0, Reserved: reserved(cfg), Origins: cfg.Origins,
 	})
 }
 
@@ -180,7 +200,7 @@ func newFront(cfg config.Config, listener net.Listener, handler *gateway.Gateway
 	return front.New(listener.(*net.TCPListener), front.Options{
 		Gateway: handler, Pool: workers, Log: log, Loops: cfg.Loops,
 		Timeout: cfg.Timeout, IdleTimeout: cfg.IdleTimeout, WriteWithin: cfg.HeaderTimeout, MaxBody: cfg.MaxBody, MaxHeader: cfg.MaxHeader,
-		Reserved: append(reserved(cfg), "/healthz", "/metrics"), Origins: cfg.Origins,
+		Reserved: append(reserved(cfg), gateway.Own()...), Origins: cfg.Origins,
 	})
 }
 
@@ -198,20 +218,36 @@ func newServer(cfg config.Config, callers *front.Front, handler http.Handler, lo
 	return server
 }
 
-// drain stops accepting and lets calls finish; a second signal ends the wait.
-// A server that shuts down accepts nothing: late serves what is handed over
-// meanwhile.
-func drain(callers *front.Front, server, late *http.Server, limit time.Duration, signals <-chan os.Signal, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	go func() {
-		for s := range signals {
-			if s == syscall.SIGTERM || s == syscall.SIGINT {
-				cancel()
-				return
-			}
+// second waits for another signal to stop.
+func second(signals <-chan os.Signal) {
+	for s := range signals {
+		if s == syscall.SIGTERM || s == syscall.SIGINT {
+			return
 		}
-	}()
+	}
+}
+
+// leave goes on serving for a while, but ends each connection with its next
+// answer: those who send calls learn of the end only some time after it was
+// decided.
+func leave(ctx context.Context, callers *front.Front, handler *gateway.Gateway, delay time.Duration, log *slog.Logger) {
+	handler.Leave()
+	callers.Leave()
+	if delay == 0 {
+		return
+	}
+	log.Info("about to shut down", "in", delay)
+	select {
+	case <-time.After(delay):
+	case <-ctx.Done():
+	}
+}
+
+// drain stops accepting and lets calls finish, unless ctx ends. A server that
+// shuts down accepts nothing: late serves what is handed over meanwhile.
+func drain(ctx context.Context, callers *front.Front, server, late *http.Server, limit time.Duration, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	log.Info("shutting down", "within", limit)
 	late.SetKeepAlivesEnabled(false)
 	ended := make(chan error, 1)

@@ -68,10 +68,10 @@ func Names() []string {
 func checks() []check {
 	return []check{
 		{name: "load", about: "the phases succeed and the function is loaded", run: checkLoad},
-		{name: "health-loading", about: "while the function loads, /healthz is 503 with the reason, never 200", where: byItself, run: checkHealthLoading, timed: true},
-		{name: "health-ready", about: "once /healthz is 200, the next call is answered", run: checkHealthReady},
-		{name: "load-error", about: "a function that raises while loading: the error is in /healthz (503) and the log", where: byItself, run: checkLoadError},
-		{name: "syntax-error", about: "a syntax error shows the user's file and line: where it is compiled, on stderr and in the termination log, else in /healthz (503) and the log", where: byItself, run: checkSyntaxError},
+		{name: "health-loading", about: "while the function loads, /readyz is 503 with the reason, never 200", where: byItself, run: checkHealthLoading, timed: true},
+		{name: "health-ready", about: "once /readyz is 200, the next call is answered", run: checkHealthReady},
+		{name: "load-error", about: "a function that raises while loading: /readyz is 503, the error is in the log", where: byItself, run: checkLoadError},
+		{name: "syntax-error", about: "a syntax error shows the user's file and line: where it is compiled, on stderr and in the termination log, else in the log, and /readyz is 503", where: byItself, run: checkSyntaxError},
 		{name: "get", about: "GET calls the function", run: checkGet},
 		{name: "methods", about: "POST, PUT, PATCH, DELETE and HEAD do, too", run: checkMethods},
 		{name: "json", about: "JSON data is parsed, values are answered as JSON", run: checkJSON},

@@ -58,6 +58,7 @@ func (d *Deployment) container(timeout string) Container {
 		{"FUNC_HANDLER", d.deployer.settings.Handler}, {"MOD_NAME", d.module}, {"FUNC_TIMEOUT", timeout},
 		{"FUNC_RUNTIME", subject.Runtime + subject.Version}, {"FUNC_MEMORY_LIMIT", memoryLimit},
 		{"FUNC_PORT", fmt.Sprint(functionPort)}, {"KUBELESS_INSTALL_VOLUME", volumePath},
+		{"SHUTDOWN_DELAY", "0"}, // nobody is to learn of the end
 	} {
 		env.setLiteral(v.Name, v.Value)
 	}

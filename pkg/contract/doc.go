@@ -19,10 +19,10 @@
 // The checks:
 //
 //	load                the phases succeed and the function is loaded
-//	health-loading      while the function loads, /healthz is 503 with the reason, never 200
-//	health-ready        once /healthz is 200, the next call is answered
-//	load-error          a function that raises while loading: the error is in /healthz (503) and the log
-//	syntax-error        a syntax error shows the user's file and line: where it is compiled, on stderr and in the termination log, else in /healthz (503) and the log
+//	health-loading      while the function loads, /readyz is 503 with the reason, never 200
+//	health-ready        once /readyz is 200, the next call is answered
+//	load-error          a function that raises while loading: /readyz is 503, the error is in the log
+//	syntax-error        a syntax error shows the user's file and line: where it is compiled, on stderr and in the termination log, else in the log, and /readyz is 503
 //	get                 GET calls the function
 //	methods             POST, PUT, PATCH, DELETE and HEAD do, too
 //	json                JSON data is parsed, values are answered as JSON

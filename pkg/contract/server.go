@@ -27,7 +27,9 @@ type server struct {
 	Server
 	client *http.Client
 	began  time.Time
-	// ready is the time from the start to the first 200 of /healthz.
+	// probe is the path that says whether the server is ready, once it is known.
+	probe string
+	// ready is the time from the start to its first 200.
 	ready time.Duration
 	// first is what the call answered that came right after that.
 	first    answer
@@ -187,19 +189,37 @@ func (a answer) unlike(format string, args ...any) error {
 	return fmt.Errorf("%s: want %s, got %d %s", a.request, fmt.Sprintf(format, args...), a.status, quote(a.body))
 }
 
-// health asks /healthz once. No answer at all is status 0.
+// Paths of probes. Servers without the first take it for a call, or have no
+// such page.
+const (
+	readyPath  = "/readyz"
+	healthPath = "/healthz"
+)
+
+// health asks once whether the server is ready. No answer at all is status 0.
 func (s *server) health(ctx context.Context) (status int, reason string, err error) {
-	a, err := s.call(ctx, request{path: "/healthz"})
+	path := s.probe
+	if path == "" {
+		path = readyPath
+	}
+	a, err := s.call(ctx, request{path: path})
 	if ctx.Err() != nil {
 		return 0, "", ctx.Err()
 	}
 	if err != nil {
 		return 0, "", nil
 	}
+	if s.probe == "" {
+		s.probe = healthPath
+		if a.status != http.StatusServiceUnavailable && (a.status != http.StatusOK || a.body != "OK\n") {
+			return s.health(ctx)
+		}
+		s.probe = readyPath
+	}
 	return a.status, a.body, nil
 }
 
-// await polls /healthz until done says so. It ends with an error when the
+// await polls the probe until done says so. It ends with an error when the
 // container ends or the time is up.
 func (s *server) await(ctx context.Context, what string, done func(status int, reason string) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
@@ -220,16 +240,16 @@ func (s *server) await(ctx context.Context, what string, done func(status int, r
 			return err
 		}
 		if pause(ctx, pollPause) != nil {
-			return fmt.Errorf("want %s within %s, got %s", what, readyLimit, healthText(status, reason))
+			return fmt.Errorf("want %s within %s, got %s", what, readyLimit, s.healthText(status, reason))
 		}
 	}
 }
 
-func healthText(status int, reason string) string {
+func (s *server) healthText(status int, reason string) string {
 	if status == 0 {
-		return "no answer from /healthz"
+		return "no answer from /readyz or /healthz"
 	}
-	return fmt.Sprintf("/healthz %d %s", status, quote(reason))
+	return fmt.Sprintf("%s %d %s", s.probe, status, quote(reason))
 }
 
 var errEnded = errors.New("the container has ended")
@@ -255,7 +275,7 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // settle waits until the server is ready and makes the first call.
 func (s *server) settle(ctx context.Context) error {
-	err := s.await(ctx, "/healthz 200", func(status int, _ string) (bool, error) { return status == http.StatusOK, nil })
+	err := s.await(ctx, "200", func(status int, _ string) (bool, error) { return status == http.StatusOK, nil })
 	if err != nil {
 		return fmt.Errorf("the function did not load: %w", err)
 	}

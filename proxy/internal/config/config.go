@@ -17,10 +17,10 @@ type Config struct {
 	Command []string // how to start a worker; [0] is looked up in PATH
 
 	// Network is "unix" (each worker has a socket of its own, in a folder
-	// under SocketDir) or "tcp" (one worker, at Address).
-	Network   string
-	Address   string
-	SocketDir string
+	// under one of SocketDirs) or "tcp" (one worker, at Address).
+	Network    string
+	Address    string
+	SocketDirs []string // the first that can be written
 
 	// HealthPath is asked to learn whether a worker is ready; if empty, a
 	// worker is ready when it accepts connections.
@@ -32,16 +32,18 @@ type Config struct {
 	MaxConcurrent int // most workers, if each takes several
 	Queue         int // calls that may wait for a worker
 
-	Port    int
-	Loops   int           // event loops that share the callers; 0: net/http serves all
-	Timeout time.Duration // of one call
+	Port      int
+	AdminPort int           // for /healthz, /readyz and /metrics alone; 0: they are on Port
+	Loops     int           // event loops that share the callers; 0: net/http serves all
+	Timeout   time.Duration // of one call
 
 	LoadTimeout   time.Duration // until a new worker is ready
 	QueueTimeout  time.Duration // until a waiting call is refused
 	WorkerIdle    time.Duration // until a worker beyond MinWorkers is stopped
 	HeaderTimeout time.Duration // to read a request's header, or a small body
 	IdleTimeout   time.Duration // of a keep-alive connection without a request
-	Shutdown      time.Duration // to finish calls after SIGTERM
+	ShutdownDelay time.Duration // after SIGTERM, until no connection is accepted any more
+	Shutdown      time.Duration // to finish calls after that
 
 	MaxBody   int64  // bytes of a request body; 0 is no limit
 	MaxHeader int64  // bytes of a request's head, as a worker gets it
@@ -80,7 +82,7 @@ const (
 func FromEnv(lookup Lookup, limits Limits) (Config, error) {
 	r := &reader{lookup: lookup}
 	c := Config{
-		SocketDir:     r.text("FUNC_SOCKET_DIR", "/tmp"),
+		SocketDirs:    r.folders("FUNC_SOCKET_DIR", "KUBELESS_INSTALL_VOLUME"),
 		MinWorkers:    r.count("FUNC_MIN_WORKERS", 1, 1),
 		Queue:         r.count("FUNC_QUEUE", 1000, 0),
 		Port:          r.count("FUNC_PORT", 8080, 1),
@@ -90,6 +92,8 @@ func FromEnv(lookup Lookup, limits Limits) (Config, error) {
 		WorkerIdle:    r.seconds("FUNC_WORKER_IDLE_TIMEOUT", 60),
 		HeaderTimeout: r.seconds("FUNC_HEADER_TIMEOUT", 10),
 		IdleTimeout:   r.seconds("FUNC_IDLE_TIMEOUT", 120),
+		AdminPort:     r.count("FUNC_ADMIN_PORT", 0, 1),
+		ShutdownDelay: r.pause("SHUTDOWN_DELAY", 5),
 		Shutdown:      r.seconds("SHUTDOWN_TIMEOUT", 10),
 		MaxBody:       r.bytes("FUNC_MAX_BODY", "100Mi"),
 		MaxHeader:     r.bytes("FUNC_MAX_HEADER", "64Ki"),
@@ -102,6 +106,9 @@ func FromEnv(lookup Lookup, limits Limits) (Config, error) {
 	c.QueueTimeout = r.seconds("FUNC_QUEUE_TIMEOUT", c.Timeout.Seconds())
 	if c.Port > 65535 {
 		r.fail("FUNC_PORT", fmt.Errorf("%d is not a port", c.Port))
+	}
+	if c.AdminPort > 65535 || c.AdminPort == c.Port {
+		r.fail("FUNC_ADMIN_PORT", fmt.Errorf("%d is no other port than FUNC_PORT", c.AdminPort))
 	}
 	if c.MaxHeader < leastHeader || c.MaxHeader > mostHeader {
 		r.fail("FUNC_MAX_HEADER", fmt.Errorf("%d bytes are not between %d and %d", c.MaxHeader, leastHeader, mostHeader))
@@ -206,6 +213,23 @@ func (r *reader) seconds(name string, otherwise float64) time.Duration {
 		}
 	}
 	return time.Duration(n * float64(time.Second))
+}
+
+// pause is a number of seconds that may be 0.
+func (r *reader) pause(name string, otherwise float64) time.Duration {
+	if n, err := strconv.ParseFloat(r.text(name, ""), 64); err == nil && n == 0 {
+		return 0
+	}
+	return r.seconds(name, otherwise)
+}
+
+// folders are where sockets may be: where a setting says, or what can be
+// written in most containers, the last in those whose root cannot be: a volume.
+func (r *reader) folders(name, volume string) []string {
+	if where := r.text(name, ""); where != "" {
+		return []string{where}
+	}
+	return []string{"/tmp", "/dev/shm", r.text(volume, "/kubeless")}
 }
 
 func (r *reader) bytes(name, otherwise string) int64 {

@@ -233,7 +233,7 @@ func appendLine(out []byte, name, value string) []byte {
 // answer passes the worker's answer, which begins data.
 func (c *caller) answer(data []byte) {
 	l, k, lease, q := c.loop, c.link, c.lease, &c.request
-	last := q.close || l.draining
+	last := q.close || l.draining || l.front.leaving.Load()
 	status, body := l.response.status, data[l.response.body:l.response.end]
 	out := append(l.toCaller[:0], l.response.head...)
 	if !l.response.dated {

@@ -64,6 +64,7 @@ type Front struct {
 	closed  chan struct{}  // nobody takes from handed any more
 	closing sync.Once
 
+	leaving   atomic.Bool // answers end their connections
 	stopping  atomic.Bool
 	lingering sync.WaitGroup // handed connections that wait for their callers
 }
@@ -145,6 +146,10 @@ func (f *Front) listen() error {
 	return nil
 }
 
+// Leave ends each connection with its next answer, so that callers who keep
+// theirs go elsewhere before Shutdown.
+func (f *Front) Leave() { f.leaving.Store(true) }
+
 // Shutdown stops to accept connections and closes those without a call. It
 // returns when all calls have been answered or handed over, or ctx has ended.
 func (f *Front) Shutdown(ctx context.Context) error {
@@ -174,8 +179,23 @@ func (f *Front) Close() {
 	})
 }
 
+// acceptRest takes the connections that have been made but not accepted. They
+// would be reset.
+func (f *Front) acceptRest() {
+	for {
+		fd, _, err := syscall.Accept4(f.fd, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+		if err != nil {
+			return
+		}
+		f.moving.Add(1)
+		go f.handOver(fd, nil, nil, false)
+	}
+}
+
 func (f *Front) stop(m message) {
-	f.stopping.Store(true)
+	if !f.stopping.Swap(true) {
+		f.acceptRest()
+	}
 	f.listener.Close()
 	_ = syscall.Shutdown(f.fd, syscall.SHUT_RDWR) // the copy, too, listens no more
 	for _, l := range f.loops {

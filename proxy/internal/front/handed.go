@@ -208,6 +208,7 @@ func (h *handed) objects(w http.ResponseWriter, r *http.Request) bool {
 	h.mu.Lock()
 	last, bad := h.framing.fault(r)
 	h.mu.Unlock()
+	last = last || h.front.leaving.Load()
 	if h.front.opt.Loops > 0 && h.front.opt.looksCommon(r) {
 		h.common++
 		last = last || h.common >= enough

@@ -301,10 +301,20 @@ func (l *loop) drain(all bool) {
 		l.poll.remove(l.front.fd)
 	}
 	for _, c := range l.conns {
-		if c, ok := c.(*caller); ok && (all || c.list == &l.idle || c.list == &l.unfinished && len(c.in) == 0) {
+		c, ok := c.(*caller)
+		if ok && !all && c.silent() {
+			c.more = true // a request may have come in this moment
+			c.serve()
+		}
+		if ok && c.fd >= 0 && (all || c.silent()) {
 			c.abandon()
 		}
 	}
+}
+
+// silent says whether nothing of a request has come.
+func (c *caller) silent() bool {
+	return c.list == &c.loop.idle || c.list == &c.loop.unfinished && len(c.in) == 0
 }
 
 // link makes a connection to a worker one of this loop. It is nil if that

@@ -1,5 +1,5 @@
-// Package gateway is the HTTP side of the proxy: it answers /healthz, /metrics
-// and CORS preflights, and passes every other request to a worker, within the
+// Package gateway is the HTTP side of the proxy: it answers /healthz, /readyz,
+// /metrics and CORS preflights, and passes every other request to a worker, within the
 // limits on time and size.
 package gateway
 
@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rtbuild/rtbuild/proxy/internal/accesslog"
@@ -36,6 +37,7 @@ type Options struct {
 	Retry      Retry
 	LogProbes  bool
 	Debug      bool     // whether callers see why a call failed
+	Admin      bool     // whether /healthz, /readyz and /metrics have a port of their own
 	Reserved   []string // paths of the worker protocol, hidden from callers
 	Origins    []string // that CORS allows
 }
@@ -52,6 +54,7 @@ type Gateway struct {
 	heads   sync.Pool // of *[]byte, for heads of requests
 	lane    lane      // of bodies that are streamed
 	watch   watch
+	leaving atomic.Bool
 }
 
 // SmallBody is the largest body that is read before a worker is taken, and the
@@ -96,15 +99,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		o = g.refuse(w, r, http.StatusMethodNotAllowed, errTunnel)
 	case !strings.HasPrefix(target(r), "/"):
 		o = g.refuse(w, r, http.StatusBadRequest, errTarget)
-	case path == "/healthz":
+	case own(path) && !g.opt.Admin:
 		probe = true
-		o = g.healthz(w, r)
-	case path == "/metrics":
-		probe = true
-		counted := &recorder{ResponseWriter: w, status: http.StatusOK}
-		g.metrics.ServeHTTP(counted, r)
-		o = outcome{status: counted.status, bytes: counted.bytes}
-	case g.reserved(path):
+		o = g.probe(w, r, g.opt.Debug)
+	case own(path), g.reserved(path):
 		o = g.fail(w, r, http.StatusNotFound, "this path is the proxy's own", "")
 	case g.cors.preflight(w, r):
 		w.WriteHeader(http.StatusNoContent)
@@ -158,14 +156,6 @@ func (g *Gateway) Called(start time.Time, method, path string, status, bytes int
 
 func (g *Gateway) reserved(path string) bool { return slices.Contains(g.opt.Reserved, path) }
 
-func (g *Gateway) healthz(w http.ResponseWriter, r *http.Request) outcome {
-	text, status := "OK\n", http.StatusOK
-	if err := g.opt.Pool.Health(r.Context()); err != nil {
-		text, status = err.Error()+"\n", http.StatusServiceUnavailable
-	}
-	return answer(w, r, status, text)
-}
-
 // refused answers a request that got no worker.
 func (g *Gateway) refused(w http.ResponseWriter, r *http.Request, err error) outcome {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
@@ -206,24 +196,4 @@ func answer(w http.ResponseWriter, r *http.Request, status int, text string) out
 	}
 	n, _ := io.WriteString(w, text) // a caller who has gone needs no answer
 	return outcome{status: status, bytes: int64(n)}
-}
-
-// recorder notes status and size of an answer.
-type recorder struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (r *recorder) WriteHeader(status int) {
-	r.status = status
-	r.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (r *recorder) Write(p []byte) (int, error) {
-	n, err := r.ResponseWriter.Write(p)
-	r.bytes += int64(n)
-	return n, err
 }

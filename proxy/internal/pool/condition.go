@@ -9,8 +9,16 @@ import (
 	"github.com/rtbuild/rtbuild/proxy/internal/upstream"
 )
 
+// LoadingError says that no worker has loaded the function yet, or that the one
+// that had is being replaced. It lasts for the time that a start may take at
+// most: after that, the reason is another.
+type LoadingError struct{ Reason string }
+
+func (e *LoadingError) Error() string { return "loading: " + e.Reason }
+
 // Health returns nil if a worker has loaded the function and answers, and
-// otherwise an error with the reason.
+// otherwise an error with the reason: a *LoadingError, an *UnavailableError if
+// starts fail, ErrClosed, or another if workers do not answer.
 func (p *Pool) Health(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
@@ -59,9 +67,9 @@ func (p *Pool) candidate() (*worker, *Lease, error) {
 	case s.crashes.streak > 0 && s.hopeless() != "":
 		return nil, nil, &UnavailableError{s.hopeless()}
 	case s.crashes.loaded:
-		return nil, nil, fmt.Errorf("loading: a worker is being replaced")
+		return nil, nil, &LoadingError{"a worker is being replaced"}
 	default:
-		return nil, nil, fmt.Errorf("loading: no worker is ready after %s", time.Since(s.opened).Round(time.Millisecond))
+		return nil, nil, &LoadingError{fmt.Sprintf("no worker is ready after %s", time.Since(s.opened).Round(time.Millisecond))}
 	}
 }
 
