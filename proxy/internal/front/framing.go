@@ -3,6 +3,7 @@ package front
 import (
 	"bytes"
 	"net/http"
+	"strconv"
 )
 
 // emptyLines is how many bytes of empty lines before a request are skipped.
@@ -11,77 +12,198 @@ const emptyLines = 16
 
 // skipEmptyLines cuts the ends of lines that in begins with, up to a number of bytes.
 func skipEmptyLines(in []byte, most int) []byte {
-	for n := 0; n < most && len(in) > 0 && (in[0] == '\r' || in[0] == '\n'); n++ {
+	for n := 0; n < most && len(in) > 0 && isLineEnd(in[0]); n++ {
 		in = in[1:]
 	}
 	return in
 }
 
-// Names of the headers that frame a body, as they begin a line.
+func isLineEnd(c byte) bool { return c == '\r' || c == '\n' }
+
+// framing follows where the requests of a connection to net/http begin and end,
+// to know what net/http does not tell: that a request had two framings, or one
+// that its version does not have. Both are to end the connection, and net/http
+// would keep it. Facts: RFC 9112, 6.1. Where framing is at a loss, net/http most
+// likely refuses the request; if it does not, the connection ends, too.
+type framing struct {
+	in      part
+	line    []byte // of the line at hand: its end if it is the first, else its beginning
+	skipped int    // bytes of empty lines before a request
+	left    int64  // bytes of the body or the chunk
+	head    head   // the one at hand
+	folds   bool   // the line before was one that frames
+	heads   []head // of requests that net/http has not served
+	lost    bool
+}
+
+// part is what of a request the next byte belongs to.
+type part int
+
 const (
-	lengthName = "content-length:"
-	codingName = "transfer-encoding:"
+	before  part = iota // the request
+	first               // line
+	header              // a line of a header
+	content             // a body whose length is known
+	size                // of a chunk, in its line
+	chunk
+	chunkEnd
+	trailer
+	unknown // framing is lost, or it is HTTP/2
 )
 
-// framing notes which headers that frame a body have come on a connection,
-// since net/http forgets one where there are both, and the transfer coding of
-// HTTP/1.0, and would keep the connection open. Facts: RFC 9112, 6.1.
-//
-// It knows where heads begin only if the caller waits for each answer. What
-// else comes is taken for a head, too: then, a connection may be closed without
-// need.
-type framing struct {
-	line  []byte // how the line at hand begins
-	head  bool   // it is of the first head
-	sized bool   // there was a Content-Length
-	coded bool   // there was a Transfer-Encoding in the first head
-	later bool   // or after it
+// head is what is known of a request's head.
+type head struct {
+	old          bool // HTTP/1.0
+	sized, coded bool // has a Content-Length, a Transfer-Encoding
+	length       int64
+	stars        bool // is answered by net/http itself
 }
 
-// begin says that a head begins.
-func (f *framing) begin() { *f = framing{line: f.line[:0], head: true} }
+// longLine is how much of a line is looked at, in bytes.
+const longLine = 64
 
-// scan reads what has come.
-func (f *framing) scan(p []byte) {
+// scan reads what has come, and returns it without empty lines before requests.
+func (f *framing) scan(p []byte) []byte {
+	out := p[:0]
 	for len(p) > 0 {
-		end := bytes.IndexByte(p, '\n')
-		part := p
-		if end >= 0 {
-			part = p[:end]
+		n := len(p)
+		switch f.in {
+		case before:
+			if isLineEnd(p[0]) && f.skipped < emptyLines {
+				f.skipped++
+				p = p[1:]
+				continue
+			}
+			f.in, f.skipped, f.head, n = first, 0, head{}, 0
+		case content, chunk:
+			n = int(min(int64(n), f.left))
+			f.left -= int64(n)
+			switch {
+			case f.left > 0:
+			case f.in == content:
+				f.in = before
+			default:
+				f.in = chunkEnd
+			}
+		case unknown:
+		default:
+			n = f.text(p)
 		}
-		f.line = append(f.line, part[:min(len(part), len(codingName)-len(f.line))]...)
-		if end < 0 {
-			return
+		out = append(out, p[:n]...) // in place
+		p = p[n:]
+	}
+	return out
+}
+
+// text takes what belongs to the line at hand.
+func (f *framing) text(p []byte) int {
+	end := bytes.IndexByte(p, '\n')
+	if end >= 0 {
+		p = p[:end+1]
+	}
+	f.line = append(f.line, p...)
+	if extra := len(f.line) - longLine; extra > 0 && f.in == first {
+		f.line = f.line[:copy(f.line, f.line[extra:])]
+	} else if extra > 0 {
+		f.line = f.line[:longLine]
+	}
+	if end >= 0 {
+		f.endLine(bytes.TrimRight(f.line, "\r\n"))
+		f.line = f.line[:0]
+	}
+	return len(p)
+}
+
+func (f *framing) endLine(line []byte) {
+	switch f.in {
+	case first:
+		f.head.old = bytes.HasSuffix(line, []byte(" HTTP/1.0"))
+		f.head.stars = bytes.HasPrefix(line, []byte("OPTIONS * "))
+		if f.in = header; string(line) == "PRI * HTTP/2.0" {
+			f.in = unknown
 		}
-		f.note()
-		f.line, p = f.line[:0], p[end+1:]
+	case header:
+		if len(line) == 0 {
+			f.endHead()
+		} else {
+			f.field(line)
+		}
+	case size:
+		digits, _, _ := bytes.Cut(line, []byte(";"))
+		n, err := strconv.ParseInt(string(bytes.TrimRight(digits, " \t")), 16, 64)
+		switch {
+		case err != nil || n < 0:
+			f.lose()
+		case n == 0:
+			f.in = trailer
+		default:
+			f.in, f.left = chunk, n
+		}
+	case chunkEnd:
+		if f.in = size; len(line) > 0 {
+			f.lose()
+		}
+	case trailer:
+		if len(line) == 0 {
+			f.in = before
+		}
 	}
 }
 
-// note takes the beginning of a whole line.
-func (f *framing) note() {
+// field takes a line of a header.
+func (f *framing) field(line []byte) {
+	if line[0] == ' ' || line[0] == '\t' {
+		if f.folds {
+			f.lose()
+		}
+		return
+	}
+	name, value, _ := bytes.Cut(line, []byte(":"))
+	f.folds = true
 	switch {
-	case len(f.line) == 0 || string(f.line) == "\r":
-		f.head = false
-	case hasPrefixFold(f.line, lengthName):
-		f.sized = true
-	case hasPrefixFold(f.line, codingName):
-		f.coded, f.later = f.coded || f.head, f.later || !f.head
+	case bytes.EqualFold(name, []byte("Content-Length")):
+		n, err := strconv.ParseInt(string(bytes.TrimSpace(value)), 10, 64)
+		if err != nil || n < 0 || len(line) == longLine {
+			f.lose()
+		}
+		f.head.sized, f.head.length = true, n
+	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
+		f.head.coded = true
+	default:
+		f.folds = false
 	}
 }
 
-func hasPrefixFold(s []byte, prefix string) bool {
-	return len(s) >= len(prefix) && bytes.EqualFold(s[:len(prefix)], []byte(prefix))
+func (f *framing) endHead() {
+	h := f.head
+	f.in, f.folds = before, false
+	switch {
+	case h.coded && !h.old:
+		f.in = size
+	case h.length > 0:
+		f.in, f.left = content, h.length
+	}
+	if !h.stars {
+		f.heads = append(f.heads, h)
+	} else if h.coded {
+		f.lose()
+	}
 }
 
-// fault says what of a request's framing is faulty: nothing, something that
-// ends the connection after the answer, or something that makes no sense.
+func (f *framing) lose() { f.in, f.lost = unknown, true }
+
+// fault says what of the framing of the next request that net/http serves is
+// faulty: nothing, something that ends the connection after the answer, or
+// something that makes no sense.
 func (f *framing) fault(r *http.Request) (closes, bad bool) {
 	if r.ProtoMajor != 1 {
 		return false, false
 	}
-	if r.ProtoMinor == 0 {
-		return f.coded || f.later, f.coded
+	if len(f.heads) == 0 {
+		return true, false
 	}
-	return f.sized && len(r.TransferEncoding) > 0, false
+	h := f.heads[0]
+	f.heads = f.heads[:copy(f.heads, f.heads[1:])]
+	bad = h.coded && h.old
+	return bad || h.coded && h.sized, bad
 }

@@ -28,9 +28,6 @@ type handed struct {
 	mu      sync.Mutex
 	read    []byte // read already
 	framing framing
-	started bool          // something has been read
-	fresh   bool          // a message begins with what is read next, if net/http's buffer is empty
-	skipped int           // bytes of empty lines before it
 	waits   time.Time     // since when for no more of a request
 	late    bool          // reads are over
 	stays   chan struct{} // closed when they are
@@ -41,10 +38,6 @@ type handed struct {
 // uncommon request would make all others of a kept connection slow.
 const enough = 16
 
-// bufferOfServer is how much net/http reads at once into an empty buffer, in
-// bytes. Were it another size, framing would not know where later heads begin.
-const bufferOfServer = 4 << 10
-
 // halfCloseWithin is how soon after its request a caller ends what it sends
 // if it still waits for the answer. Who ends it later has left, most likely:
 // the system does not tell the difference.
@@ -54,7 +47,7 @@ const halfCloseWithin = 250 * time.Millisecond
 func (h *handed) Read(p []byte) (int, error) {
 	n, err := h.fill(p)
 	for n > 0 {
-		rest := h.saw(p[:n], len(p))
+		rest := h.saw(p[:n])
 		if len(rest) > 0 || err != nil {
 			return copy(p, rest), err
 		}
@@ -79,29 +72,19 @@ func (h *handed) fill(p []byte) (int, error) {
 	return h.Conn.Read(p)
 }
 
-// saw notes what has been read, of as many bytes as there was room for, and
-// returns it without empty lines before a request.
-func (h *handed) saw(p []byte, room int) []byte {
+// saw notes what has been read, and returns it without empty lines before a
+// request.
+func (h *handed) saw(p []byte) []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.fresh && (!h.started || room == bufferOfServer) {
-		h.framing.begin()
-		before := len(p)
-		p = skipEmptyLines(p, emptyLines-h.skipped)
-		if h.skipped += before - len(p); len(p) == 0 {
-			return nil
-		}
-	}
-	h.fresh, h.started, h.skipped = false, true, 0
-	h.framing.scan(p)
-	return p
+	return h.framing.scan(p)
 }
 
 // SetReadDeadline implements net.Conn.
 func (h *handed) SetReadDeadline(t time.Time) error {
 	h.mu.Lock()
 	if t.IsZero() {
-		h.fresh, h.waits = false, time.Now()
+		h.waits = time.Now()
 	}
 	h.late = !t.IsZero() && !t.After(time.Now())
 	if h.late && h.stays != nil {
@@ -195,9 +178,6 @@ func (f *Front) Attach(server *http.Server) {
 	server.ConnState = func(c net.Conn, state http.ConnState) {
 		if h, ok := c.(*handed); ok {
 			h.active.Store(state == http.StateActive)
-			h.mu.Lock()
-			h.fresh = state == http.StateNew || state == http.StateIdle
-			h.mu.Unlock()
 		}
 	}
 }
