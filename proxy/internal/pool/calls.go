@@ -141,8 +141,12 @@ func (s *state) endCall(e event) {
 	w := c.worker
 	switch e.kind {
 	case released:
+		recovered := s.crashes.streak > 0
 		s.crashes.streak = 0
 		s.giveBack(c)
+		if recovered {
+			s.ensure()
+		}
 	case returned, freed, cancelled:
 		s.giveBack(c)
 	case abandoned:

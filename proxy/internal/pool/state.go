@@ -16,7 +16,7 @@ import (
 //
 //	phase           event                                    next       besides
 //	-               too few are usable, or calls wait        loading    start
-//	loading         loaded                                   ready      retiring and mute ones drain
+//	loading         loaded                                   ready      retiring and mute ones drain; starts what is missing
 //	ready           does not answer                          silent     starts another if too few are usable
 //	silent          answers                                  ready      retiring and mute ones drain
 //	mute            answers                                  retiring
@@ -51,7 +51,8 @@ import (
 //	waiting         a worker has a place, first in first out running    grant
 //	waiting         QueueTimeout, crash loop, the pool closes over      refuse
 //	waiting         gives up                                 over
-//	running         released, or returned unused             over
+//	running         released                                 over       ends a row of crashes; starts what is missing
+//	running         returned unused                          over
 //	running         abandoned, worker of one call            asked      ask until the call's deadline
 //	running         abandoned, worker of several             over
 //	running         broken                                   doubted    for endGrace, or until the process ends

@@ -54,6 +54,7 @@ func (s *state) becomeReady(w *worker, e event) {
 		"after", s.now.Sub(w.started).Round(time.Millisecond), "concurrency", w.capacity)
 	s.relieve()
 	s.dispatch()
+	s.ensure() // after a crash they load one by one; how many there may be may have changed
 }
 
 // hear takes in whether a worker answers.
