@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -35,7 +36,7 @@ file.`,
 				if err != nil {
 					return err
 				}
-				changes, err := bases.Update(ctx, images, update && len(args) == 0, args)
+				changes, err := bases.Update(ctx, images, s.lockedPlatforms(), update && len(args) == 0, args)
 				if err != nil {
 					return err
 				}
@@ -58,6 +59,15 @@ func (s *session) lockedBases(ctx context.Context) (*release.Bases, []release.Ba
 	}
 	bases, err := s.openBases(ctx, s.lockPath(), s.registryClient(), release.LockAdd)
 	return bases, images, err
+}
+
+// lockedPlatforms are those that base images are locked for. An engine elsewhere is
+// not asked for its own: what it lacks is added by the first build.
+func (s *session) lockedPlatforms() []string {
+	if len(s.platforms) > 0 {
+		return s.platforms
+	}
+	return []string{build.HostPlatform()}
 }
 
 func lockTable(out io.Writer, changes []release.LockChange) error {

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
 
-	"github.com/rtbuild/rtbuild/internal/edge/git"
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
 	"github.com/rtbuild/rtbuild/internal/edge/runlock"
 	"github.com/rtbuild/rtbuild/pkg/build"
@@ -236,11 +234,14 @@ func (s *session) newRun(ctx context.Context, o runOptions) (*build.Run, *releas
 		id, path, _ := strings.Cut(value, "=")
 		ssh[id] = path
 	}
+	if err := s.resolvePlatforms(ctx); err != nil {
+		return nil, nil, err
+	}
 	run := &build.Run{
 		Bases: bases, Confirmer: release.Confirm{Registry: client},
 		Place: place, Push: o.push, Rebuild: o.rebuild, FailFast: o.failFast,
 		Jobs: s.jobs, Labels: s.config.Labels, Platforms: s.platforms, State: filepath.Join(s.app.root, stateDir),
-		Epoch: s.epochs(ctx), KeepTimes: o.keepTimes || s.config.KeepFileTimes, Secrets: secrets, SSH: ssh,
+		BuildPlatform: s.ownPlatform, KeepTimes: o.keepTimes || s.config.KeepFileTimes, Secrets: secrets, SSH: ssh,
 	}
 	return run, bases, nil
 }
@@ -290,46 +291,6 @@ func (s *session) saveLock(bases *release.Bases) error {
 		s.app.notef("locked %s in %s", strings.Join(added, ", "), s.lockFile)
 	}
 	return bases.Save()
-}
-
-// epochs gives images the time of the last commit that touched their context,
-// so that the same sources make the same image. Outside of git, and where a
-// shallow clone does not know, images carry the time of the build. Git is only
-// asked if something is built, and once for each folder: many images have one
-// context.
-func (s *session) epochs(ctx context.Context) func(context.Context, string) (time.Time, error) {
-	open := sync.OnceValue(func() *git.Repository {
-		repository, err := git.Open(ctx, s.root)
-		if err != nil && !errors.Is(err, git.ErrNoRepository) {
-			s.app.warnf("images carry the time of the build: %v", err)
-		}
-		return repository
-	})
-	var mu sync.Mutex
-	folders := map[string]func() (time.Time, error){}
-	return func(ctx context.Context, folder string) (time.Time, error) {
-		mu.Lock()
-		once, ok := folders[folder]
-		if !ok {
-			once = sync.OnceValues(func() (time.Time, error) { return lastChange(ctx, open(), folder) })
-			folders[folder] = once
-		}
-		mu.Unlock()
-		return once()
-	}
-}
-
-// lastChange is the time of the last commit that touched a folder, or zero
-// where that is not known; repository may be nil.
-func lastChange(ctx context.Context, repository *git.Repository, folder string) (time.Time, error) {
-	if repository == nil {
-		return time.Time{}, nil
-	}
-	changed, err := repository.LastChange(ctx, []string{folder})
-	if errors.Is(err, git.ErrShallow) {
-		return time.Time{}, nil
-	}
-	return changed, err
 }
 
 // publish moves the version tags of a run whose images are all there, and

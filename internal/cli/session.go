@@ -52,6 +52,8 @@ type session struct {
 type edges struct {
 	local  *registryserver.Server
 	client *registry.Client
+	// enginePlatform is what the engine is, once that is known.
+	enginePlatform string
 }
 
 // openSettings reads the settings alone.
@@ -88,8 +90,12 @@ func (s *session) load(ctx context.Context) error {
 		return err
 	}
 	project, err := release.Open(ctx, ev, s.root, s.config)
+	if err != nil {
+		return err
+	}
+	project.Platforms = s.platforms
 	s.project = project
-	return err
+	return nil
 }
 
 // place is HOST[/PREFIX] to push to, or empty for where the manifests say. It
@@ -167,27 +173,34 @@ func (s *session) registryClient() *registry.Client {
 
 // openBuilder opens the build engine.
 func (s *session) openBuilder(ctx context.Context) (build.Builder, error) {
-	folder, err := s.app.stateFolder("buildkit")
+	config, err := s.engineConfig()
 	if err != nil {
 		return nil, err
 	}
+	if config.StateDir, err = s.app.stateFolder("buildkit"); err != nil {
+		return nil, err
+	}
+	return engine.Open(ctx, config)
+}
+
+// engineConfig says which engine to open, and how.
+func (s *session) engineConfig() (engine.Config, error) {
 	mode := engine.ProgressAuto
 	if s.app.flags.quiet {
 		mode = engine.ProgressQuiet
 	}
 	roots, err := registry.Roots(s.caFiles)
 	if err != nil {
-		return nil, err
+		return engine.Config{}, err
 	}
-	return engine.Open(ctx, engine.Config{
+	return engine.Config{
 		Builder:            s.builder,
-		StateDir:           folder,
 		Progress:           engine.Progress{Out: s.app.streams.Err, Mode: mode},
 		InsecureRegistries: s.insecure,
 		Logins:             login,
 		Roots:              roots,
 		Log:                s.app.verboseLog(),
-	})
+	}, nil
 }
 
 // login is the registry client's login, for the engine.

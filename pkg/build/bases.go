@@ -2,9 +2,9 @@ package build
 
 import (
 	"context"
-	"fmt"
+	"sync"
 
-	"github.com/rtbuild/rtbuild/pkg/dockerfile"
+	"github.com/rtbuild/rtbuild/pkg/baseimage"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
@@ -16,89 +16,85 @@ type Bases interface {
 	// where the base is left to the engine: then nobody knows what the image
 	// is made of, and it is built anew each time.
 	Digest(ctx context.Context, ref reference.Reference) (string, error)
-	// OnBuild are the ONBUILD instructions that the base image of that digest
-	// carries, without that word; known is false where nobody can tell, and the
-	// base is left to the engine.
-	OnBuild(ctx context.Context, ref reference.Reference, digest string) (instructions []string, known bool, err error)
+	// Config is what the base image of that digest says to builds on it for a
+	// platform ("os/arch[/variant]"); known is false where nobody can tell, and
+	// the base is left to the engine.
+	Config(ctx context.Context, ref reference.Reference, digest, platform string) (config baseimage.Config, known bool, err error)
 	// Locate is where the engine is to take the base image of that digest
 	// from. An empty answer leaves the reference as the Dockerfile has it.
 	Locate(ctx context.Context, ref reference.Reference, digest string) (string, error)
 }
 
-// A base is what is known of one base image.
-type base struct {
-	// from tells that a FROM names it. Only then are its ONBUILD instructions
-	// looked up; known is false where they are not known.
-	from    bool
-	digest  string
-	onBuild []string
-	known   bool
-	err     error
+// baseLookup asks for every base image once.
+type baseLookup struct {
+	bases Bases
+
+	mu      sync.Mutex
+	answers map[string]*baseAnswer
 }
 
-// bases asks for every base image, each once.
-func (r *Run) bases(ctx context.Context, plan *Plan) map[string]*base {
-	bases := map[string]*base{}
+// baseAnswer is what is known of one base image, or of one for a platform.
+type baseAnswer struct {
+	once   sync.Once
+	digest string
+	config baseimage.Config
+	known  bool
+	err    error
+}
+
+func newBaseLookup(bases Bases) *baseLookup {
+	return &baseLookup{bases: bases, answers: map[string]*baseAnswer{}}
+}
+
+// prefetch asks for the bases of all steps at once.
+func (l *baseLookup) prefetch(ctx context.Context, plan *Plan, platforms []string) {
 	var images []string
+	seen := map[string]bool{}
 	for _, step := range plan.Steps {
 		for _, use := range step.Images {
-			if _, sibling := step.Siblings[use.Image]; sibling {
-				continue
-			}
-			if bases[use.Image] == nil {
-				bases[use.Image] = &base{}
+			if step.Siblings[use.Image] == "" && !seen[use.Image] {
+				seen[use.Image] = true
 				images = append(images, use.Image)
 			}
-			bases[use.Image].from = bases[use.Image].from || use.From()
 		}
 	}
 	parallel.Each(len(images), parallel.Lookups, func(i int) {
-		b := bases[images[i]]
-		b.err = r.lookUpBase(ctx, images[i], b)
+		for _, platform := range platforms {
+			l.config(ctx, images[i], platform)
+		}
 	})
-	return bases
 }
 
-func (r *Run) lookUpBase(ctx context.Context, image string, b *base) error {
-	ref, err := reference.Parse(image)
-	if err != nil {
-		return err
+func (l *baseLookup) answer(key string) *baseAnswer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.answers[key] == nil {
+		l.answers[key] = &baseAnswer{}
 	}
-	if b.digest, err = r.Bases.Digest(ctx, ref); err != nil || b.digest == "" || !b.from {
-		return err
-	}
-	b.onBuild, b.known, err = r.Bases.OnBuild(ctx, ref, b.digest)
-	return err
+	return l.answers[key]
 }
 
-// reads are the patterns of what the step reads of its context, with what
-// ONBUILD instructions of its base images read there: all of it, where it is not
-// known which there are.
-func (s Step) reads(bases map[string]*base) ([]string, error) {
-	inherits := false
-	for _, use := range s.Images {
-		if !use.From() || s.Siblings[use.Image] != "" || bases[use.Image].digest == "" {
-			continue
+// digest is the base's digest, or "" where it is left to the engine.
+func (l *baseLookup) digest(ctx context.Context, image string) (string, error) {
+	a := l.answer(image)
+	a.once.Do(func() {
+		var ref reference.Reference
+		if ref, a.err = reference.Parse(image); a.err == nil {
+			a.digest, a.err = l.bases.Digest(ctx, ref)
 		}
-		if !bases[use.Image].known {
-			return append(s.Reads[:len(s.Reads):len(s.Reads)], dockerfile.Everything), nil
-		}
-		inherits = inherits || len(bases[use.Image].onBuild) > 0
+	})
+	return a.digest, a.err
+}
+
+// config is what the base says for a platform.
+func (l *baseLookup) config(ctx context.Context, image, platform string) (baseimage.Config, bool, error) {
+	digest, err := l.digest(ctx, image)
+	if err != nil || digest == "" {
+		return baseimage.Config{}, false, err
 	}
-	if !inherits {
-		return s.Reads, nil
-	}
-	file, err := dockerfile.Parse(s.Dockerfile, s.Source, dockerfile.Options{Args: s.Args, Stage: s.Stage, OnBuild: func(image string) []string {
-		if b := bases[image]; b != nil {
-			return b.onBuild
-		}
-		return s.inherited[image]
-	}})
-	if err != nil {
-		return nil, err
-	}
-	if len(file.Images) != len(s.Images) {
-		return nil, fmt.Errorf("%s: an ONBUILD instruction of its base image takes something from a stage that nothing else uses, so what that stage is built from is not locked: use it in a COPY --from as well", s.Dockerfile)
-	}
-	return file.Reads, nil
+	a := l.answer(image + " " + platform)
+	a.once.Do(func() {
+		a.config, a.known, a.err = l.bases.Config(ctx, reference.MustParse(image), digest, platform)
+	})
+	return a.config, a.known, a.err
 }

@@ -25,7 +25,7 @@ func BenchmarkPlan(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				plan, err := build.NewPlan(tree.Root, discovery.Targets)
+				plan, err := build.NewPlan(tree.Root, discovery.Targets, nil)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -27,6 +27,8 @@ type Capabilities struct {
 	// Engine names the engine for people: "Docker engine 20.10.24 (graph
 	// driver store)".
 	Engine string
+	// Platform is its own, "os/arch[/variant]"; empty if it does not tell.
+	Platform string
 	// MultiPlatform: several platforms in one image index.
 	MultiPlatform bool
 }
@@ -54,12 +56,19 @@ type Request struct {
 	Name string
 	// Context are the files that the engine is sent.
 	Context Context
-	// Dockerfile is the Dockerfile's content as the engine is to see it; it
-	// may differ from the file on disk.
+	// Dockerfile is the Dockerfile's content.
 	Dockerfile []byte
 	// DockerfileName is its base name ("Dockerfile.3.13"), which shows in
 	// messages.
 	DockerfileName string
+	// Images say where images are taken from that the Dockerfile names: from the
+	// reference in full ("docker.io/library/debian:bookworm-slim"), as
+	// dockerfile.Use has it, to a reference with a digest. Others are taken from
+	// where their references say.
+	Images map[string]string
+	// Frontend is the image, in full, that is to read the Dockerfile; empty for
+	// BuildKit's own frontend.
+	Frontend string
 	// Args are build arguments.
 	Args map[string]string
 	// Stage is the stage to build; empty for the last one.
@@ -68,6 +77,8 @@ type Request struct {
 	Labels map[string]string
 	// Platforms are "os/arch[/variant]"; empty for the engine's own.
 	Platforms []string
+	// BuildPlatform, unless empty, is the platform that the engine must have.
+	BuildPlatform string
 	// Epoch, unless zero, is the time that the image carries instead of the
 	// time of the build: SOURCE_DATE_EPOCH, and, on engines that can, the
 	// upper bound of the times of files in the layers.
@@ -89,8 +100,8 @@ type Request struct {
 	// Retain keeps an image that is not pushed so that it can be a parent of
 	// a later Request to the same Builder.
 	Retain bool
-	// Parents are images of this run that were not pushed: from the
-	// reference as the Dockerfile names it to the Result of its build.
+	// Parents are images of this run that were not pushed: from the reference in
+	// full, as in Images, to the Result of its build.
 	Parents map[string]Result
 }
 

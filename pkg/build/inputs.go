@@ -9,8 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/rtbuild/rtbuild/pkg/buildcontext"
 )
 
 // Labels by which an image says what it was made from. An image without them
@@ -23,22 +21,28 @@ const (
 )
 
 // inputsVersion changes whenever the same sources would make another image.
-const inputsVersion = 3
+const inputsVersion = 4
 
 // Inputs are what an image is made of, as far as it can be known before it is
 // built. Values are hashes: an image carries its inputs, and build arguments
 // are nobody's business.
 type Inputs struct {
 	Version int `json:"version"`
-	// Dockerfile is the file's content.
-	Dockerfile string   `json:"dockerfile"`
+	// Dockerfile is the file's content. It is kept to tell what changed, and is
+	// not in the fingerprint.
+	Dockerfile string   `json:"dockerfile,omitempty"`
 	Stage      string   `json:"stage,omitempty"`
 	Platforms  []string `json:"platforms,omitempty"`
+	// Instructions are what the Dockerfile comes to for each platform, see
+	// dockerfile.Conversion; where an image reads it (# syntax=), its content.
+	Instructions map[string]string `json:"instructions,omitempty"`
 	// Args and Labels are by name.
 	Args   map[string]string `json:"args,omitempty"`
 	Labels map[string]string `json:"labels,omitempty"`
-	// Files are what the Dockerfile reads of its context, by path.
+	// Files are what the Dockerfile reads of its context, by path, for any of
+	// the platforms; Reads are the names of those for each of several.
 	Files map[string]string `json:"files,omitempty"`
+	Reads map[string]string `json:"reads,omitempty"`
 	// Bases are the digests of the images that this tree does not build, and
 	// Siblings the fingerprints of those that it does, by their names in the
 	// Dockerfile.
@@ -49,6 +53,7 @@ type Inputs struct {
 // Fingerprint is the hash of the inputs, 64 hex digits: two builds with the
 // same one make the same image, as far as the Dockerfile allows.
 func (in Inputs) Fingerprint() string {
+	in.Dockerfile = ""
 	encoded, err := json.Marshal(in)
 	if err != nil {
 		panic(fmt.Sprintf("encoding strings and maps of strings: %v", err))
@@ -66,6 +71,7 @@ const maxListedFiles = 400
 func (in Inputs) Label() string {
 	in.Dockerfile = cut(in.Dockerfile)
 	in.Args, in.Labels, in.Files, in.Siblings = cutAll(in.Args), cutAll(in.Labels), cutAll(in.Files), cutAll(in.Siblings)
+	in.Instructions, in.Reads = cutAll(in.Instructions), cutAll(in.Reads)
 	if len(in.Files) > maxListedFiles {
 		grouped := map[string][]string{}
 		for _, file := range slices.Sorted(maps.Keys(in.Files)) {
@@ -107,9 +113,9 @@ func (in Inputs) Changes(since Inputs, folder string) []string {
 		}
 	}
 	note(in.Version != since.Version, "rtbuild makes images in another way since")
-	note(in.Dockerfile != since.Dockerfile, "its Dockerfile changed")
+	note(in.does(since) && in.Dockerfile != since.Dockerfile, "its Dockerfile changed")
 	note(in.Stage != since.Stage, "its target stage changed from %q to %q", since.Stage, in.Stage)
-	note(!slices.Equal(in.Platforms, since.Platforms), "its platforms changed from %q to %q", since.Platforms, in.Platforms)
+	note(len(since.Platforms) > 0 && !slices.Equal(in.Platforms, since.Platforms), "its platforms changed from %q to %q", since.Platforms, in.Platforms)
 	note(len(since.Files) > 0 && grouped(since.Files) != grouped(in.Files), "its context changed")
 	compare := func(what func(name string) string, then, now map[string]string) {
 		for _, name := range slices.Sorted(maps.Keys(merged(then, now))) {
@@ -132,7 +138,20 @@ func (in Inputs) Changes(since Inputs, folder string) []string {
 	compare(func(name string) string { return "sibling " + name }, since.Siblings, in.Siblings)
 	compare(func(name string) string { return "build argument " + name }, since.Args, in.Args)
 	compare(func(name string) string { return "label " + name }, since.Labels, in.Labels)
+	note(len(changes) == 0 && in.does(since), "what its Dockerfile comes to changed")
+	note(len(changes) == 0 && !maps.Equal(in.Reads, since.Reads), "which files a platform reads changed")
 	return changes
+}
+
+// does tells whether the Dockerfile comes to something else for a platform that
+// both are for.
+func (in Inputs) does(since Inputs) bool {
+	for platform, instructions := range in.Instructions {
+		if before, ok := since.Instructions[platform]; ok && before != instructions {
+			return true
+		}
+	}
+	return false
 }
 
 // grouped tells whether files are those of a large context, by folder.
@@ -177,18 +196,19 @@ func cutAll(hashes map[string]string) map[string]string {
 	return short
 }
 
-// inputs collects a step's inputs, except for the images that it is built
-// from.
-func (s Step) inputs(files *buildcontext.Files, labels map[string]string, platforms []string) Inputs {
+// inputs are a step's, except for what its Dockerfile comes to, its files and
+// the images that it is built from.
+func (s Step) inputs(labels map[string]string, platforms []string) Inputs {
 	return Inputs{
-		Version:    inputsVersion,
-		Dockerfile: hashText(string(s.Source)),
-		Stage:      s.Stage,
-		Platforms:  platforms,
-		Args:       hashValues(s.Args),
-		Labels:     hashValues(labels),
-		Files:      files.Hashes(),
-		Bases:      map[string]string{},
-		Siblings:   map[string]string{},
+		Version:      inputsVersion,
+		Dockerfile:   hashText(string(s.Source)),
+		Stage:        s.Stage,
+		Platforms:    platforms,
+		Instructions: map[string]string{},
+		Args:         hashValues(s.Args),
+		Labels:       hashValues(labels),
+		Reads:        map[string]string{},
+		Bases:        map[string]string{},
+		Siblings:     map[string]string{},
 	}
 }

@@ -35,10 +35,10 @@ func TestFingerprint(t *testing.T) {
 	}
 	write(t, file(".dockerignore"), "lib/ignored.py\n")
 	target := build.Target{Name: "rt:1", Repository: reference.MustParse("acme/rt"), Tags: []string{"1"}, Context: "stable/rt", Dockerfile: "stable/rt/Dockerfile.1"}
-	run := build.Run{Bases: where{}, Confirmer: where{}}
+	run := build.Run{Bases: where{}, Confirmer: where{}, Platforms: []string{"linux/amd64"}}
 	prepare := func() build.PreparedStep {
 		t.Helper()
-		plan, err := build.NewPlan(root, []*build.Target{&target})
+		plan, err := build.NewPlan(root, []*build.Target{&target}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,10 +65,14 @@ func TestFingerprint(t *testing.T) {
 		{"an executable bit", func() error { return os.Chmod(file("lib/a.py"), 0o755) }, []string{"stable/rt/lib/a.py changed"}},
 		{"the Dockerfile", func() error { write(t, file("Dockerfile.1"), "FROM debian\nCOPY server.py /srv/\n"); return nil },
 			[]string{"its Dockerfile changed", "stable/rt/lib is gone", "stable/rt/lib/a.py is gone", "stable/rt/lib/b.py is gone", "stable/rt/link is gone", "stable/rt/linked is gone", "stable/rt/linked/x is gone"}},
+		{"a comment and spaces", func() error {
+			write(t, file("Dockerfile.1"), "# comment\nFROM   debian\nCOPY server.py \\\n /srv/\n")
+			return nil
+		}, nil},
 		{"an argument", func() error { target.Args = map[string]string{"V": "1"}; return nil }, []string{"build argument V is new"}},
 		{"its value", func() error { target.Args = map[string]string{"V": "2"}; return nil }, []string{"build argument V changed"}},
 		{"a label", func() error { run.Labels = map[string]string{"a": "b"}; return nil }, []string{"label a is new"}},
-		{"platforms", func() error { run.Platforms = []string{"linux/arm64"}; return nil }, []string{`its platforms changed from [] to ["linux/arm64"]`}},
+		{"platforms", func() error { run.Platforms = []string{"linux/arm64"}; return nil }, []string{`its platforms changed from ["linux/amd64"] to ["linux/arm64"]`}},
 	}
 	before := prepare()
 	for _, step := range steps {

@@ -38,7 +38,7 @@ func TestOnBuildReads(t *testing.T) {
 	for _, step := range plan.Steps {
 		targets = append(targets, step.Target)
 	}
-	plan, err := build.NewPlan(plan.Root, targets)
+	plan, err := build.NewPlan(plan.Root, targets, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestOnBuildChanges(t *testing.T) {
 	run := build.Run{Bases: where{}, Confirmer: where{}}
 	child := func() build.PreparedStep {
 		t.Helper()
-		plan, err := build.NewPlan(root, targets)
+		plan, err := build.NewPlan(root, targets, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

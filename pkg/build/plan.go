@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rtbuild/rtbuild/pkg/baseimage"
 	"github.com/rtbuild/rtbuild/pkg/dockerfile"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
@@ -25,57 +27,73 @@ type Step struct {
 	*Target
 	// Source is the Dockerfile's content.
 	Source []byte
-	// Images are the images that the Dockerfile names, and Reads what it reads of
-	// its context, with what ONBUILD instructions of siblings read there.
+	// Images are the images that it is built from, for any of the platforms, with
+	// those that ONBUILD instructions of siblings name.
 	Images []dockerfile.Use
-	Reads  []string
-	// OnBuild are the ONBUILD instructions that the image carries.
-	OnBuild []string
-	// Siblings are the targets of this plan among them: from the reference as
-	// the Dockerfile names it to the target's name.
+	// Frontend is the image among them that reads the Dockerfile ("# syntax=");
+	// empty for BuildKit's own frontend.
+	Frontend string
+	// Siblings are the targets of this plan among the images: from Use.Image to
+	// the target's name.
 	Siblings map[string]string
-
-	// inherited are the ONBUILD instructions of the siblings that it is FROM, by
-	// the reference as the Dockerfile names it.
-	inherited map[string][]string
 }
 
 // NewPlan reads the Dockerfiles of all targets, finds which are built from
-// which, and puts them in order. Everything wrong is reported at once. A
-// cycle is an error that prints it.
-func NewPlan(root string, targets []*Target) (*Plan, error) {
-	siblings := map[string]string{}
-	for _, t := range targets {
-		for _, tag := range t.Tags {
-			siblings[t.Repository.Repository()+":"+tag] = t.Name
-		}
+// which, for the platforms (HostPlatform if there are none), and puts them in
+// order. Everything wrong is reported at once. A cycle is an error that prints
+// it. Nothing is known of base images here: what depends on those is left to
+// Run.Fingerprint.
+func NewPlan(root string, targets []*Target, platforms []string) (*Plan, error) {
+	if len(platforms) == 0 {
+		platforms = []string{HostPlatform()}
 	}
+	p := &planner{platforms: platforms, makers: makers(targets), steps: map[string]*Step{}}
 	var errs []error
-	steps := make(map[string]*Step, len(targets))
 	for _, t := range targets {
-		step, err := readStep(root, t, siblings)
+		step, err := readStep(root, t)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		steps[t.Name] = step
-	}
-	if len(errs) == 0 {
-		errs = inherit(steps, targets, siblings)
+		p.steps[t.Name] = step
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	order := &ordering{steps: steps, state: map[string]visit{}}
-	for _, t := range targets {
-		if err := order.visit(t.Name, nil); err != nil {
+	order := targets
+	// What an image is built from can depend on ONBUILD instructions of a
+	// sibling, and so on what that is built from: again until nothing is new.
+	for {
+		changed, err := p.convert(order)
+		if err != nil {
 			return nil, err
 		}
+		if order, err = p.sort(targets); err != nil {
+			return nil, err
+		}
+		if !changed {
+			break
+		}
 	}
-	return &Plan{Root: root, Steps: order.done}, nil
+	plan := &Plan{Root: root}
+	for _, t := range order {
+		plan.Steps = append(plan.Steps, *p.steps[t.Name])
+	}
+	return plan, nil
 }
 
-func readStep(root string, t *Target, siblings map[string]string) (*Step, error) {
+// makers are the names of the targets that make images, by repository and tag.
+func makers(targets []*Target) map[string]string {
+	names := map[string]string{}
+	for _, t := range targets {
+		for _, tag := range t.Tags {
+			names[t.Repository.Repository()+":"+tag] = t.Name
+		}
+	}
+	return names
+}
+
+func readStep(root string, t *Target) (*Step, error) {
 	for _, rel := range []string{t.Dockerfile, t.Context} {
 		if !filepath.IsLocal(filepath.FromSlash(rel)) {
 			return nil, fmt.Errorf("%s: %s lies outside of the repository", t.Name, rel)
@@ -91,34 +109,111 @@ func readStep(root string, t *Target, siblings map[string]string) (*Step, error)
 	if info, err := os.Stat(filepath.Join(root, t.Context)); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("%s: its context %s is no folder", t.Name, t.Context)
 	}
-	step := &Step{Target: t, Source: source}
-	return step, step.parse(siblings, nil)
+	return &Step{Target: t, Source: source}, nil
 }
 
-// parse reads the step's Dockerfile. OnBuild tells the ONBUILD instructions of
-// images that it is FROM; nil: none has any.
-func (s *Step) parse(siblings map[string]string, onBuild func(image string) []string) error {
-	file, err := dockerfile.Parse(s.Dockerfile, s.Source, dockerfile.Options{Args: s.Args, Stage: s.Stage, OnBuild: onBuild})
-	if err != nil {
-		return err
-	}
-	s.Images, s.Reads, s.OnBuild, s.Siblings, s.DependsOn = file.Images, file.Reads, file.OnBuild, map[string]string{}, nil
-	for _, use := range file.Images {
-		if _, err := reference.Parse(use.Image); err != nil {
-			return fmt.Errorf("%s:%d: %w", s.Dockerfile, use.Line, err)
+// A planner finds what is built from what.
+type planner struct {
+	platforms []string
+	makers    map[string]string
+	steps     map[string]*Step
+	// configs are what the siblings say that were converted in this round, by
+	// target and platform.
+	configs map[string]map[string]baseimage.Config
+}
+
+// convert reads the Dockerfiles in that order, and tells whether one is built
+// from other siblings than before.
+func (p *planner) convert(order []*Target) (changed bool, err error) {
+	p.configs = map[string]map[string]baseimage.Config{}
+	var errs []error
+	for _, t := range order {
+		step := p.steps[t.Name]
+		before := step.DependsOn
+		step.Images, step.Siblings, step.DependsOn = nil, map[string]string{}, nil
+		p.configs[t.Name] = map[string]baseimage.Config{}
+		for _, platform := range p.platforms {
+			converted, err := p.convertStep(step, platform)
+			if err != nil {
+				errs = append(errs, err)
+				break
+			}
+			p.configs[t.Name][platform] = converted.Config
+			step.add(converted.Images, p.makers)
 		}
-		if sibling, ok := siblingOf(use.Image, siblings); ok {
+		if err := step.addFrontend(p.makers); err != nil {
+			errs = append(errs, err)
+		}
+		changed = changed || !slices.Equal(before, step.DependsOn)
+	}
+	return changed, errors.Join(errs...)
+}
+
+// convertStep takes base images to say nothing. Where that may be what is wrong,
+// the images are all that is wanted.
+func (p *planner) convertStep(step *Step, platform string) (*dockerfile.Conversion, error) {
+	known := true
+	opts := step.options(platform, func(_ context.Context, image, platform string) (baseimage.Config, bool, error) {
+		sibling, ok := makerOf(image, p.makers)
+		if !ok {
+			return baseimage.Config{}, known, nil
+		}
+		return anyOf(p.configs[sibling], platform, p.platforms), known, nil
+	})
+	converted, err := dockerfile.Convert(context.Background(), step.Source, opts)
+	if err != nil {
+		known = false
+		return dockerfile.Convert(context.Background(), step.Source, opts)
+	}
+	return converted, nil
+}
+
+// anyOf is what an image says for a platform; one that is not built for it is
+// taken as it is for the first of those that it is built for.
+func anyOf(configs map[string]baseimage.Config, platform string, platforms []string) baseimage.Config {
+	if config, ok := configs[platform]; ok {
+		return config
+	}
+	return configs[platforms[0]]
+}
+
+// options are those of a conversion of the step.
+func (s *Step) options(platform string, images dockerfile.Images) dockerfile.Options {
+	return dockerfile.Options{Name: s.Dockerfile, Args: s.Args, Stage: s.Stage, Platform: platform, Images: images}
+}
+
+// add notes images that the step is built from.
+func (s *Step) add(images []dockerfile.Use, makers map[string]string) {
+	for _, use := range images {
+		if !slices.ContainsFunc(s.Images, func(known dockerfile.Use) bool { return known.Image == use.Image }) {
+			s.Images = append(s.Images, use)
+		}
+		if sibling, ok := makerOf(use.Image, makers); ok {
 			s.Siblings[use.Image] = sibling
 			if !slices.Contains(s.DependsOn, sibling) {
 				s.DependsOn = append(s.DependsOn, sibling)
 			}
 		}
 	}
+}
+
+// addFrontend notes the image that reads the Dockerfile.
+func (s *Step) addFrontend(makers map[string]string) error {
+	frontend := dockerfile.Frontend(s.Source, s.Args)
+	if frontend == "" {
+		return nil
+	}
+	use, err := dockerfile.NewUse(frontend)
+	if err != nil {
+		return fmt.Errorf("%s:1: # syntax=: %w", s.Dockerfile, err)
+	}
+	use.Line, s.Frontend = 1, use.Image
+	s.add([]dockerfile.Use{use}, makers)
 	return nil
 }
 
-// siblingOf is the name of the target that makes an image.
-func siblingOf(image string, siblings map[string]string) (string, bool) {
+// makerOf is the name of the target that makes an image.
+func makerOf(image string, makers map[string]string) (string, bool) {
 	ref, err := reference.Parse(image)
 	if err != nil || ref.Digest != "" {
 		return "", false // with a digest it asks for one certain image, not for this run's
@@ -127,35 +222,8 @@ func siblingOf(image string, siblings map[string]string) (string, bool) {
 	if tag == "" {
 		tag = "latest"
 	}
-	sibling, ok := siblings[ref.Repository()+":"+tag]
-	return sibling, ok
-}
-
-// inherit reads the Dockerfiles once more that are FROM a sibling with ONBUILD
-// instructions.
-func inherit(steps map[string]*Step, targets []*Target, siblings map[string]string) []error {
-	var errs []error
-	for _, t := range targets {
-		step := steps[t.Name]
-		inherits := func(use dockerfile.Use) bool {
-			sibling, ok := step.Siblings[use.Image]
-			return ok && use.From() && len(steps[sibling].OnBuild) > 0
-		}
-		if !slices.ContainsFunc(step.Images, inherits) {
-			continue
-		}
-		step.inherited = map[string][]string{}
-		err := step.parse(siblings, func(image string) []string {
-			if sibling, ok := siblingOf(image, siblings); ok {
-				step.inherited[image] = steps[sibling].OnBuild
-			}
-			return step.inherited[image]
-		})
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errs
+	name, ok := makers[ref.Repository()+":"+tag]
+	return name, ok
 }
 
 type visit int
@@ -166,12 +234,22 @@ const (
 	closed
 )
 
-// An ordering sorts steps depth first, so that the order of targets is kept
+// sort puts the targets in order, depth first, so that their own order is kept
 // where dependencies allow.
+func (p *planner) sort(targets []*Target) ([]*Target, error) {
+	order := &ordering{steps: p.steps, state: map[string]visit{}}
+	for _, t := range targets {
+		if err := order.visit(t.Name, nil); err != nil {
+			return nil, err
+		}
+	}
+	return order.done, nil
+}
+
 type ordering struct {
 	steps map[string]*Step
 	state map[string]visit
-	done  []Step
+	done  []*Target
 }
 
 func (o *ordering) visit(name string, path []string) error {
@@ -190,7 +268,7 @@ func (o *ordering) visit(name string, path []string) error {
 		}
 	}
 	o.state[name] = closed
-	o.done = append(o.done, *o.steps[name])
+	o.done = append(o.done, o.steps[name].Target)
 	return nil
 }
 

@@ -3,10 +3,7 @@ package build
 import (
 	"context"
 	"fmt"
-	"maps"
-	"path/filepath"
-	"slices"
-	"strings"
+	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/buildcontext"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
@@ -25,6 +22,11 @@ type PreparedStep struct {
 	Inputs Inputs
 	// Files are what the image is made of in its context.
 	Files *buildcontext.Files
+	// BuildPlatform is where it is built, "os/arch[/variant]", if that shows in
+	// the image; else empty.
+	BuildPlatform string
+	// Epoch is the time that the image carries.
+	Epoch time.Time
 	// Fingerprint is empty where a base is left to the engine.
 	Fingerprint string
 	// Labels are those that the image is to carry.
@@ -106,72 +108,6 @@ func (r *Run) lookUp(ctx context.Context, p *Prepared, published []answer) {
 		digest, err := r.Confirmer.Confirm(ctx, ref)
 		return digest, "", err
 	}))
-}
-
-// Fingerprint finds out what each step's image is made of. What is wrong with
-// one step is kept in it.
-func (r *Run) Fingerprint(ctx context.Context, plan *Plan) *Prepared {
-	p := &Prepared{Root: plan.Root, Steps: make([]PreparedStep, len(plan.Steps))}
-	hasher := &buildcontext.Hasher{}
-	fingerprints := map[string]string{}
-	bases := r.bases(ctx, plan)
-	for i, step := range plan.Steps {
-		prepared := PreparedStep{Step: step, Published: map[string]string{}}
-		prepared.Err = r.fingerprintStep(ctx, &prepared, plan.Root, hasher, bases, fingerprints)
-		fingerprints[step.Name] = prepared.Fingerprint
-		p.Steps[i] = prepared
-	}
-	return p
-}
-
-func (r *Run) fingerprintStep(ctx context.Context, p *PreparedStep, root string, hasher *buildcontext.Hasher, bases map[string]*base, fingerprints map[string]string) error {
-	for _, use := range p.Images {
-		if b := bases[use.Image]; p.Siblings[use.Image] == "" && b.err != nil {
-			return fmt.Errorf("%s:%d: finding the base image %s: %w", p.Dockerfile, use.Line, use.Image, b.err)
-		}
-	}
-	reads, err := p.reads(bases)
-	if err != nil {
-		return err
-	}
-	if p.Files, err = r.readContext(ctx, root, p.Step, hasher, reads); err != nil {
-		return fmt.Errorf("%s: %w", p.Dockerfile, err)
-	}
-	p.Inputs = p.inputs(p.Files, r.Labels, r.Platforms)
-	known := true
-	for _, use := range p.Images {
-		if sibling, ok := p.Siblings[use.Image]; ok {
-			p.Inputs.Siblings[use.Image] = fingerprints[sibling]
-			known = known && fingerprints[sibling] != ""
-			continue
-		}
-		p.Inputs.Bases[use.Image] = bases[use.Image].digest
-		known = known && bases[use.Image].digest != ""
-	}
-	p.Labels = maps.Clone(r.Labels)
-	if !known {
-		return nil
-	}
-	p.Fingerprint = p.Inputs.Fingerprint()
-	if p.Labels == nil {
-		p.Labels = map[string]string{}
-	}
-	p.Labels[LabelFingerprint], p.Labels[LabelInputs] = p.Fingerprint, p.Inputs.Label()
-	return nil
-}
-
-// readContext hashes what a step reads of its context.
-func (r *Run) readContext(ctx context.Context, root string, step Step, hasher *buildcontext.Hasher, reads []string) (*buildcontext.Files, error) {
-	dir, err := buildcontext.Open(filepath.Join(root, filepath.FromSlash(step.Context)), filepath.Join(root, filepath.FromSlash(step.Dockerfile)), r.State)
-	if err != nil {
-		return nil, err
-	}
-	files, err := dir.Read(ctx, hasher, reads)
-	if err != nil {
-		return nil, err
-	}
-	literal := slices.DeleteFunc(slices.Clone(reads), func(path string) bool { return strings.ContainsAny(path, `*?[\`) })
-	return files, files.Require(literal)
 }
 
 // contentTagLength is how much of a fingerprint a content tag holds: enough

@@ -83,18 +83,27 @@ type Run struct {
 	// FailFast ends the run at the first failure.
 	FailFast bool
 	// Jobs is how many builds run at once, at least 1.
-	Jobs      int
-	Labels    map[string]string
-	Platforms []string
+	Jobs   int
+	Labels map[string]string
+	// Platforms are what images are for, "os/arch[/variant]" each; HostPlatform if
+	// there are none. BuildPlatform tells where they are built; nil: on
+	// HostPlatform.
+	Platforms     []string
+	BuildPlatform func(ctx context.Context) (string, error)
 	// State is the absolute path of a folder of rtbuild's own in the repository,
 	// which is in no build context; empty for none.
 	State string
-	// Epoch gives the time that an image carries, for those that have one.
-	Epoch func(ctx context.Context, context string) (time.Time, error)
 	// KeepTimes is that of every request.
 	KeepTimes bool
 	// Secrets and SSH are passed to every build.
 	Secrets, SSH map[string]string
+}
+
+func (r *Run) buildPlatform(ctx context.Context) (string, error) {
+	if r.BuildPlatform == nil {
+		return HostPlatform(), nil
+	}
+	return r.BuildPlatform(ctx)
 }
 
 // Do builds the prepared steps, each when those that it depends on are done.
@@ -174,17 +183,21 @@ func (r *Run) step(ctx context.Context, step PreparedStep, parents map[string]Ou
 	return out
 }
 
-// request makes the engine's request of a step: the Dockerfile's images are
-// replaced by this run's parents and by the digests of the bases.
+// request makes the engine's request of a step: images that the Dockerfile names
+// are this run's parents, and the bases of the digests that were hashed.
 func (r *Run) request(ctx context.Context, step PreparedStep, parents map[string]Outcome) (Request, error) {
 	req := Request{
 		Name:           step.Name,
 		Context:        step.Files,
+		Dockerfile:     step.Source,
 		DockerfileName: filepath.Base(step.Dockerfile),
+		Images:         map[string]string{},
 		Args:           step.Args,
 		Stage:          step.Stage,
 		Labels:         step.Labels,
-		Platforms:      r.Platforms,
+		Platforms:      step.Inputs.Platforms,
+		BuildPlatform:  step.BuildPlatform,
+		Epoch:          step.Epoch,
 		Push:           r.Push,
 		KeepTimes:      r.KeepTimes,
 		Secrets:        r.Secrets,
@@ -198,42 +211,38 @@ func (r *Run) request(ctx context.Context, step PreparedStep, parents map[string
 			req.References = append(req.References, ref.String())
 		}
 	}
-	var err error
-	if r.Epoch != nil {
-		if req.Epoch, err = r.Epoch(ctx, step.Context); err != nil {
-			return req, err
-		}
-	}
-	replaced := map[string]string{}
 	for _, use := range step.Images {
-		if sibling, ok := step.Siblings[use.Image]; ok {
-			replaced[use.Image] = r.parent(parents[sibling], req.Parents)
-			continue
+		if err := r.locate(ctx, step, use, parents, &req); err != nil {
+			return req, fmt.Errorf("%s:%d: finding %s: %w", step.Dockerfile, max(1, use.Line), use.Image, err)
 		}
-		ref, err := reference.Parse(use.Image)
-		if err != nil {
-			return req, fmt.Errorf("%s:%d: %w", step.Dockerfile, use.Line, err)
+		if use.Image == step.Frontend {
+			req.Frontend = use.Full
 		}
-		if replaced[use.Image], err = r.Bases.Locate(ctx, ref, step.Inputs.Bases[use.Image]); err != nil {
-			return req, fmt.Errorf("%s:%d: finding %s: %w", step.Dockerfile, use.Line, use.Image, err)
-		}
-	}
-	req.Dockerfile, err = dockerfile.Rewrite(step.Source, step.Images, func(use dockerfile.Use) string { return replaced[use.Image] })
-	if err != nil {
-		return req, fmt.Errorf("%s: %w", step.Dockerfile, err)
 	}
 	return req, nil
 }
 
-// parent is the reference by which a child names a parent of this run: by
-// digest where it was pushed, else by a name that the engine knows.
-func (r *Run) parent(parent Outcome, unpushed map[string]Result) string {
-	name := parent.Target.References(r.Place)[0]
-	if r.Push {
-		return name.WithTag("").WithDigest(parent.Digest).String()
+// locate tells the engine where one of the step's images is: a parent of this
+// run by digest where it was pushed, else by what the engine knows of it.
+func (r *Run) locate(ctx context.Context, step PreparedStep, use dockerfile.Use, parents map[string]Outcome, req *Request) error {
+	if sibling, ok := step.Siblings[use.Image]; ok {
+		parent := parents[sibling]
+		if r.Push {
+			req.Images[use.Full] = parent.Target.References(r.Place)[0].WithTag("").WithDigest(parent.Digest).String()
+		} else {
+			req.Parents[use.Full] = Result{Digest: parent.Digest, ImageID: parent.ImageID, References: parent.References}
+		}
+		return nil
 	}
-	unpushed[name.String()] = Result{Digest: parent.Digest, ImageID: parent.ImageID, References: parent.References}
-	return name.String()
+	ref, err := reference.Parse(use.Image)
+	if err != nil {
+		return err
+	}
+	located, err := r.Bases.Locate(ctx, ref, step.Inputs.Bases[use.Image])
+	if located != "" {
+		req.Images[use.Full] = located
+	}
+	return err
 }
 
 // confirm asks the registry for the digest of every reference pushed. An

@@ -10,7 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/rtbuild/rtbuild/pkg/baseimage"
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
@@ -59,16 +61,19 @@ func (w where) Digest(_ context.Context, ref reference.Reference) (string, error
 	return digestOf(ref.Name), nil
 }
 
-// OnBuild: the image acme/onbuild has an instruction, and of acme/unknown nobody
-// can tell.
-func (w where) OnBuild(_ context.Context, ref reference.Reference, _ string) ([]string, bool, error) {
+// Config: the image acme/onbuild has an instruction, and of acme/unknown nobody
+// can tell. The image acme/old is from 1970.
+func (w where) Config(_ context.Context, ref reference.Reference, _, platform string) (baseimage.Config, bool, error) {
+	config := baseimage.Config{Created: time.Unix(1_700_000_000, 0), Env: []string{"PLATFORM=" + platform}}
 	switch ref.Name {
 	case "acme/onbuild":
-		return []string{"COPY conf /conf"}, true, nil
+		config.OnBuild = []string{"COPY conf /conf"}
 	case "acme/unknown":
-		return nil, false, nil
+		return baseimage.Config{}, false, nil
+	case "acme/old":
+		config.Created = time.Unix(0, 0)
 	}
-	return nil, true, nil
+	return config, true, nil
 }
 
 func (w where) Locate(_ context.Context, ref reference.Reference, digest string) (string, error) {
@@ -117,7 +122,7 @@ func tree(t *testing.T, dockerfiles map[string]string) *build.Plan {
 			Context: "stable/" + name, Dockerfile: "stable/" + name + "/Dockerfile", Kind: build.KindRuntime,
 		})
 	}
-	plan, err := build.NewPlan(root, targets)
+	plan, err := build.NewPlan(root, targets, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,11 +155,14 @@ func TestParentsComeFirst(t *testing.T) {
 	if slices.Index(engine.order, "parent:1") > slices.Index(engine.order, "child:1") {
 		t.Errorf("order %q", engine.order)
 	}
-	want := "FROM localhost:5000/acme/parent@" + digestOf("parent:1") + "\nCOPY --from=mirror.example/debian@" + digestOf("debian") + " /a /a\n"
-	if got := string(engine.requests["child:1"].Dockerfile); got != want {
-		t.Errorf("the child's Dockerfile is %q, want %q", got, want)
+	want := map[string]string{
+		"docker.io/acme/parent:1":         "localhost:5000/acme/parent@" + digestOf("parent:1"),
+		"docker.io/library/debian:latest": "mirror.example/debian@" + digestOf("debian"),
 	}
-	if got := engine.requests["other:1"]; string(got.Dockerfile) != "FROM alpine\n" || !strings.HasPrefix(got.References[0], "localhost:5000/acme/other:1-") {
+	if got := engine.requests["child:1"]; !maps.Equal(got.Images, want) || string(got.Dockerfile) != family["child"] {
+		t.Errorf("the child is made of %q by %q, want %q", got.Images, got.Dockerfile, want)
+	}
+	if got := engine.requests["other:1"]; len(got.Images) > 0 || !strings.HasPrefix(got.References[0], "localhost:5000/acme/other:1-") {
 		t.Errorf("other: %+v", got)
 	}
 	if out := outcomes["child:1"]; out.Status != build.StatusBuilt || out.Digest != digestOf("child:1") {
@@ -168,8 +176,8 @@ func TestParentsWithoutPush(t *testing.T) {
 	engine := &recorder{}
 	do(t, build.Run{Jobs: 1}, engine, where{}, tree(t, family))
 	child := engine.requests["child:1"]
-	if !strings.HasPrefix(string(child.Dockerfile), "FROM acme/parent:1\n") || child.Parents["acme/parent:1"].Digest != digestOf("parent:1") {
-		t.Errorf("child: %q, parents %+v", child.Dockerfile, child.Parents)
+	if child.Parents["docker.io/acme/parent:1"].Digest != digestOf("parent:1") || child.Images["docker.io/acme/parent:1"] != "" {
+		t.Errorf("child: images %q, parents %+v", child.Images, child.Parents)
 	}
 	if !engine.requests["parent:1"].Retain || engine.requests["other:1"].Retain {
 		t.Error("what is retained is not what is needed")
@@ -240,8 +248,8 @@ func TestFresh(t *testing.T) {
 	}
 	again = &recorder{}
 	do(t, run, again, where{existing: existing}, plan)
-	if len(again.order) != 1 || !strings.Contains(string(again.requests["child:1"].Dockerfile), digestOf("parent:1")) {
-		t.Errorf("built %q: %s", again.order, again.requests["child:1"].Dockerfile)
+	if len(again.order) != 1 || !strings.HasSuffix(again.requests["child:1"].Images["docker.io/acme/parent:1"], digestOf("parent:1")) {
+		t.Errorf("built %q: %q", again.order, again.requests["child:1"].Images)
 	}
 	run.Rebuild = true
 	again = &recorder{}

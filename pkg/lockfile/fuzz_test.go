@@ -11,7 +11,8 @@ func FuzzLoad(f *testing.F) {
 	for _, seed := range []string{
 		"version: 1\nimages:\n  docker.io/library/a:1: " + digestA + "\n",
 		"version: 1\nimages: {'[::1]:5000/a:1': " + digestA + ", localhost:1/b:latest: " + digestB + "}\n",
-		"version: 1\nonbuild:\n  " + digestA + ": [COPY . /app, \"\\x00\"]\n",
+		"version: 1\nonbuild:\n  " + digestA + ": [COPY . /app]\n",
+		"version: 1\nconfigs:\n  " + digestA + ": {linux/amd64: {env: [A=b, \"\\x00\"], created: 2026-01-02T03:04:05Z}}\n",
 		"version: 1\n---\n", "a: &x [*x]\n", "version: 1\nimages: *x\n", "<<<<<<< \n{",
 	} {
 		f.Add([]byte(seed))

@@ -7,10 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/rtbuild/rtbuild/pkg/baseimage"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
@@ -75,6 +78,9 @@ func syntaxError(path string, source []byte, err error) error {
 	return fmt.Errorf("%s:%d: %s", path, number, text)
 }
 
+// platformName matches the names of platforms.
+var platformName = regexp.MustCompile(`^[a-z0-9]+(/[a-z0-9._-]+){1,2}$`)
+
 // A parser collects the content of a file.
 type parser struct {
 	path string
@@ -99,11 +105,12 @@ func (p *parser) file(root *yaml.Node) error {
 		return p.at(v, "this rtbuild reads version %s alone, and the file has another; use the rtbuild that wrote it, or update this one", version)
 	}
 	for i := 0; i < len(root.Content); i += 2 {
-		if key := root.Content[i]; key.Value != "version" && key.Value != "images" && key.Value != "onbuild" {
-			return p.at(key, "unknown key %q; the keys are version, images and onbuild", key.Value)
+		if key := root.Content[i]; !slices.Contains([]string{"version", "images", "configs", "onbuild"}, key.Value) {
+			return p.at(key, "unknown key %q; the keys are version, images and configs", key.Value)
 		}
 	}
-	return errors.Join(p.each(keys["images"], "images", p.image), p.each(keys["onbuild"], "onbuild", p.instructions))
+	// What stood under onbuild, earlier versions' part of configs, is read anew.
+	return errors.Join(p.each(keys["images"], "images", p.image), p.each(keys["configs"], "configs", p.platforms))
 }
 
 // each reads the entries of a mapping, which may be missing.
@@ -123,23 +130,38 @@ func (p *parser) each(node *yaml.Node, what string, entry func(key, value *yaml.
 	return errors.Join(errs...)
 }
 
-// instructions reads the ONBUILD instructions of one digest.
-func (p *parser) instructions(key, value *yaml.Node) error {
+// platforms reads what the image of one digest says for each platform.
+func (p *parser) platforms(key, value *yaml.Node) error {
 	if err := reference.CheckDigest(key.Value); err != nil {
 		return p.at(key, "%w", err)
 	}
-	if value.Kind != yaml.SequenceNode {
-		return p.at(value, "the value of %s is no list of ONBUILD instructions; remove the entry to have it read anew", key.Value)
-	}
-	list := []string{}
-	for _, item := range value.Content {
-		if item.Kind != yaml.ScalarNode || item.Tag != "!!str" {
-			return p.at(item, "an ONBUILD instruction of %s is no text; remove the entry to have it read anew", key.Value)
+	p.configs[key.Value] = map[string]baseimage.Config{}
+	return p.each(value, "the image "+key.Value, func(platform, config *yaml.Node) error {
+		if !platformName.MatchString(platform.Value) {
+			return p.at(platform, "%q is no platform: want os/architecture[/variant], as linux/amd64", platform.Value)
 		}
-		list = append(list, item.Value)
+		parsed, err := p.config(config)
+		p.configs[key.Value][platform.Value] = parsed
+		return err
+	})
+}
+
+// config reads what an image says.
+func (p *parser) config(node *yaml.Node) (baseimage.Config, error) {
+	if _, err := p.mapping(node, "what an image says"); err != nil {
+		return baseimage.Config{}, err
 	}
-	p.onBuild[key.Value] = list
-	return nil
+	keys := []string{"created", "env", "workingDir", "user", "shell", "onbuild"}
+	var read config
+	for i := 0; i < len(node.Content); i += 2 {
+		if key := node.Content[i]; !slices.Contains(keys, key.Value) {
+			return baseimage.Config{}, p.at(key, "unknown key %q; the keys are %s; remove the image's entry to have it read anew", key.Value, strings.Join(keys, ", "))
+		}
+	}
+	if err := node.Decode(&read); err != nil {
+		return baseimage.Config{}, p.at(node, "what an image says cannot be read: %s; remove the image's entry to have it read anew", strings.ReplaceAll(strings.TrimPrefix(err.Error(), "yaml: "), "\n", ""))
+	}
+	return baseimage.Config(read), nil
 }
 
 // mapping is what a node maps strings to, each once.

@@ -1,7 +1,7 @@
 // Package lockfile reads and writes rtbuild.lock, the committed file that holds
 // the digest of every external base image: resolved once and used in every
 // build, so that builds do not change when tags move. With the digest goes what
-// the image makes a build on it do: its ONBUILD instructions.
+// the image says to builds on it, so that nobody has to be asked for that again.
 package lockfile
 
 import (
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/rtbuild/rtbuild/pkg/baseimage"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
@@ -32,21 +33,26 @@ type File struct {
 type content struct {
 	// images are digests by Key.
 	images map[string]string
-	// onBuild are the ONBUILD instructions of images by digest; there are images
-	// that were not asked for theirs.
-	onBuild map[string][]string
+	// configs are what images say, by digest and platform ("linux/amd64"); there
+	// are images that were not asked.
+	configs map[string]map[string]baseimage.Config
 }
 
 func newContent() content {
-	return content{images: map[string]string{}, onBuild: map[string][]string{}}
+	return content{images: map[string]string{}, configs: map[string]map[string]baseimage.Config{}}
 }
 
 func (c content) clone() content {
-	return content{images: maps.Clone(c.images), onBuild: maps.Clone(c.onBuild)}
+	clone := content{images: maps.Clone(c.images), configs: map[string]map[string]baseimage.Config{}}
+	for digest, configs := range c.configs {
+		clone.configs[digest] = maps.Clone(configs)
+	}
+	return clone
 }
 
 func (c content) equal(other content) bool {
-	return maps.Equal(c.images, other.images) && maps.EqualFunc(c.onBuild, other.onBuild, slices.Equal[[]string])
+	same := func(a, b map[string]baseimage.Config) bool { return maps.EqualFunc(a, b, baseimage.Config.Equal) }
+	return maps.Equal(c.images, other.images) && maps.EqualFunc(c.configs, other.configs, same)
 }
 
 // Key is the reference under which an image stands in the file: in full, as
@@ -97,28 +103,31 @@ func (f *File) Remove(ref reference.Reference) {
 	delete(f.images, Key(ref))
 }
 
-// OnBuild are the ONBUILD instructions, without that word, of the image that has
-// the digest; ok is false if they are not known.
-func (f *File) OnBuild(digest string) (instructions []string, ok bool) {
+// Config is what the image that has the digest says for a platform; ok is false
+// if that is not known.
+func (f *File) Config(digest, platform string) (config baseimage.Config, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	instructions, ok = f.onBuild[digest]
-	return slices.Clone(instructions), ok
+	config, ok = f.configs[digest][platform]
+	return config, ok
 }
 
-// SetOnBuild records the ONBUILD instructions of an image; it may have none.
-func (f *File) SetOnBuild(digest string, instructions []string) {
+// SetConfig records what an image says for a platform.
+func (f *File) SetConfig(digest, platform string, config baseimage.Config) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.onBuild[digest] = slices.Clone(instructions)
+	if f.configs[digest] == nil {
+		f.configs[digest] = map[string]baseimage.Config{}
+	}
+	f.configs[digest][platform] = config
 }
 
-// KeepOnBuild removes the ONBUILD instructions of all images but those that
-// have one of the digests.
-func (f *File) KeepOnBuild(digests map[string]bool) {
+// KeepConfigs removes what all images say but those that have one of the
+// digests.
+func (f *File) KeepConfigs(digests map[string]bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	maps.DeleteFunc(f.onBuild, func(digest string, _ []string) bool { return !digests[digest] })
+	maps.DeleteFunc(f.configs, func(digest string, _ map[string]baseimage.Config) bool { return !digests[digest] })
 }
 
 // References are the keys of all entries, sorted.

@@ -11,7 +11,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/rtbuild/rtbuild/pkg/baseimage"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
@@ -105,36 +107,65 @@ func TestSaveAndLoad(t *testing.T) {
 	load(t, path)
 }
 
-// ONBUILD instructions are kept as they are, whatever they hold; an image
-// without any is not one that nobody asked.
-func TestOnBuild(t *testing.T) {
+// What images say is kept as it is, whatever it holds, for each platform; an image
+// that says nothing is not one that nobody asked.
+func TestConfigs(t *testing.T) {
+	const amd64, arm = "linux/amd64", "linux/arm/v7"
 	path := filepath.Join(t.TempDir(), FileName)
 	f := load(t, path)
-	odd := []string{"COPY . /app", "RUN <<EOF\ntabs\t: # [x]\n\nEOF", "true", "", " 'x' \u0007"}
-	f.SetOnBuild(digestA, odd)
-	f.SetOnBuild(digestB, nil)
-	f.SetOnBuild("sha256:"+strings.Repeat("c", 64), []string{"RUN x"})
-	f.KeepOnBuild(map[string]bool{digestA: true, digestB: true})
+	odd := baseimage.Config{
+		Created: time.Date(2026, 2, 3, 4, 5, 6, 7, time.UTC), Env: []string{"PATH=/a:/b", "X=", "Y=\u0007\n: # [x]", "Z=true"}, WorkingDir: "/ w", User: "1000",
+		Shell: []string{"bash", "-c"}, OnBuild: []string{"COPY . /app", "RUN <<EOF\ntabs\t: # [x]\n\nEOF", "true", "", " 'x'"},
+	}
+	f.SetConfig(digestA, amd64, odd)
+	f.SetConfig(digestA, arm, baseimage.Config{User: "1"})
+	f.SetConfig(digestB, amd64, baseimage.Config{})
+	f.SetConfig("sha256:"+strings.Repeat("c", 64), amd64, odd)
+	f.KeepConfigs(map[string]bool{digestA: true, digestB: true})
 	if !f.Changed() {
 		t.Error("not changed")
 	}
 	save(t, f)
 	f = load(t, path)
-	if got, ok := f.OnBuild(digestA); !ok || !slices.Equal(got, odd) {
-		t.Errorf("got %q, %v, want %q", got, ok, odd)
+	for _, test := range []struct {
+		digest, platform string
+		want             baseimage.Config
+		known            bool
+	}{
+		{digestA, amd64, odd, true}, {digestA, arm, baseimage.Config{User: "1"}, true}, {digestA, "linux/arm64", baseimage.Config{}, false},
+		{digestB, amd64, baseimage.Config{}, true}, {"sha256:" + strings.Repeat("c", 64), amd64, baseimage.Config{}, false},
+	} {
+		if got, ok := f.Config(test.digest, test.platform); ok != test.known || !got.Equal(test.want) {
+			t.Errorf("%s, %s: got %+v, %v, want %+v", test.digest, test.platform, got, ok, test.want)
+		}
 	}
-	if got, ok := f.OnBuild(digestB); !ok || len(got) != 0 {
-		t.Errorf("got %q, %v, want none", got, ok)
-	}
-	if got, ok := f.OnBuild("sha256:" + strings.Repeat("c", 64)); ok {
-		t.Errorf("dropped, and yet there: %q", got)
-	}
-	if !strings.HasSuffix(read(t, path), "\n  "+digestB+": []\n") {
+	if !strings.HasSuffix(read(t, path), "\n  "+digestB+":\n    linux/amd64: {}\n") {
 		t.Errorf("the file is\n%s", read(t, path))
 	}
-	f.SetOnBuild("sha256:12", nil)
+	f.SetConfig("sha256:12", amd64, baseimage.Config{})
 	if err := f.Save(); err == nil || !strings.Contains(err.Error(), "is no digest") {
 		t.Errorf("a malformed digest: %v", err)
+	}
+}
+
+// What earlier versions wrote is read; what they kept of images is read anew.
+func TestEarlierFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), FileName)
+	write(t, path, "version: 1\nimages:\n  docker.io/library/a:1: "+digestA+"\n# What the images make builds on them do (ONBUILD).\nonbuild:\n  "+digestA+": [COPY . /app]\n")
+	f := load(t, path)
+	if digest, ok := f.Digest(reference.MustParse("a:1")); !ok || digest != digestA {
+		t.Errorf("digest %s, %v", digest, ok)
+	}
+	if config, ok := f.Config(digestA, "linux/amd64"); ok {
+		t.Errorf("config %+v", config)
+	}
+	if f.Changed() {
+		t.Error("reading changes it")
+	}
+	f.SetConfig(digestA, "linux/amd64", baseimage.Config{User: "x"})
+	save(t, f)
+	if strings.Contains(read(t, path), "ONBUILD") {
+		t.Errorf("the file is\n%s", read(t, path))
 	}
 }
 
@@ -297,9 +328,10 @@ func TestLoadErrors(t *testing.T) {
 		{"number as key", "version: 1\nimages:\n  1: " + digestA + "\n", 3, "no plain text"},
 		{"list", "- version: 1\n", 1, "must be a mapping"},
 		{"images as list", "version: 1\nimages:\n- x\n", 3, "images must be a mapping"},
-		{"no digest for instructions", "version: 1\nonbuild:\n  docker.io/library/a:1: []\n", 3, "is no digest"},
-		{"one instruction alone", "version: 1\nonbuild:\n  " + digestA + ": COPY . /app\n", 3, "is no list of ONBUILD instructions"},
-		{"an instruction that is none", "version: 1\nonbuild:\n  " + digestA + ": [x, 1]\n", 3, "is no text"},
+		{"no digest for what an image says", "version: 1\nconfigs:\n  docker.io/library/a:1: {}\n", 3, "is no digest"},
+		{"no platform", "version: 1\nconfigs:\n  " + digestA + ":\n    amd64: {}\n", 4, "is no platform"},
+		{"an unknown word of an image", "version: 1\nconfigs:\n  " + digestA + ":\n    linux/amd64:\n      entrypoint: x\n", 5, `unknown key "entrypoint"`},
+		{"no list", "version: 1\nconfigs:\n  " + digestA + ":\n    linux/amd64:\n      env: {a: b}\n", 5, "cannot be read"},
 		{"second document", "version: 1\n---\nversion: 1\n", 2, "second document"},
 		{"syntax", "version: 1\nimages: {\n", 2, "did not find"},
 		{"merge conflict", "version: 1\nimages:\n<<<<<<< HEAD\n" + entry + "=======\n" + entry + ">>>>>>> x\n", 3, "conflict"},

@@ -9,16 +9,27 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/rtbuild/rtbuild/pkg/baseimage"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 const comment = "# Written by rtbuild: the digests of the base images. To update them, run: rtbuild lock --update\n"
 
-// onBuildComment is for those who wonder about empty lists.
-const onBuildComment = "What the images make builds on them do (ONBUILD)."
+const configsComment = "What the images say to builds on them."
+
+// config is baseimage.Config as the file has it.
+type config struct {
+	Created    time.Time `yaml:"created,omitempty"`
+	Env        []string  `yaml:"env,omitempty"`
+	WorkingDir string    `yaml:"workingDir,omitempty"`
+	User       string    `yaml:"user,omitempty"`
+	Shell      []string  `yaml:"shell,omitempty"`
+	OnBuild    []string  `yaml:"onbuild,omitempty"`
+}
 
 // Save writes the file if it has Changed. It replaces the file by a rename, so
 // that a reader sees the old or the new content; equal entries give equal bytes.
@@ -55,12 +66,12 @@ func format(c content) ([]byte, error) {
 		entries.Content = append(entries.Content, scalar(key), scalar(c.images[key]))
 	}
 	root := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{scalar("version"), scalar(version), scalar("images"), entries}}
-	if len(c.onBuild) > 0 {
-		instructions, err := formatOnBuild(c.onBuild)
+	if len(c.configs) > 0 {
+		configs, err := formatConfigs(c.configs)
 		if err != nil {
 			return nil, err
 		}
-		root.Content = append(root.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "onbuild", HeadComment: onBuildComment}, instructions)
+		root.Content = append(root.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "configs", HeadComment: configsComment}, configs)
 	}
 	var b bytes.Buffer
 	b.WriteString(comment)
@@ -72,19 +83,21 @@ func format(c content) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func formatOnBuild(onBuild map[string][]string) (*yaml.Node, error) {
+func formatConfigs(configs map[string]map[string]baseimage.Config) (*yaml.Node, error) {
 	entries := &yaml.Node{Kind: yaml.MappingNode}
-	for _, digest := range slices.Sorted(maps.Keys(onBuild)) {
+	for _, digest := range slices.Sorted(maps.Keys(configs)) {
 		if err := reference.CheckDigest(digest); err != nil {
-			return nil, fmt.Errorf("ONBUILD instructions: %w", err)
+			return nil, fmt.Errorf("what an image says: %w", err)
 		}
-		list := &yaml.Node{Kind: yaml.SequenceNode}
-		for _, instruction := range onBuild[digest] {
-			item := &yaml.Node{}
-			item.SetString(instruction)
-			list.Content = append(list.Content, item)
+		platforms := &yaml.Node{Kind: yaml.MappingNode}
+		for _, platform := range slices.Sorted(maps.Keys(configs[digest])) {
+			value := &yaml.Node{}
+			if err := value.Encode(config(configs[digest][platform])); err != nil {
+				return nil, fmt.Errorf("what %s says: %w", digest, err)
+			}
+			platforms.Content = append(platforms.Content, scalar(platform), value)
 		}
-		entries.Content = append(entries.Content, scalar(digest), list)
+		entries.Content = append(entries.Content, scalar(digest), platforms)
 	}
 	return entries, nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/rtbuild/rtbuild/pkg/baseimage"
 	"github.com/rtbuild/rtbuild/pkg/lockfile"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/reference"
@@ -77,27 +78,27 @@ func (b *Bases) leave(err error) bool {
 	return b.mode == LockOffer && (errors.Is(err, ErrNotFound) || errors.Is(err, ErrUnreachable) || errors.Is(err, ErrUnauthorized))
 }
 
-// OnBuild implements build.Bases: what the lock file has for the digest, else
-// what the image says, which is locked: that takes requests of which registries
-// count some as pulls.
-func (b *Bases) OnBuild(ctx context.Context, ref reference.Reference, digest string) ([]string, bool, error) {
-	if instructions, ok := b.lock.OnBuild(digest); ok {
-		return instructions, true, nil
+// Config implements build.Bases: what the lock file has for the digest, else what
+// the image says, which is locked: that takes requests of which registries count
+// some as pulls.
+func (b *Bases) Config(ctx context.Context, ref reference.Reference, digest, platform string) (baseimage.Config, bool, error) {
+	if config, ok := b.lock.Config(digest, platform); ok {
+		return config, true, nil
 	}
 	exact, _, err := b.exact(ctx, ref, digest)
-	var instructions []string
+	var config baseimage.Config
 	if err == nil {
-		instructions, err = b.registry.OnBuild(ctx, exact.String())
+		config, err = b.registry.Config(ctx, exact.String(), platform)
 	}
 	switch {
 	case err != nil && b.leave(err):
-		return nil, false, nil
+		return baseimage.Config{}, false, nil
 	case err != nil:
-		return nil, false, fmt.Errorf("reading its ONBUILD instructions: %w", b.gone(ref, digest, err))
+		return baseimage.Config{}, false, fmt.Errorf("reading what it says to builds on it: %w", b.gone(ref, digest, err))
 	case b.mode != LockStrict:
-		b.lock.SetOnBuild(digest, instructions)
+		b.lock.SetConfig(digest, platform, config)
 	}
-	return instructions, true, nil
+	return config, true, nil
 }
 
 // exact names the image of a digest: at its mirror, if that has it, else where
@@ -174,8 +175,6 @@ type BaseImage struct {
 	Ref reference.Reference
 	// Targets are the names of the targets that name it themselves.
 	Targets []string
-	// From tells whether a FROM names it, so that its ONBUILD instructions run.
-	From bool
 }
 
 // name is by what the image is known: its entry in the lock file, or with its
@@ -208,7 +207,6 @@ func (p *Project) BaseImages() ([]BaseImage, error) {
 				images[image.name()] = &image
 			}
 			known := images[image.name()]
-			known.From = known.From || use.From()
 			if !slices.Contains(known.Targets, step.Name) {
 				known.Targets = append(known.Targets, step.Name)
 			}
@@ -236,8 +234,9 @@ type LockChange struct {
 // that names choose, and drops entries that no image has. Only names (as the
 // lock file writes them, or as a Dockerfile does) chooses among the locked;
 // with all, all are looked up. A name that is no base image is an error. The
-// caller saves the file, but not after an error.
-func (b *Bases) Update(ctx context.Context, images []BaseImage, all bool, names []string) ([]LockChange, error) {
+// caller saves the file, but not after an error. What the images say is locked for
+// the platforms.
+func (b *Bases) Update(ctx context.Context, images []BaseImage, platforms []string, all bool, names []string) ([]LockChange, error) {
 	chosen, err := choose(images, names)
 	if err != nil {
 		return nil, err
@@ -269,13 +268,12 @@ func (b *Bases) Update(ctx context.Context, images []BaseImage, all bool, names 
 			changes = append(changes, LockChange{Image: key, Old: old})
 		}
 	}
-	return changes, b.updateOnBuild(ctx, images)
+	return changes, b.updateConfigs(ctx, images, platforms)
 }
 
-// updateOnBuild locks the ONBUILD instructions of the images, whose digests are
-// known, and drops those of others.
-func (b *Bases) updateOnBuild(ctx context.Context, images []BaseImage) error {
-	images = slices.DeleteFunc(slices.Clone(images), func(image BaseImage) bool { return !image.From })
+// updateConfigs locks what the images say, whose digests are known, and drops what
+// others do.
+func (b *Bases) updateConfigs(ctx context.Context, images []BaseImage, platforms []string) error {
 	digests, errs := map[string]bool{}, make([]error, len(images))
 	for _, image := range images {
 		digest, _ := b.lock.Digest(image.Ref)
@@ -283,11 +281,13 @@ func (b *Bases) updateOnBuild(ctx context.Context, images []BaseImage) error {
 	}
 	parallel.Each(len(images), parallel.Lookups, func(i int) {
 		digest, _ := b.lock.Digest(images[i].Ref)
-		if _, _, err := b.OnBuild(ctx, images[i].Ref, digest); err != nil {
-			errs[i] = fmt.Errorf("%s: %w", images[i].name(), err)
+		for _, platform := range platforms {
+			if _, _, err := b.Config(ctx, images[i].Ref, digest, platform); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", images[i].name(), err)
+			}
 		}
 	})
-	b.lock.KeepOnBuild(digests)
+	b.lock.KeepConfigs(digests)
 	return errors.Join(errs...)
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
+	"github.com/rtbuild/rtbuild/pkg/baseimage"
 	"github.com/rtbuild/rtbuild/pkg/lockfile"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 	"github.com/rtbuild/rtbuild/pkg/release"
@@ -80,9 +80,9 @@ func TestBases(t *testing.T) {
 	}
 }
 
-// The ONBUILD instructions of a base are read once, of an image named by its
-// digest as well, and then stand in the lock file.
-func TestBasesOnBuild(t *testing.T) {
+// What a base says is read once, of an image named by its digest as well, and then
+// stands in the lock file.
+func TestBasesConfig(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	inner, requests := fake.New(), atomic.Int32{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -91,8 +91,8 @@ func TestBasesOnBuild(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")
-	want := []string{"COPY . /app", "RUN make"}
-	image, err := mutate.Config(empty.Image, v1.Config{OnBuild: want})
+	want := baseimage.Config{Env: []string{"A=b"}, OnBuild: []string{"COPY . /app", "RUN make"}}
+	image, err := mutate.Config(empty.Image, v1.Config{Env: want.Env, OnBuild: want.OnBuild})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,15 +108,16 @@ func TestBasesOnBuild(t *testing.T) {
 		return release.NewBases(lock, release.NewMirrors(client, map[string]string{"docker.io": host + "/hub"}), client, mode)
 	}
 	ref := reference.MustParse("acme/base@" + digest)
+	const amd64 = "linux/amd64"
 	for _, test := range []struct {
 		mode  release.LockMode
 		asked bool
 	}{{release.LockStrict, true}, {release.LockAdd, true}, {release.LockStrict, false}, {release.LockOffer, false}} {
 		bases := open(test.mode)
 		requests.Store(0)
-		got, known, err := bases.OnBuild(t.Context(), ref, digest)
-		if err != nil || !known || !slices.Equal(got, want) || requests.Load() > 0 != test.asked {
-			t.Errorf("mode %d: %q, %v, %v with %d requests", test.mode, got, known, err, requests.Load())
+		got, known, err := bases.Config(t.Context(), ref, digest, amd64)
+		if err != nil || !known || !got.Equal(want) || requests.Load() > 0 != test.asked {
+			t.Errorf("mode %d: %+v, %v, %v with %d requests", test.mode, got, known, err, requests.Load())
 		}
 		if err := bases.Save(); err != nil {
 			t.Fatal(err)
@@ -126,25 +127,25 @@ func TestBasesOnBuild(t *testing.T) {
 	// What cannot be asked is an error, except where it is left to the engine.
 	gone := "sha256:" + strings.Repeat("1", 64)
 	tag := reference.MustParse(host + "/acme/base:1")
-	if _, _, err := open(release.LockAdd).OnBuild(t.Context(), tag, gone); err == nil || !strings.Contains(err.Error(), "rtbuild lock --update "+host+"/acme/base:1") {
+	if _, _, err := open(release.LockAdd).Config(t.Context(), tag, gone, amd64); err == nil || !strings.Contains(err.Error(), "rtbuild lock --update "+host+"/acme/base:1") {
 		t.Errorf("gone: %v", err)
 	}
-	if got, known, err := open(release.LockOffer).OnBuild(t.Context(), tag, gone); err != nil || known {
-		t.Errorf("left to the engine: %q, %v, %v", got, known, err)
+	if got, known, err := open(release.LockOffer).Config(t.Context(), tag, gone, amd64); err != nil || known {
+		t.Errorf("left to the engine: %+v, %v, %v", got, known, err)
 	}
 
-	// rtbuild lock has those of the images that a FROM names, and no others.
+	// rtbuild lock has what the images of the Dockerfiles say, and no others.
 	bases := open(release.LockAdd)
 	other := "acme/other@" + push(t, host+"/hub/acme/other:1")
-	images := []release.BaseImage{{Ref: reference.MustParse(other), From: true}, {Ref: ref}}
-	if changes, err := bases.Update(t.Context(), images, true, nil); err != nil || len(changes) > 0 {
+	images := []release.BaseImage{{Ref: reference.MustParse(other)}}
+	if changes, err := bases.Update(t.Context(), images, []string{amd64}, true, nil); err != nil || len(changes) > 0 {
 		t.Errorf("changes %v, %v", changes, err)
 	}
 	if err := bases.Save(); err != nil {
 		t.Fatal(err)
 	}
 	content, err := os.ReadFile(path)
-	if err != nil || !strings.Contains(string(content), other[len("acme/other@"):]+": []\n") || strings.Contains(string(content), digest) {
+	if err != nil || !strings.Contains(string(content), other[len("acme/other@"):]+":\n    linux/amd64:") || strings.Contains(string(content), digest) {
 		t.Errorf("the lock file is\n%s%v", content, err)
 	}
 }

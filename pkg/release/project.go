@@ -21,6 +21,9 @@ import (
 type Project struct {
 	Tree      *manifest.Tree
 	Discovery *build.Discovery
+	// Platforms are what images are planned for, "os/arch[/variant]" each; those of
+	// the settings at first. build.HostPlatform if there are none.
+	Platforms []string
 
 	evaluator provenance.Evaluator
 	config    *config.Config
@@ -41,7 +44,7 @@ func Open(ctx context.Context, ev provenance.Evaluator, root string, c *config.C
 	if err != nil {
 		return nil, err
 	}
-	return &Project{Tree: tree, Discovery: discovery, evaluator: ev, config: c}, nil
+	return &Project{Tree: tree, Discovery: discovery, evaluator: ev, config: c, Platforms: c.Platforms}, nil
 }
 
 // Plan puts the named targets, all that feed something if none are named, in
@@ -65,7 +68,7 @@ func (p *Project) PlanTargets(targets []*build.Target) (*build.Plan, error) {
 			everything = append(everything[:len(everything):len(everything)], t)
 		}
 	}
-	plan, err := build.NewPlan(p.Tree.Root, everything)
+	plan, err := build.NewPlan(p.Tree.Root, everything, p.Platforms)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +160,7 @@ func (p *Project) Check() []manifest.Finding {
 			findings = append(findings, finding)
 		}
 	}
-	if _, err := build.NewPlan(p.Tree.Root, all); err != nil {
+	if _, err := build.NewPlan(p.Tree.Root, all, p.Platforms); err != nil {
 		for _, err := range split(err) {
 			findings = append(findings, manifest.Finding{Severity: manifest.SeverityError, Message: err.Error()})
 		}

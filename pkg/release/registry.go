@@ -3,6 +3,8 @@ package release
 import (
 	"context"
 	"errors"
+
+	"github.com/rtbuild/rtbuild/pkg/baseimage"
 )
 
 // A Descriptor identifies a manifest at a registry: the part of the OCI
@@ -36,15 +38,14 @@ type Annotator interface {
 	Annotations(ctx context.Context, ref string) (Descriptor, map[string]string, error)
 }
 
-// A BaseReader is a Resolver that can read what a base image does to builds on
+// A BaseReader is a Resolver that can read what a base image says to builds on
 // it. It is safe for concurrent use.
 type BaseReader interface {
 	Resolver
-	// OnBuild reads the ONBUILD instructions of the image that ref stands for,
-	// without that word; those of the first one where it is an index: what makes
-	// an image for several platforms is one Dockerfile. Errors are those of
-	// Resolver.
-	OnBuild(ctx context.Context, ref string) ([]string, error)
+	// Config reads what the image that ref stands for says to builds on it; where
+	// that is an index, or an index of indexes, the image for the platform
+	// ("os/arch[/variant]") as engines choose it. Errors are those of Resolver.
+	Config(ctx context.Context, ref, platform string) (baseimage.Config, error)
 }
 
 // A Tagger moves tags. It is safe for concurrent use.

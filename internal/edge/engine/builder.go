@@ -17,6 +17,9 @@ import (
 
 var _ build.Builder = (*builder)(nil)
 
+// product is what engines are told that they are used by.
+const product = "rtbuild"
+
 // builder is a build.Builder over one engine.
 type builder struct {
 	engine      *engine
@@ -93,7 +96,7 @@ func (b *builder) build(ctx context.Context, req build.Request) (build.Result, e
 	cached := true
 	// What was built is cached by the engine when the push is tried again.
 	err = b.retry.do(ctx, show, func() error {
-		response, steps, err := b.solve(ctx, opt, secret.mask, show)
+		response, steps, err := b.solve(ctx, req, opt, secret.mask, show)
 		cached = cached && steps.cached()
 		if err != nil {
 			return b.blame(ctx, req, steps, err)
@@ -110,7 +113,7 @@ func (b *builder) build(ctx context.Context, req build.Request) (build.Result, e
 
 // solve runs one build. It returns a record of the build's steps with an
 // error too.
-func (b *builder) solve(ctx context.Context, opt client.SolveOpt, mask *mask, show func(*client.SolveStatus)) (map[string]string, *stepRecord, error) {
+func (b *builder) solve(ctx context.Context, req build.Request, opt client.SolveOpt, mask *mask, show func(*client.SolveStatus)) (map[string]string, *stepRecord, error) {
 	statuses := make(chan *client.SolveStatus)
 	steps := newStepRecord()
 	drained := make(chan struct{})
@@ -118,8 +121,8 @@ func (b *builder) solve(ctx context.Context, opt client.SolveOpt, mask *mask, sh
 		defer close(drained)
 		b.siblings.follow(steps, mask.over(statuses), show)
 	}()
-	response, err := b.engine.client.Solve(ctx, nil, opt, statuses)
-	<-drained // Solve closes statuses
+	response, err := b.engine.client.Build(ctx, opt, product, frontend(req), statuses)
+	<-drained // Build closes statuses
 	if err != nil {
 		return nil, steps, err
 	}
@@ -137,8 +140,6 @@ func validate(req build.Request) error {
 		return fmt.Errorf("the Dockerfile's name %q is no base name", req.DockerfileName)
 	case req.Push && len(req.References) == 0:
 		return errors.New("the request says to push, but not where to")
-	case !req.Epoch.IsZero() && req.Args[epochArg] != "":
-		return fmt.Errorf("the request gives the image's time twice: as its epoch, and as the build argument %s", epochArg)
 	}
 	if req.Push {
 		for _, ref := range req.References {
@@ -175,10 +176,10 @@ func solveOpt(req build.Request, failed func(error)) (client.SolveOpt, error) {
 	if len(req.Platforms) > 0 {
 		attrs["platform"] = strings.Join(req.Platforms, ",")
 	}
-	return client.SolveOpt{
-		Frontend:      "dockerfile.v0",
+	opt := client.SolveOpt{
 		FrontendAttrs: attrs,
 		LocalMounts:   map[string]fsutil.FS{"context": files, "dockerfile": mountDockerfile(req)},
 		SharedKey:     sharedKey(req),
-	}, nil
+	}
+	return opt, nameContexts(req, &opt)
 }

@@ -62,13 +62,15 @@ func dockerEngine(ctx context.Context, api *dockerclient.Client, creds *credenti
 	if worker.Labels[snapshotterLabel] != "" {
 		eng.caps = build.Capabilities{
 			Engine:        fmt.Sprintf("Docker engine %s (containerd store)", version.Version),
+			Platform:      platformOf(worker),
 			MultiPlatform: true,
 		}
 		eng.store = &containerdStore{dockerImages: dockerImages{api: api}}
 		return eng, nil
 	}
 	eng.caps = build.Capabilities{
-		Engine: fmt.Sprintf("Docker engine %s (graph driver store)", version.Version),
+		Engine:   fmt.Sprintf("Docker engine %s (graph driver store)", version.Version),
+		Platform: platformOf(worker),
 	}
 	eng.store = &graphDriverStore{
 		dockerImages: dockerImages{api: api},

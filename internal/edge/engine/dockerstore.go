@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -29,27 +28,12 @@ type dockerImages struct {
 }
 
 // useLocal makes FROM take the engine's own image of a name before the
-// registry's, and gives each parent the name by which the Dockerfile calls it.
-func (d dockerImages) useLocal(ctx context.Context, req build.Request, opt *client.SolveOpt) error {
+// registry's: parents are found by the references that their builds gave them.
+func (d dockerImages) useLocal(req build.Request, opt *client.SolveOpt) error {
 	opt.FrontendAttrs["image-resolve-mode"] = "local"
-	for _, ref := range slices.Sorted(maps.Keys(req.Parents)) {
-		parent := req.Parents[ref]
-		want, err := named(ref)
-		if err != nil {
-			return err
-		}
-		known := func(r string) bool {
-			have, err := named(r)
-			return err == nil && have.String() == want.String()
-		}
-		if slices.ContainsFunc(parent.References, known) {
-			continue
-		}
+	for ref, parent := range req.Parents {
 		if len(parent.References) == 0 {
 			return fmt.Errorf("parent image %s: its build gave it no reference", ref)
-		}
-		if err := d.api.ImageTag(ctx, parent.References[0], want.String()); err != nil {
-			return fmt.Errorf("naming parent image %s as the Dockerfile does, %s: %w", parent.References[0], ref, err)
 		}
 	}
 	return nil
@@ -91,9 +75,9 @@ func (s *graphDriverStore) admit(req build.Request) error {
 	return fmt.Errorf("%s builds one platform at a time, and %s were asked for: %s", s.engine, strings.Join(req.Platforms, ", "), instead)
 }
 
-func (s *graphDriverStore) prepare(ctx context.Context, req build.Request, opt *client.SolveOpt) error {
+func (s *graphDriverStore) prepare(_ context.Context, req build.Request, opt *client.SolveOpt) error {
 	opt.Exports = []client.ExportEntry{{Type: exporterMoby, Attrs: nameAttr(req)}}
-	return s.useLocal(ctx, req, opt)
+	return s.useLocal(req, opt)
 }
 
 func (s *graphDriverStore) finish(ctx context.Context, req build.Request, response map[string]string, log progresswriter.Logger) (build.Result, error) {
@@ -124,7 +108,7 @@ type containerdStore struct {
 
 func (s *containerdStore) admit(build.Request) error { return nil }
 
-func (s *containerdStore) prepare(ctx context.Context, req build.Request, opt *client.SolveOpt) error {
+func (s *containerdStore) prepare(_ context.Context, req build.Request, opt *client.SolveOpt) error {
 	export := client.ExportEntry{Type: exporterMoby, Attrs: nameAttr(req)}
 	if req.Push {
 		export.Type = client.ExporterImage
@@ -132,7 +116,7 @@ func (s *containerdStore) prepare(ctx context.Context, req build.Request, opt *c
 		rewriteTimes(req, export.Attrs)
 	}
 	opt.Exports = []client.ExportEntry{export}
-	return s.useLocal(ctx, req, opt)
+	return s.useLocal(req, opt)
 }
 
 func (s *containerdStore) finish(_ context.Context, req build.Request, response map[string]string, _ progresswriter.Logger) (build.Result, error) {

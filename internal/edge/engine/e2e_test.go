@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/dockerfile"
 )
 
 // TestEngines runs the same tests on every engine of RTBUILD_E2E_BUILDERS.
@@ -110,7 +111,11 @@ func testParent(t *testing.T, b bench) {
 		child := b.request(t, "child", map[string]string{
 			"Dockerfile": "FROM " + called + "\nCOPY tool /tool\nRUN [\"/tool\", \"env\", \"/seen\", \"PARENT\"]\n",
 		})
-		child.Parents = map[string]build.Result{called: b.mustBuild(t, parent)}
+		use, err := dockerfile.NewUse(called)
+		if err != nil {
+			t.Fatal(err)
+		}
+		child.Parents = map[string]build.Result{use.Full: b.mustBuild(t, parent)}
 		_, image := b.pushed(t, child)
 		if image.files["/mark"] != text || image.files["/seen"] != text {
 			t.Errorf("FROM %s: /mark = %q, /seen = %q, want %q", called, image.files["/mark"], image.files["/seen"], text)
@@ -229,7 +234,7 @@ func (b bench) pushWithoutKey(t *testing.T, req build.Request) {
 		t.Fatal(err)
 	}
 	show := b.builder.display.attach(req.Name)
-	response, _, err := b.builder.solve(t.Context(), opt, newMask(nil), show)
+	response, _, err := b.builder.solve(t.Context(), req, opt, newMask(nil), show)
 	if err != nil {
 		t.Fatal(err)
 	}

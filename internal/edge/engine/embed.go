@@ -27,7 +27,8 @@ func openEmbedded(ctx context.Context, cfg Config) (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the embedded engine in %s: %w", cfg.StateDir, err)
 	}
-	if _, err := firstWorker(ctx, running.Client(), reachTimeout); err != nil {
+	worker, err := firstWorker(ctx, running.Client(), reachTimeout)
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the embedded engine in %s: %w", cfg.StateDir, err), running.Close())
 	}
 	store := openOCIStore(cfg)
@@ -36,6 +37,7 @@ func openEmbedded(ctx context.Context, cfg Config) (*engine, error) {
 		store:  store,
 		caps: build.Capabilities{
 			Engine:        "embedded BuildKit" + knownVersion(linkedBuildKit()),
+			Platform:      platformOf(worker),
 			MultiPlatform: true,
 		},
 		trust: embeddedTrust,

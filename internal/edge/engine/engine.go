@@ -181,6 +181,7 @@ func openBuildkitd(ctx context.Context, address string, cfg Config) (*engine, er
 		store:  store,
 		caps: build.Capabilities{
 			Engine:        "buildkitd" + knownVersion(worker.BuildkitVersion.Version) + " at " + address,
+			Platform:      platformOf(worker),
 			MultiPlatform: true,
 		},
 		trust: buildkitdTrust,

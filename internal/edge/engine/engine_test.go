@@ -124,9 +124,6 @@ func TestValidate(t *testing.T) {
 		{"push to a digest", func(r *build.Request) {
 			r.References = []string{"r.example/x@sha256:" + strings.Repeat("0", 64)}
 		}, "only a tag can be pushed"},
-		{"two epochs", func(r *build.Request) {
-			r.Epoch, r.Args = time.Unix(1, 0), map[string]string{"SOURCE_DATE_EPOCH": "2"}
-		}, "gives the image's time twice"},
 		{"no reference", func(r *build.Request) { r.References = []string{"UPPER"} }, `"UPPER"`},
 	}
 	for _, test := range tests {

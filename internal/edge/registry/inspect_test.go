@@ -3,7 +3,9 @@ package registry
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -109,37 +111,64 @@ func TestInspectRefusals(t *testing.T) {
 	}
 }
 
-// The ONBUILD instructions of an index are those of its first image, and not of
-// an attestation.
-func TestOnBuild(t *testing.T) {
+// What a base says is read from the image of the platform, through several
+// levels of indexes, and never from an attestation.
+func TestConfig(t *testing.T) {
 	noCredentials(t)
 	host, requests := startServer(t, newRegistry())
 	c := New(Config{})
-	want := []string{"COPY . /app"}
-	image, err := mutate.Config(randomImage(t), v1.Config{OnBuild: want})
-	if err != nil {
-		t.Fatal(err)
+	made := func(arch string) v1.Image {
+		t.Helper()
+		image, err := mutate.ConfigFile(randomImage(t), &v1.ConfigFile{
+			OS: "linux", Architecture: arch, Created: v1.Time{Time: time.Unix(1_700_000_000, 0)}, RootFS: v1.RootFS{Type: "layers"},
+			Config: v1.Config{Env: []string{"ARCH=" + arch}, WorkingDir: "/w", User: "u", Shell: []string{"sh"}, OnBuild: []string{"COPY . /app"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return image
 	}
-	if _, _, err := c.Push(t.Context(), host+"/acme/go:single", image); err != nil {
+	entry := func(image mutate.Appendable, arch, variant string) mutate.IndexAddendum {
+		addendum := mutate.IndexAddendum{Add: image}
+		if arch != "" {
+			addendum.Platform = &v1.Platform{OS: "linux", Architecture: arch, Variant: variant}
+		}
+		return addendum
+	}
+	if _, _, err := c.Push(t.Context(), host+"/acme/go:single", made("amd64")); err != nil {
 		t.Fatal(err)
 	}
 	attestation := mutate.IndexAddendum{Add: randomImage(t), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"}}}
-	writeIndex(t, host+"/acme/go:multi", mutate.AppendManifests(empty.Index, attestation, mutate.IndexAddendum{Add: image}, mutate.IndexAddendum{Add: randomImage(t)}))
+	inner := mutate.AppendManifests(empty.Index, attestation, entry(made("arm64"), "arm64", "v8"), entry(made("amd64"), "amd64", ""))
+	writeIndex(t, host+"/acme/go:multi", inner)
+	writeIndex(t, host+"/acme/go:silent", mutate.AppendManifests(empty.Index, entry(made("arm64"), "", ""), entry(made("amd64"), "", "")))
+	writeIndex(t, host+"/acme/go:nested", mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: inner}))
+	writeIndex(t, host+"/acme/go:deep", mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: mutate.AppendManifests(empty.Index, entry(inner, "amd64", ""))}))
 	writeIndex(t, host+"/acme/go:empty", mutate.AppendManifests(empty.Index, attestation))
-	for tag, most := range map[string]int{"single": 2, "multi": 3} {
+	for _, test := range []struct {
+		tag, platform, env string
+		most               int
+	}{
+		{"single", "linux/amd64", "ARCH=amd64", 2}, {"single", "linux/arm64", "ARCH=amd64", 2},
+		{"multi", "linux/amd64", "ARCH=amd64", 3}, {"multi", "linux/arm64", "ARCH=arm64", 3}, {"multi", "linux/arm64/v8", "ARCH=arm64", 3},
+		{"silent", "linux/amd64", "ARCH=amd64", 5}, {"nested", "linux/arm64", "ARCH=arm64", 4}, {"nested", "linux/amd64", "ARCH=amd64", 4},
+		{"deep", "linux/amd64", "ARCH=amd64", 5},
+	} {
 		requests.take()
-		got, err := c.OnBuild(t.Context(), host+"/acme/go:"+tag)
-		if err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: %q, %v", tag, got, err)
+		got, err := c.Config(t.Context(), host+"/acme/go:"+test.tag, test.platform)
+		if err != nil || !reflect.DeepEqual(got.Env, []string{test.env}) || got.WorkingDir != "/w" || got.User != "u" || len(got.Shell) != 1 || len(got.OnBuild) != 1 || got.Created.Unix() != 1_700_000_000 {
+			t.Errorf("%s for %s: %+v, %v", test.tag, test.platform, got, err)
 		}
-		if seen := requests.take(); len(seen) > most {
-			t.Errorf("%s: requests %v, want %d", tag, seen, most)
+		if seen := requests.take(); len(seen) > test.most {
+			t.Errorf("%s: requests %v, want %d", test.tag, seen, test.most)
 		}
 	}
-	if _, err := c.OnBuild(t.Context(), host+"/acme/go:empty"); err == nil {
-		t.Error("an index without an image: no error")
+	for tag, platform := range map[string]string{"empty": "linux/amd64", "multi": "linux/s390x", "nested": "linux/s390x"} {
+		if _, err := c.Config(t.Context(), host+"/acme/go:"+tag, platform); err == nil || !strings.Contains(err.Error(), "holds no image for "+platform) {
+			t.Errorf("%s: %v", tag, err)
+		}
 	}
-	if _, err := c.OnBuild(t.Context(), host+"/acme/go:absent"); !errors.Is(err, release.ErrNotFound) {
+	if _, err := c.Config(t.Context(), host+"/acme/go:absent", "linux/amd64"); !errors.Is(err, release.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,0 +1,101 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	dockerfile "github.com/moby/buildkit/frontend/dockerfile/builder"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
+)
+
+// gatewayFrontend is the engine's frontend that runs the one in an image.
+const gatewayFrontend = "gateway.v0"
+
+// frontend runs BuildKit's Dockerfile frontend in this process, with the engine
+// behind it: on every engine, of whichever version, a Dockerfile comes to what
+// was hashed.
+func frontend(req build.Request) gateway.BuildFunc {
+	return func(ctx context.Context, engine gateway.Client) (*gateway.Result, error) {
+		if err := checkBuildPlatform(req, engine.BuildOpts().Workers); err != nil {
+			return nil, err
+		}
+		return dockerfile.Build(ctx, locatingClient{Client: engine, req: req})
+	}
+}
+
+// checkBuildPlatform refuses to build on another platform than that whose name
+// is in what was hashed.
+func checkBuildPlatform(req build.Request, workers []gateway.WorkerInfo) error {
+	if req.BuildPlatform == "" || len(workers) == 0 || len(workers[0].Platforms) == 0 {
+		return nil
+	}
+	if own := platforms.Format(platforms.Normalize(workers[0].Platforms[0])); own != req.BuildPlatform {
+		return fmt.Errorf("the engine builds on %s and was taken to build on %s, which the Dockerfile uses (BUILDPLATFORM): build with an engine of this machine", own, req.BuildPlatform)
+	}
+	return nil
+}
+
+// A locatingClient is an engine that takes images from where the request says.
+type locatingClient struct {
+	gateway.Client
+	req build.Request
+}
+
+// ResolveImageConfig implements gateway.Client.
+func (c locatingClient) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+	if opt.OCILayoutOpt == nil {
+		ref = locate(c.req, ref)
+	}
+	return c.Client.ResolveImageConfig(ctx, ref, opt)
+}
+
+// Solve implements gateway.Client. The frontend in an image is taken from where
+// the request says, too.
+func (c locatingClient) Solve(ctx context.Context, solve gateway.SolveRequest) (*gateway.Result, error) {
+	if solve.Frontend == gatewayFrontend {
+		if c.req.Frontend == "" {
+			return nil, errors.New("the Dockerfile names a frontend that the request does not have")
+		}
+		solve.FrontendOpt["source"] = locate(c.req, c.req.Frontend)
+	}
+	return c.Client.Solve(ctx, solve)
+}
+
+// locate is where an image is taken from.
+func locate(req build.Request, ref string) string {
+	if located, ok := req.Images[ref]; ok {
+		return located
+	}
+	if parent, ok := req.Parents[ref]; ok && len(parent.References) > 0 {
+		return parent.References[0]
+	}
+	return ref
+}
+
+// nameContexts has the frontend in an image take images from where the request
+// says, which asks the engine for them by itself. One that is too old for named
+// contexts refuses.
+func nameContexts(req build.Request, opt *client.SolveOpt) error {
+	if req.Frontend == "" {
+		return nil
+	}
+	for ref := range req.Images {
+		if ref == req.Frontend {
+			continue
+		}
+		name, err := contextName(ref)
+		if err != nil {
+			return err
+		}
+		opt.FrontendAttrs["context:"+name] = "docker-image://" + locate(req, ref)
+		opt.FrontendAttrs["frontend.caps"] = "moby.buildkit.frontend.contexts+forward"
+	}
+	return nil
+}

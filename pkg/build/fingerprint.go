@@ -1,0 +1,223 @@
+package build
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rtbuild/rtbuild/pkg/baseimage"
+	"github.com/rtbuild/rtbuild/pkg/buildcontext"
+	"github.com/rtbuild/rtbuild/pkg/dockerfile"
+)
+
+// Fingerprint finds out what each step's image is made of. What is wrong with
+// one step is kept in it.
+func (r *Run) Fingerprint(ctx context.Context, plan *Plan) *Prepared {
+	f := &fingerprinting{run: r, root: plan.Root, hasher: &buildcontext.Hasher{}, bases: newBaseLookup(r.Bases), made: map[string]*made{}, platforms: r.Platforms}
+	if len(f.platforms) == 0 {
+		f.platforms = []string{HostPlatform()}
+	}
+	var targets []*Target
+	for _, step := range plan.Steps {
+		targets = append(targets, step.Target)
+	}
+	f.makers = makers(targets)
+	f.bases.prefetch(ctx, plan, f.platforms)
+	p := &Prepared{Root: plan.Root}
+	for _, step := range plan.Steps {
+		prepared := PreparedStep{Step: step, Published: map[string]string{}}
+		prepared.Err = f.step(ctx, &prepared)
+		p.Steps = append(p.Steps, prepared)
+	}
+	return p
+}
+
+// A fingerprinting goes through the steps of one plan.
+type fingerprinting struct {
+	run       *Run
+	root      string
+	platforms []string
+	hasher    *buildcontext.Hasher
+	bases     *baseLookup
+	makers    map[string]string
+	made      map[string]*made
+}
+
+// made is what is known of a sibling that was gone through.
+type made struct {
+	// fingerprint is empty where it cannot be known.
+	fingerprint string
+	// configs are what the image says for each platform; none where it is not
+	// known.
+	configs map[string]baseimage.Config
+}
+
+func (f *fingerprinting) step(ctx context.Context, p *PreparedStep) error {
+	self := &made{configs: map[string]baseimage.Config{}}
+	f.made[p.Name] = self
+	p.Images, p.Siblings = nil, map[string]string{}
+	p.DependsOn = slices.Clone(p.DependsOn)
+	conversions, err := f.convert(ctx, p)
+	if err != nil {
+		return err
+	}
+	p.Inputs = p.inputs(f.run.Labels, f.platforms)
+	known, err := f.images(ctx, p)
+	if err != nil {
+		return err
+	}
+	if err := f.files(ctx, p, conversions); err != nil {
+		return fmt.Errorf("%s: %w", p.Dockerfile, err)
+	}
+	p.Labels = maps.Clone(f.run.Labels)
+	for i, platform := range f.platforms {
+		known = known && conversions[i].Known
+		p.Epoch = later(p.Epoch, epochOf(conversions[i]))
+		p.Inputs.Instructions[platform] = conversions[i].Instructions
+		if p.Frontend != "" {
+			p.Inputs.Instructions[platform] = hashText(string(p.Source))
+		}
+	}
+	if !known {
+		return nil
+	}
+	for i, platform := range f.platforms {
+		config := conversions[i].Config
+		config.Created = p.Epoch
+		self.configs[platform] = config
+	}
+	p.Fingerprint = p.Inputs.Fingerprint()
+	self.fingerprint = p.Fingerprint
+	if p.Labels == nil {
+		p.Labels = map[string]string{}
+	}
+	p.Labels[LabelFingerprint], p.Labels[LabelInputs] = p.Fingerprint, p.Inputs.Label()
+	return nil
+}
+
+// convert converts the step's Dockerfile for each platform.
+func (f *fingerprinting) convert(ctx context.Context, p *PreparedStep) ([]*dockerfile.Conversion, error) {
+	buildPlatform := ""
+	if namesBuildPlatform(p.Source) {
+		var err error
+		if buildPlatform, err = f.run.buildPlatform(ctx); err != nil {
+			return nil, fmt.Errorf("%s: finding the platform that it is built on: %w", p.Dockerfile, err)
+		}
+	}
+	var conversions []*dockerfile.Conversion
+	for _, platform := range f.platforms {
+		opts := p.options(platform, f.image)
+		opts.BuildPlatform = buildPlatform
+		converted, err := dockerfile.Convert(ctx, p.Source, opts)
+		if err != nil {
+			return nil, err
+		}
+		conversions = append(conversions, converted)
+		p.add(converted.Images, f.makers)
+	}
+	p.BuildPlatform = buildPlatform
+	return conversions, p.addFrontend(f.makers)
+}
+
+// namesBuildPlatform tells whether a Dockerfile may use one of the arguments
+// that tell where it is built.
+func namesBuildPlatform(source []byte) bool {
+	return slices.ContainsFunc([]string{"BUILDPLATFORM", "BUILDOS", "BUILDARCH", "BUILDVARIANT"}, func(name string) bool {
+		return strings.Contains(string(source), name)
+	})
+}
+
+// image implements dockerfile.Images.
+func (f *fingerprinting) image(ctx context.Context, image, platform string) (baseimage.Config, bool, error) {
+	sibling, ok := makerOf(image, f.makers)
+	if !ok {
+		return f.bases.config(ctx, image, platform)
+	}
+	m := f.made[sibling]
+	if m == nil {
+		return baseimage.Config{}, false, fmt.Errorf("%s makes it, and comes later: only ONBUILD instructions of a base image name it; name it in the Dockerfile as well", sibling)
+	}
+	if len(m.configs) == 0 {
+		return baseimage.Config{}, false, nil
+	}
+	return anyOf(m.configs, platform, f.platforms), true, nil
+}
+
+// images notes which images the step is built from, and tells whether it is
+// known of all what they are made of.
+func (f *fingerprinting) images(ctx context.Context, p *PreparedStep) (known bool, err error) {
+	known = true
+	for _, use := range p.Images {
+		if sibling, ok := p.Siblings[use.Image]; ok {
+			fingerprint := f.made[sibling].fingerprint
+			p.Inputs.Siblings[use.Image] = fingerprint
+			known = known && fingerprint != ""
+			continue
+		}
+		digest, err := f.bases.digest(ctx, use.Image)
+		if err != nil {
+			return false, fmt.Errorf("%s:%d: finding the image %s: %w", p.Dockerfile, max(1, use.Line), use.Image, err)
+		}
+		p.Inputs.Bases[use.Image] = digest
+		known = known && digest != ""
+	}
+	return known, nil
+}
+
+// files lists what the step reads of its context: all of it, where BuildKit's
+// own frontend does not read the Dockerfile, or it is not known what base images
+// say.
+func (f *fingerprinting) files(ctx context.Context, p *PreparedStep, conversions []*dockerfile.Conversion) error {
+	dir, err := buildcontext.Open(filepath.Join(f.root, filepath.FromSlash(p.Context)), filepath.Join(f.root, filepath.FromSlash(p.Dockerfile)), f.run.State)
+	if err != nil {
+		return err
+	}
+	var reads, needs []string
+	for i, converted := range conversions {
+		if p.Frontend != "" || !converted.Known {
+			reads, needs = []string{buildcontext.Everything}, nil
+			break
+		}
+		reads, needs = append(reads, converted.Reads...), append(needs, converted.Needs...)
+		if len(conversions) == 1 {
+			break
+		}
+		files, err := dir.Read(ctx, f.hasher, converted.Reads)
+		if err != nil {
+			return err
+		}
+		p.Inputs.Reads[f.platforms[i]] = hashText(strings.Join(slices.Sorted(maps.Keys(files.Hashes())), "\n"))
+	}
+	if p.Files, err = dir.Read(ctx, f.hasher, reads); err != nil {
+		return err
+	}
+	p.Inputs.Files = p.Files.Hashes()
+	return p.Files.Require(needs)
+}
+
+// earliest is the time of images whose base has none: that of the first file
+// that a ZIP archive can hold.
+var earliest = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// epochOf is the time that an image carries: the one that its Dockerfile sets,
+// else that of its base. It moves only where all layers move: with the base.
+func epochOf(c *dockerfile.Conversion) time.Time {
+	switch {
+	case c.Epoch != nil:
+		return *c.Epoch
+	case c.Base != nil:
+		return later(earliest, c.Base.Created.UTC().Truncate(time.Second))
+	}
+	return earliest
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
