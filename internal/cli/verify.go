@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +28,7 @@ const verifyJobs = 2
 type verifyOptions struct {
 	checks, reports, env []string
 	pinned               bool
+	since                string
 	// For an image that is in no tree.
 	image, functions, examples, suffix string
 }
@@ -39,6 +38,7 @@ func (o *verifyOptions) flags(set *pflag.FlagSet) {
 	set.StringArrayVar(&o.reports, "report", nil, "write a report to `FILE`: .json, or .xml for JUnit; may be repeated")
 	set.StringArrayVar(&o.env, "env", nil, "the functions' own environment, `NAME=VALUE`, as for package indexes and proxies; may be repeated")
 	set.BoolVar(&o.pinned, "pinned", false, "verify the digests in the manifests, not what the engine has under the tags")
+	set.StringVar(&o.since, "since", "", "only versions with images that are made of something else than at the git revision `REV`")
 	set.StringVar(&o.image, "image", "", "verify the image `REF`, which is in no tree")
 	set.StringVar(&o.functions, "contract", "", "with --image: the `FOLDER` of its contract functions")
 	set.StringVar(&o.examples, "examples", "", "with --image: the `FOLDER` of its examples (default: none)")
@@ -54,6 +54,8 @@ func (o *verifyOptions) check(names []string) error {
 		return usagef("either --image, or names of runtimes, not both")
 	case o.image != "" && o.functions == "":
 		return usagef("--image %s: say where its contract functions are, with --contract FOLDER", o.image)
+	case o.image != "" && o.since != "":
+		return usagef("--since is for images of a tree, not for --image")
 	case o.image != "" && o.pinned:
 		return usagef("--pinned is for images of manifests, not for --image")
 	}
@@ -89,7 +91,8 @@ how a runtime gets its functions, is in docs/CONTRACT.md.
 
 The images are those that the Docker engine has under the tags of the manifests,
 where rtbuild build leaves them. What it does not have is pulled: by digest where
-the manifest pins one, from --registry or from where the manifests say.
+the manifest pins one, from --registry or from where the manifests say. That one
+of them is not made of today's sources is a warning.
 
 Printed are the checks that failed and totals for each version; with --verbose
 all checks. --jobs says how many versions are verified at once (default 2).
@@ -103,11 +106,7 @@ all checks. --jobs says how many versions are verified at once (default 2).
 				return a.verifyImage(cmd, o)
 			}
 			return a.with(cmd, func(ctx context.Context, s *session) error {
-				subjects, err := s.subjects(ctx, args, o)
-				if err != nil {
-					return err
-				}
-				return s.verifyAll(ctx, subjects, o)
+				return s.verifyTree(ctx, args, o)
 			})
 		},
 	}
@@ -138,107 +137,47 @@ func (a *app) verifyImage(cmd *cobra.Command, o verifyOptions) error {
 		Runtime: path.Base(ref.Name), Version: ref.Tag, FileNameSuffix: o.suffix, Functions: o.functions, Examples: o.examples, Env: env,
 		Phases: []contract.Phase{{Phase: manifest.RuntimePhase, References: []string{o.image}}},
 	}
-	return s.verifyAll(cmd.Context(), []contract.Subject{subject}, o)
+	document, err := s.runVerify(cmd.Context(), []contract.Subject{subject}, o)
+	if err != nil {
+		return err
+	}
+	return s.showVerified(document, o)
 }
 
-// subjects are the versions that the names select. A runtime without contract
-// functions is an error if it was named.
-func (s *session) subjects(ctx context.Context, names []string, o verifyOptions) ([]contract.Subject, error) {
-	selected, err := s.selectVersions(names)
+// verifyTree verifies versions of the tree.
+func (s *session) verifyTree(ctx context.Context, names []string, o verifyOptions) error {
+	subjects, err := s.subjects(ctx, names, o)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	place, err := s.place(ctx)
+	// What the sources are is looked at first: it takes minutes to verify.
+	today, err := s.sourcesOf(ctx, subjects)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	env, err := o.variables()
+	document, err := s.runVerify(ctx, subjects, o)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var subjects []contract.Subject
-	for _, r := range s.project.Tree.Runtimes {
-		if !slices.ContainsFunc(r.Versions, func(v manifest.Version) bool { return selected[versionKey{r.ID, v.Version}] }) {
-			continue
-		}
-		folder := contract.FunctionsFolder(s.app.root, r)
-		if _, err := os.Stat(folder); err != nil {
-			if len(names) > 0 {
-				return nil, fmt.Errorf("%s cannot be verified: it has no contract functions: %w", r.ID, err)
-			}
-			s.app.warnf("%s is not verified: it has no contract functions (%s)", r.ID, folder)
-			continue
-		}
-		for _, v := range r.Versions {
-			if selected[versionKey{r.ID, v.Version}] {
-				subject := contract.NewSubject(s.app.root, r, v, func(image manifest.Image) []string { return s.candidates(image, place, o.pinned) })
-				subject.Env = env
-				subjects = append(subjects, subject)
-			}
-		}
-	}
+	s.warnOlder(today, document)
+	return s.showVerified(document, o)
+}
+
+// runVerify verifies the subjects. Without any it needs no engine.
+func (s *session) runVerify(ctx context.Context, subjects []contract.Subject, o verifyOptions) (*contract.Document, error) {
 	if len(subjects) == 0 {
-		return nil, errors.New("nothing to verify: no runtime has a folder contract")
+		return contract.NewDocument("", time.Now(), 0, nil), nil
 	}
-	return subjects, nil
-}
-
-type versionKey struct{ runtime, version string }
-
-// selectVersions are the versions that names select: those of a runtime, and
-// those that run an image that the name stands for. No names select all.
-func (s *session) selectVersions(names []string) (map[versionKey]bool, error) {
-	selected := map[versionKey]bool{}
-	for _, r := range s.project.Tree.Runtimes {
-		for _, v := range r.Versions {
-			selected[versionKey{r.ID, v.Version}] = len(names) == 0
-		}
-	}
-	if len(names) == 0 {
-		return selected, nil
-	}
-	versions, err := s.project.Discovery.Versions(names)
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range versions {
-		selected[versionKey{v.Runtime, v.Version}] = true
-	}
-	return selected, nil
-}
-
-// candidates are where the image of a phase is looked for: under its tag, as a
-// build leaves it, then by the digest of the manifest.
-func (s *session) candidates(image manifest.Image, place string, pinned bool) []string {
-	ref := image.Ref
-	var candidates []string
-	if t := s.project.Discovery.Maker(image.Pointer); t != nil {
-		candidates = []string{t.References(place)[0].String()}
-		ref = ref.Relocate(place)
-	}
-	if pinned {
-		candidates = nil
-	}
-	if ref.Digest != "" {
-		return append(candidates, ref.WithTag("").WithDigest(ref.Digest).String())
-	}
-	if pinned || len(candidates) > 0 {
-		return candidates
-	}
-	return []string{ref.String()}
-}
-
-// verifyAll verifies the subjects, prints and writes what came of it, and is
-// an error if a check failed.
-func (s *session) verifyAll(ctx context.Context, subjects []contract.Subject, o verifyOptions) error {
 	containers, err := s.openContainers(ctx, s.builder)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	document, err := s.runSuite(ctx, containers, subjects, o.checks)
-	if err != nil {
-		return err
-	}
+	return s.runSuite(ctx, containers, subjects, o.checks)
+}
+
+// showVerified prints and writes what came of a verification. It is an error if
+// a check failed.
+func (s *session) showVerified(document *contract.Document, o verifyOptions) error {
 	printed := s.app.print(document, func(out io.Writer) error { return verifyTables(out, document, s.app.flags.verbose) })
 	errs := []error{printed}
 	for _, path := range o.reports {

@@ -32,6 +32,8 @@ type Image struct {
 	// User is who its processes run as unless a container says otherwise;
 	// empty is root.
 	User string
+	// Labels are those of its configuration.
+	Labels map[string]string
 }
 
 // A File goes into a volume.

@@ -44,6 +44,8 @@ type Verified struct {
 	// for the image.
 	Reference string `json:"reference"`
 	ID        string `json:"id"`
+	// Labels are the image's.
+	Labels map[string]string `json:"-"`
 }
 
 // A Report is what became of a subject.

@@ -52,7 +52,7 @@ func (s *Suite) verify(ctx context.Context, subject Subject) (_ *Report, err err
 	report := &Report{Runtime: subject.Runtime, Version: subject.Version, Started: time.Now().UTC().Truncate(time.Millisecond)}
 	for _, phase := range subject.Phases {
 		image := r.images[phase.Phase]
-		report.Images = append(report.Images, Verified{Phase: phase.Phase, Reference: image.Reference, ID: image.ID})
+		report.Images = append(report.Images, Verified{Phase: phase.Phase, Reference: image.Reference, ID: image.ID, Labels: image.Labels})
 	}
 	defer func() { err = errors.Join(err, r.cleanUp(ctx)) }()
 	report.Results = r.runAll(ctx, selected)

@@ -39,3 +39,24 @@ func TestVerifyRefuses(t *testing.T) {
 		unchanged(t, root, before)
 	}
 }
+
+// verify says of images that are not of today's sources that they are not, and
+// verifies them all the same.
+func TestVerifySaysOlder(t *testing.T) {
+	if !slices.Contains(builders(), "docker") {
+		t.Skip("only a Docker engine runs containers")
+	}
+	root := small(t)
+	write(t, filepath.Join(root, "stable/web/contract/contract"), "not called: the image serves nothing\n")
+	place := "127.0.0.1:1/" + filepath.Base(t.TempDir())
+	verify := []string{"verify", "web:2", "--check", "load", "--registry", place}
+	want(t, 0, root, "build", "--builder", "docker", "--registry", place, "web:2")
+	const warning = "is not made of today's sources: rtbuild build web:2 makes it anew"
+	if r := want(t, 1, root, verify...); strings.Contains(r.stderr, "today's sources") || !strings.Contains(r.stderr, "breaks the contract") {
+		t.Errorf("of today's sources:\n%s", tail(r.stderr))
+	}
+	write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY sh /bin/\nENV A=b\n")
+	if r := want(t, 1, root, verify...); !strings.Contains(r.stderr, warning) || !strings.Contains(r.stderr, "breaks the contract") {
+		t.Errorf("after a change:\n%s", tail(r.stderr))
+	}
+}

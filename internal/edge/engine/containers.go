@@ -121,7 +121,7 @@ func (c *Containers) inspectImage(ctx context.Context, ref string) (contract.Ima
 	}
 	image := contract.Image{Reference: ref, ID: found.ID}
 	if found.Config != nil {
-		image.User = found.Config.User
+		image.User, image.Labels = found.Config.User, found.Config.Labels
 	}
 	return image, nil
 }
