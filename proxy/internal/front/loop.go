@@ -279,7 +279,7 @@ func (l *loop) take(m message) {
 			syscall.Close(m.fd)
 		}
 		if m.lease != nil {
-			m.lease.Release(nil)
+			m.lease.Return()
 		}
 	case m.err != nil && m.lease != nil:
 		m.lease.Unreachable(m.err)

@@ -72,8 +72,12 @@ func (g *Gateway) function(w http.ResponseWriter, r *http.Request) outcome {
 func (c *call) onWorker() outcome {
 	g := c.g
 	for attempt := 1; ; attempt++ {
+		acquire := g.opt.Pool.Acquire
+		if !c.deadline.IsZero() { // it has had its turn
+			acquire = g.opt.Pool.AcquireAgain
+		}
 		var err error
-		if c.lease, err = g.opt.Pool.Acquire(c.r.Context()); err != nil {
+		if c.lease, err = acquire(c.r.Context()); err != nil {
 			return g.refused(c.w, c.r, err)
 		}
 		if c.deadline.IsZero() {

@@ -210,6 +210,15 @@ func (p *Pool) Acquire(ctx context.Context) (*Lease, error) {
 	return p.acquire(ctx, &Lease{pool: p})
 }
 
+// AcquireAgain is Acquire for a call that had a place and could not use it, or
+// lost it with its worker. It waits before all others, and does not count for
+// the length of the queue.
+func (p *Pool) AcquireAgain(ctx context.Context) (*Lease, error) {
+	l := &Lease{pool: p}
+	l.call.again = true
+	return p.acquire(ctx, l)
+}
+
 func (p *Pool) acquire(ctx context.Context, l *Lease) (*Lease, error) {
 	told := make(waiter, 1)
 	l.taker = told
