@@ -148,7 +148,7 @@ func (s *session) reported(ctx context.Context, paths, matrices []string) ([]rel
 	if err := release.Unreported(jobs, images); err != nil {
 		return nil, nil, err
 	}
-	if err := s.ofThisTree(ctx, images); err != nil {
+	if err := s.ofThisTree(ctx, merged, images); err != nil {
 		return nil, nil, err
 	}
 	return s.project.Collect(merged.Registry, images)
@@ -183,21 +183,26 @@ func (s *session) merge(ctx context.Context, reports []*report.Report) (*report.
 	return merged, images, nil
 }
 
-// ofThisTree wants images to be made of what is in this tree.
-func (s *session) ofThisTree(ctx context.Context, images map[string]release.Pushed) error {
-	plan, err := s.project.Plan(nil)
-	if err != nil {
-		return err
-	}
-	run, _, err := s.newRun(ctx, runOptions{})
-	if err != nil {
-		return err
-	}
+// ofThisTree wants images to be made of what is in this tree. The engine that
+// they were built for need not be here.
+func (s *session) ofThisTree(ctx context.Context, merged *report.Report, images map[string]release.Pushed) error {
 	known := map[string]bool{}
-	for name, image := range images {
-		known[name] = image.Fingerprint != ""
+	platforms := s.platforms
+	for _, t := range merged.Targets {
+		if images[t.Name].Fingerprint == "" {
+			continue
+		}
+		known[t.Name] = true
+		if len(s.platforms) == 0 {
+			platforms = t.Platforms
+		}
 	}
-	return release.OfThisTree(run.Fingerprint(ctx, plan.Subset(known)), images)
+	s.platforms = platforms
+	today, err := s.fingerprint(ctx, known)
+	if err != nil {
+		return err
+	}
+	return release.OfThisTree(today, images)
 }
 
 // pin moves the version tags and writes the digests, or says what it would do.

@@ -155,12 +155,8 @@ func (s *session) candidates(image manifest.Image, place string, pinned bool) []
 }
 
 // sourcesOf is what the images of the subjects are made of today, as far as this
-// tree makes them.
-func (s *session) sourcesOf(ctx context.Context, subjects []contract.Subject) (*build.Prepared, error) {
-	run, _, err := s.newRun(ctx, runOptions{})
-	if err != nil {
-		return nil, err
-	}
+// tree makes them. That it cannot be told keeps nobody from verifying.
+func (s *session) sourcesOf(ctx context.Context, subjects []contract.Subject) *build.Prepared {
 	makers := map[string]bool{}
 	for _, u := range s.project.Discovery.Usages {
 		if slices.ContainsFunc(subjects, func(subject contract.Subject) bool {
@@ -169,11 +165,29 @@ func (s *session) sourcesOf(ctx context.Context, subjects []contract.Subject) (*
 			makers[u.Target] = true
 		}
 	}
+	today, err := s.fingerprint(ctx, makers)
+	if err != nil {
+		s.app.warnf("whether the images are made of today's sources is not known: %v", err)
+		return &build.Prepared{}
+	}
+	return today
+}
+
+// fingerprint is what some targets, and what they are built from, are made of
+// today.
+func (s *session) fingerprint(ctx context.Context, targets map[string]bool) (*build.Prepared, error) {
+	if len(targets) == 0 {
+		return &build.Prepared{}, nil
+	}
 	plan, err := s.project.Plan(nil)
 	if err != nil {
 		return nil, err
 	}
-	return run.Fingerprint(ctx, plan.Subset(makers)), nil
+	run, _, err := s.newRun(ctx, runOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return run.Fingerprint(ctx, plan.Subset(targets)), nil
 }
 
 // warnOlder says which of the images that were verified are not made of today's

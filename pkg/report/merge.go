@@ -69,7 +69,7 @@ func (m *merger) add(t Target, source string) error {
 			t.Name, known.Fingerprint, m.sources[i], t.Fingerprint, source)
 	}
 	if known.Digest != "" && t.Digest != "" && known.Digest != t.Digest {
-		hint := "build it in one job"
+		hint := "build it in one job, or run both again: they find one image at the registry now"
 		if !slices.Equal(known.Platforms, t.Platforms) {
 			hint = "build all of its platforms in one job"
 		}
