@@ -99,9 +99,10 @@ func (a *app) command() *cobra.Command {
 		Long: `rtbuild builds the images of a repository of function runtimes, pushes them,
 pins their digests in the Jsonnet manifests, and prints the merged ConfigMap.
 
-Arguments of list, plan, build, pin and all select what to work on: a runtime
-(python), one version of it (python:3.13), a runtime folder (stable/python), a
-target (python-init:3.13), a repository (kubeless/python) or a Dockerfile.
+Arguments of list, plan, build, pin, verify and all select what to work on: a
+runtime (python), one version of it (python:3.13), a runtime folder
+(stable/python), a target (python-init:3.13), a repository (kubeless/python), a
+Dockerfile, or several of those with commas between them.
 
 Every global flag can be set in the environment, as RTBUILD_ and its name in
 capitals (RTBUILD_REGISTRY), and most in rtbuild.yaml; flags win over the

@@ -15,6 +15,8 @@ import (
 var (
 	// ErrUnknownRevision: the clone has no such commit.
 	ErrUnknownRevision = errors.New("not in this clone")
+	// ErrNoTree: the commit does not have the folder that the tree is in.
+	ErrNoTree = errors.New("the tree's folder is not in it")
 	// ErrShallow: the answer lies before the commits that a shallow clone has.
 	ErrShallow = errors.New("this clone is shallow: run git fetch --unshallow, or set fetch-depth: 0 where a CI job checks out")
 )
@@ -25,7 +27,7 @@ type History interface {
 	// checkout of rev would have it. A submodule whose commit is not to be had
 	// becomes a folder that no checkout equals. The error wraps
 	// ErrUnknownRevision where the clone lacks rev, and ErrShallow as well where
-	// that is why.
+	// that is why; or ErrNoTree.
 	Export(ctx context.Context, rev, dir string) error
 	// Unfilled are the submodules of the tree as it is now that are not checked
 	// out, relative to its root, with forward slashes.
@@ -47,7 +49,7 @@ type Difference struct {
 // Where there is nothing to compare with, all targets count: rev is no commit
 // (forty zeros, as hosts name what came before a new branch), it is a commit
 // that a complete clone lacks (what was there before a forced push), or its
-// tree cannot be prepared. A commit that a shallow clone lacks is an error that
+// tree was not there yet or cannot be prepared. A commit that a shallow clone lacks is an error that
 // wraps ErrShallow, another name that means nothing one that wraps
 // ErrUnknownRevision. It is an error, too, if a submodule in the context of one
 // of the targets is not checked out: the answer would be another one if it were.
@@ -68,7 +70,7 @@ func Since(ctx context.Context, history History, rev string, today *build.Prepar
 		return nil, err
 	}
 	err = history.Export(ctx, rev, dir)
-	if errors.Is(err, ErrUnknownRevision) && !errors.Is(err, ErrShallow) && isObjectID(rev) {
+	if errors.Is(err, ErrNoTree) || errors.Is(err, ErrUnknownRevision) && !errors.Is(err, ErrShallow) && isObjectID(rev) {
 		return whole(today, err.Error()), nil
 	}
 	if err != nil {

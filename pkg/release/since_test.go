@@ -63,6 +63,7 @@ func TestSince(t *testing.T) {
 		{rev: "0", err: ErrUnknownRevision},
 		{rev: strings.Repeat("Ab", 20), want: all, whole: "not in this clone"},
 		{rev: strings.Repeat("ab", 20), history: history{err: ErrShallow}, err: ErrShallow},
+		{rev: "then", history: history{err: ErrNoTree}, want: all, whole: "not in it"},
 		{rev: "no-such-branch", err: ErrUnknownRevision},
 		{rev: strings.Repeat("g", 40), err: ErrUnknownRevision},
 		{rev: "then", prepareErr: errors.New("DIR/x:1: broken"), want: all, whole: "cannot be read: x:1: broken"},

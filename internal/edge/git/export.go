@@ -7,13 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
 // Export writes what the root held at rev into dir, which must be empty or
 // missing: files, as a checkout of rev would have them, executable bits and
 // symbolic links, and submodules, as far as their clones beside the root have
-// the commits. The error wraps ErrUnknownRevision if the clone lacks rev. After
-// an error, dir is empty.
+// the commits. The error wraps ErrUnknownRevision if the clone lacks rev, and
+// release.ErrNoTree if rev lacks the root. After an error, dir is empty.
 //
 // It is a checkout, not git archive, because that leaves out and changes files
 // for which .gitattributes has export-ignore and export-subst. Git itself refuses
@@ -90,7 +92,7 @@ func (r *Repository) checkout(ctx context.Context, commit, tree, index string) e
 		return err
 	}
 	if len(names) == 0 && r.prefix != "" {
-		return fmt.Errorf("it has no folder %s", r.prefix)
+		return fmt.Errorf("it has no folder %s: %w", r.prefix, release.ErrNoTree)
 	}
 	if _, err := git(names, "checkout-index", "-z", "--stdin"); err != nil {
 		return err
