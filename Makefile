@@ -12,7 +12,7 @@ NODE  ?= node
 BIN   := bin/rtbuild
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test unit lint notices print-notices bench bench-runtimes fuzz clean
+.PHONY: build demo test unit lint notices print-notices bench bench-runtimes soak fuzz clean
 
 build:
 	@$(GO) build -o $(BIN) ./cmd/rtbuild
@@ -27,6 +27,7 @@ test:
 unit:
 	$(GO) test $(RACE) ./...
 	$(GO) -C proxy test $(RACE) ./...
+	TEST_LOOPS=0 $(GO) -C proxy test $(RACE) .
 	$(GO) -C stable/go test $(RACE) ./pkg/...
 	$(GO) -C incubator/binary/worker test $(RACE) ./...
 	$(PYTHON) -B -m unittest discover -q -s stable/python -p 'test_*.py'
@@ -52,6 +53,11 @@ bench:
 # Images must be built. ARGS="--runtimes python,nodejs:20 --callers 32" for less.
 bench-runtimes:
 	$(GO) run ./bench/runtimes $(ARGS)
+
+# Tokens through the proxy and every language that is installed, for SOAKTIME.
+SOAKTIME ?= 10m
+soak:
+	$(MAKE) -C proxy soak SOAKTIME=$(SOAKTIME)
 
 # Each fuzz test for FUZZTIME.
 FUZZTIME ?= 60s

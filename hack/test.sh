@@ -96,6 +96,7 @@ docker_engine "$logs/dockerd" || die "no Docker engine, and dockerd does not sta
 build_runtimes >"$logs/runtimes" 2>&1 &
 runtimes_build=$!
 step "unit tests" make -s unit RACE=-race
+step "soak of the proxy" make -s soak SOAKTIME=60s
 step "fuzz tests" hack/fuzz.sh "${FUZZTIME:-5s}"
 step "pinning, on full and failing disks" go test -count=1 -tags e2e ./pkg/pin
 step "engines" go test -count=1 -tags e2e ./internal/edge/...
