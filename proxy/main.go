@@ -4,8 +4,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -134,8 +132,7 @@ func serve(cfg config.Config, limits config.Limits, stdout, stderr *output.Sink,
 	failed := make(chan error, 2)
 	go func() { failed <- server.Serve(callers.Listener()) }()
 	if cfg.AdminPort > 0 {
-		admin := &http.Server{Addr: ":" + strconv.Itoa(cfg.AdminPort), Handler: handler.Admin(), ErrorLog: server.ErrorLog,
-			ReadHeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout}
+		admin := newAdmin(cfg, handler, log)
 		defer admin.Close()
 		go func() { failed <- admin.ListenAndServe() }()
 	}
@@ -149,14 +146,7 @@ func serve(cfg config.Config, limits config.Limits, stdout, stderr *output.Sink,
 		case s := <-signals:
 			switch s {
 			case syscall.SIGTERM, syscall.SIGINT:
-				ctx, cancel := context.WithCancel(context.Background())
-				defer cancel()
-				go func() {
-					second(signals)
-					cancel()
-				}()
-				leave(ctx, callers, handler, cfg.ShutdownDelay, log)
-				drain(ctx, callers, server, newServer(cfg, callers, handler, log), cfg.Shutdown, log)
+				shutDown(cfg, callers, server, handler, signals, log)
 				return nil
 			case syscall.SIGPIPE:
 			default:
@@ -218,49 +208,9 @@ func newServer(cfg config.Config, callers *front.Front, handler http.Handler, lo
 	return server
 }
 
-// second waits for another signal to stop.
-func second(signals <-chan os.Signal) {
-	for s := range signals {
-		if s == syscall.SIGTERM || s == syscall.SIGINT {
-			return
-		}
-	}
-}
-
-// leave goes on serving for a while, but ends each connection with its next
-// answer: those who send calls learn of the end only some time after it was
-// decided.
-func leave(ctx context.Context, callers *front.Front, handler *gateway.Gateway, delay time.Duration, log *slog.Logger) {
-	handler.Leave()
-	callers.Leave()
-	if delay == 0 {
-		return
-	}
-	log.Info("about to shut down", "in", delay)
-	select {
-	case <-time.After(delay):
-	case <-ctx.Done():
-	}
-}
-
-// drain stops accepting and lets calls finish, unless ctx ends. A server that
-// shuts down accepts nothing: late serves what is handed over meanwhile.
-func drain(ctx context.Context, callers *front.Front, server, late *http.Server, limit time.Duration, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	log.Info("shutting down", "within", limit)
-	late.SetKeepAlivesEnabled(false)
-	ended := make(chan error, 1)
-	go func() { ended <- late.Serve(callers.Listener()) }()
-	stopped := make(chan error, 1)
-	go func() { stopped <- server.Shutdown(ctx) }()
-	err := callers.Shutdown(ctx)
-	err = errors.Join(err, <-stopped, late.Shutdown(ctx))
-	if bad := <-ended; !errors.Is(bad, http.ErrServerClosed) {
-		err = errors.Join(err, bad)
-	}
-	if err != nil {
-		log.Warn("calls were cut at shutdown", "error", err)
-		_ = errors.Join(server.Close(), late.Close()) // their listeners are closed already
-	}
+// newAdmin serves probes and metrics on their own port.
+func newAdmin(cfg config.Config, handler *gateway.Gateway, log *slog.Logger) *http.Server {
+	return &http.Server{Addr: ":" + strconv.Itoa(cfg.AdminPort), Handler: handler.Admin(),
+		ReadHeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 }
