@@ -64,35 +64,45 @@ const longLine = 64
 
 // scan reads what has come, and returns it without empty lines before requests.
 func (f *framing) scan(p []byte) []byte {
-	out := p[:0]
-	for len(p) > 0 {
-		n := len(p)
+	kept := 0
+	for at := 0; at < len(p); {
+		rest := p[at:]
+		n := len(rest)
 		switch f.in {
 		case before:
-			if isLineEnd(p[0]) && f.skipped < emptyLines {
+			if isLineEnd(rest[0]) && f.skipped < emptyLines {
 				f.skipped++
-				p = p[1:]
+				at++
 				continue
 			}
 			f.in, f.skipped, f.head, n = first, 0, head{}, 0
 		case content, chunk:
-			n = int(min(int64(n), f.left))
-			f.left -= int64(n)
-			switch {
-			case f.left > 0:
-			case f.in == content:
-				f.in = before
-			default:
-				f.in = chunkEnd
-			}
+			n = f.data(n)
 		case unknown:
 		default:
-			n = f.text(p)
+			n = f.text(rest)
 		}
-		out = append(out, p[:n]...) // in place
-		p = p[n:]
+		if kept < at {
+			copy(p[kept:], rest[:n])
+		}
+		kept += n
+		at += n
 	}
-	return out
+	return p[:kept]
+}
+
+// data takes what belongs to the body or chunk at hand, of n bytes.
+func (f *framing) data(n int) int {
+	n = int(min(int64(n), f.left))
+	f.left -= int64(n)
+	switch {
+	case f.left > 0:
+	case f.in == content:
+		f.in = before
+	default:
+		f.in = chunkEnd
+	}
+	return n
 }
 
 // text takes what belongs to the line at hand.
