@@ -4,7 +4,8 @@
 //	go run ./bench/count -target http://127.0.0.1:5000 -latency 50ms
 //
 // It prints its address. GET /count on the second address that it prints says
-// how many requests came so far, a line for each kind.
+// how many requests came so far, a line for each kind, and how many bytes they
+// brought.
 package main
 
 import (
@@ -61,7 +62,7 @@ func run(ctx context.Context, target string, latency time.Duration) error {
 }
 
 // counts answers with the number of requests by kind: "all", "ping" and
-// "METHOD manifests", "METHOD blobs".
+// "METHOD manifests", "METHOD blobs"; and with "bytes pushed".
 func counts(proxy *faultproxy.Proxy) http.Handler {
 	kinds := []struct {
 		name  string
@@ -80,6 +81,7 @@ func counts(proxy *faultproxy.Proxy) http.Handler {
 		for _, kind := range kinds {
 			fmt.Fprintf(w, "%s\t%d\n", kind.name, proxy.Count(kind.route))
 		}
+		fmt.Fprintf(w, "bytes pushed\t%d\n", proxy.Uploaded())
 	})
 	return mux
 }

@@ -93,6 +93,7 @@ type Proxy struct {
 	dice     []*rand.Rand // one for each fault
 	injected []int
 	requests map[string]int
+	uploaded int64
 }
 
 // New makes a Proxy.
@@ -152,6 +153,13 @@ func (p *Proxy) Count(route *regexp.Regexp) int {
 	return sum
 }
 
+// Uploaded is how many bytes the bodies of requests had so far.
+func (p *Proxy) Uploaded() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.uploaded
+}
+
 // Injected is how many requests Config.Faults[i] befell.
 func (p *Proxy) Injected(i int) int {
 	p.mu.Lock()
@@ -162,6 +170,7 @@ func (p *Proxy) Injected(i int) int {
 // ServeHTTP implements http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault := p.draw(r.Method + " " + r.URL.Path)
+	r.Body = countedBody{r.Body, p}
 	if p.config.Latency > 0 && !pause(r, p.config.Latency) {
 		return
 	}
@@ -201,6 +210,20 @@ func (p *Proxy) draw(request string) *Fault {
 		}
 	}
 	return nil
+}
+
+// countedBody adds what is read from it to what was uploaded.
+type countedBody struct {
+	io.ReadCloser
+	proxy *Proxy
+}
+
+func (b countedBody) Read(piece []byte) (int, error) {
+	n, err := b.ReadCloser.Read(piece)
+	b.proxy.mu.Lock()
+	defer b.proxy.mu.Unlock()
+	b.proxy.uploaded += int64(n)
+	return n, err
 }
 
 // pause returns false if the client went away.

@@ -154,6 +154,24 @@ func TestCount(t *testing.T) {
 	}
 }
 
+func TestUploaded(t *testing.T) {
+	proxy, url := start(t, func(_ http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			t.Error(err)
+		}
+	}, Config{})
+	for _, size := range []int{0, 1, 100_000} {
+		response, err := http.Post(url+"/v2/a/blobs/uploads/", "", strings.NewReader(strings.Repeat("x", size)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+	}
+	if got := proxy.Uploaded(); got != 100_001 {
+		t.Errorf("%d bytes, want 100001", got)
+	}
+}
+
 // The server answers when the first half has come, and the client sends the
 // second half only then: a proxy that collects the body would never finish.
 func TestUploadsAreStreamed(t *testing.T) {
