@@ -124,7 +124,7 @@ case_rebuild() {
 	both "rebuild-$engine-rtbuild" "$runs" "$(clone)" "$(release --rebuild)"
 	both "rebuild-$engine-bake" "$runs" "$(clone)" "$(baking)"
 	[ "$engine" != docker ] || return 0
-	both "rebuild-$engine-rtbuild-keep" "$runs" "$(clone)" "$(release --rebuild --keep-file-times)"
+	both "rebuild-$engine-rtbuild-keep" "$runs" "$(clone)" "$(release --rebuild --rewrite-timestamp=false)"
 	both "rebuild-$engine-bake-times" "$runs" "$(clone)" "$(baking_times)"
 }
 
@@ -148,7 +148,7 @@ case_cold() {
 	measure "cold-$engine-rtbuild" "$cold_runs" "$fresh" "$(release)"
 	measure "cold-$engine-bake" "$cold_runs" "$fresh" "$(baking)"
 	if [ "$engine" != docker ]; then
-		measure "cold-$engine-rtbuild-keep" "$cold_runs" "$fresh" "$(release --keep-file-times)"
+		measure "cold-$engine-rtbuild-keep" "$cold_runs" "$fresh" "$(release --rewrite-timestamp=false)"
 		measure "cold-$engine-bake-times" "$cold_runs" "$fresh" "$(baking_times)"
 	fi
 	requests "cold-$engine-rtbuild" "$counter" "$fresh" "$(release)"

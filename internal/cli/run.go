@@ -20,7 +20,7 @@ import (
 
 // runOptions are the flags of the commands that build.
 type runOptions struct {
-	push, rebuild, failFast, locked, keepTimes bool
+	push, rebuild, failFast, locked, rewriteTimestamp bool
 	// contentOnly leaves the version tags to a later pin.
 	contentOnly           bool
 	verify                bool
@@ -31,7 +31,7 @@ type runOptions struct {
 func (o *runOptions) flags(set *pflag.FlagSet, push string) {
 	set.BoolVar(&o.push, "push", false, push)
 	set.BoolVar(&o.rebuild, "rebuild", false, "build what the registry has already, too")
-	set.BoolVar(&o.keepTimes, "keep-file-times", false, "leave the times of files in layers as the build made them: faster on BuildKit, and no two builds alike")
+	set.BoolVar(&o.rewriteTimestamp, "rewrite-timestamp", true, "bound the times of files in layers by the image's; =false leaves them as the build made them: faster on a buildkitd, and no two builds alike")
 	set.BoolVar(&o.failFast, "fail-fast", false, "end the run at the first failure")
 	set.BoolVar(&o.locked, "locked", false, "refuse a base image that the lock file does not have")
 	set.StringVar(&o.since, "since", "", "only images that are made of something else than at the git revision `REV`")
@@ -241,7 +241,7 @@ func (s *session) newRun(ctx context.Context, o runOptions) (*build.Run, *releas
 		Bases: bases, Confirmer: release.Confirm{Registry: client},
 		Place: place, Push: o.push, Rebuild: o.rebuild, FailFast: o.failFast,
 		Jobs: s.jobs, Labels: s.config.Labels, Platforms: s.platforms, State: filepath.Join(s.app.root, stateDir),
-		BuildPlatform: s.ownPlatform, KeepTimes: o.keepTimes || s.config.KeepFileTimes, Secrets: secrets, SSH: ssh,
+		BuildPlatform: s.ownPlatform, KeepTimes: !o.rewriteTimestamp || s.config.KeepsTimes(), Secrets: secrets, SSH: ssh,
 	}
 	return run, bases, nil
 }

@@ -42,8 +42,9 @@ type Config struct {
 	Platforms []string `yaml:"platforms"`
 	// Jobs is how many builds run at once; 0 for a default.
 	Jobs int `yaml:"jobs"`
-	// KeepFileTimes leaves the times of files in layers as the build made them.
-	KeepFileTimes bool `yaml:"keepFileTimes"`
+	// RewriteTimestamp bounds the times of files in layers by the image's, where
+	// the engine can; nil is yes. See KeepsTimes.
+	RewriteTimestamp *bool `yaml:"rewriteTimestamp"`
 	// Labels are added to every image.
 	Labels map[string]string `yaml:"labels"`
 	// Mirrors say where base images are found: from a repository or the start
@@ -157,3 +158,7 @@ func (j *Jsonnet) check() []error {
 	}
 	return errs
 }
+
+// KeepsTimes tells whether the times of files in layers are to stay as the build
+// made them.
+func (c *Config) KeepsTimes() bool { return c.RewriteTimestamp != nil && !*c.RewriteTimestamp }
