@@ -21,18 +21,15 @@ const (
 )
 
 // inputsVersion changes whenever the same sources would make another image.
-const inputsVersion = 4
+const inputsVersion = 5
 
 // Inputs are what an image is made of, as far as it can be known before it is
 // built. Values are hashes: an image carries its inputs, and build arguments
 // are nobody's business.
 type Inputs struct {
-	Version int `json:"version"`
-	// Dockerfile is the file's content. It is kept to tell what changed, and is
-	// not in the fingerprint.
-	Dockerfile string   `json:"dockerfile,omitempty"`
-	Stage      string   `json:"stage,omitempty"`
-	Platforms  []string `json:"platforms,omitempty"`
+	Version   int      `json:"version"`
+	Stage     string   `json:"stage,omitempty"`
+	Platforms []string `json:"platforms,omitempty"`
 	// Instructions are what the Dockerfile comes to for each platform, see
 	// dockerfile.Conversion; where an image reads it (# syntax=), its content.
 	Instructions map[string]string `json:"instructions,omitempty"`
@@ -53,7 +50,6 @@ type Inputs struct {
 // Fingerprint is the hash of the inputs, 64 hex digits: two builds with the
 // same one make the same image, as far as the Dockerfile allows.
 func (in Inputs) Fingerprint() string {
-	in.Dockerfile = ""
 	encoded, err := json.Marshal(in)
 	if err != nil {
 		panic(fmt.Sprintf("encoding strings and maps of strings: %v", err))
@@ -67,9 +63,9 @@ func (in Inputs) Fingerprint() string {
 const maxListedFiles = 400
 
 // Label is the inputs as an image carries them: hashes cut to 16 digits,
-// enough to tell what changed.
+// enough to tell what changed. Nothing is in it that is not in the fingerprint:
+// images with one fingerprint would differ by it.
 func (in Inputs) Label() string {
-	in.Dockerfile = cut(in.Dockerfile)
 	in.Args, in.Labels, in.Files, in.Siblings = cutAll(in.Args), cutAll(in.Labels), cutAll(in.Files), cutAll(in.Siblings)
 	in.Instructions, in.Reads = cutAll(in.Instructions), cutAll(in.Reads)
 	if len(in.Files) > maxListedFiles {
@@ -113,7 +109,8 @@ func (in Inputs) Changes(since Inputs, folder string) []string {
 		}
 	}
 	note(in.Version != since.Version, "rtbuild makes images in another way since")
-	note(in.does(since) && in.Dockerfile != since.Dockerfile, "its Dockerfile changed")
+	// What arguments and other images make of a Dockerfile is said as their change.
+	note(in.does(since) && maps.Equal(in.Args, since.Args) && maps.Equal(in.Bases, since.Bases) && maps.Equal(in.Siblings, since.Siblings), "its Dockerfile changed")
 	note(in.Stage != since.Stage, "its target stage changed from %q to %q", since.Stage, in.Stage)
 	note(len(since.Platforms) > 0 && !slices.Equal(in.Platforms, since.Platforms), "its platforms changed from %q to %q", since.Platforms, in.Platforms)
 	note(len(since.Files) > 0 && grouped(since.Files) != grouped(in.Files), "its context changed")
@@ -138,7 +135,6 @@ func (in Inputs) Changes(since Inputs, folder string) []string {
 	compare(func(name string) string { return "sibling " + name }, since.Siblings, in.Siblings)
 	compare(func(name string) string { return "build argument " + name }, since.Args, in.Args)
 	compare(func(name string) string { return "label " + name }, since.Labels, in.Labels)
-	note(len(changes) == 0 && in.does(since), "what its Dockerfile comes to changed")
 	note(len(changes) == 0 && !maps.Equal(in.Reads, since.Reads), "which files a platform reads changed")
 	return changes
 }
@@ -201,7 +197,6 @@ func cutAll(hashes map[string]string) map[string]string {
 func (s Step) inputs(labels map[string]string, platforms []string) Inputs {
 	return Inputs{
 		Version:      inputsVersion,
-		Dockerfile:   hashText(string(s.Source)),
 		Stage:        s.Stage,
 		Platforms:    platforms,
 		Instructions: map[string]string{},

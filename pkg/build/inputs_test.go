@@ -1,6 +1,7 @@
 package build_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,6 +83,9 @@ func TestFingerprint(t *testing.T) {
 		after := prepare()
 		if (after.Fingerprint != before.Fingerprint) != (step.changes != nil) {
 			t.Errorf("%s: the fingerprint changed %v", step.name, after.Fingerprint != before.Fingerprint)
+		}
+		if step.changes == nil && !maps.Equal(after.Labels, before.Labels) {
+			t.Errorf("%s: the fingerprint stays, and the labels change from %q to %q", step.name, before.Labels, after.Labels)
 		}
 		then, err := build.ParseInputs(before.Labels[build.LabelInputs])
 		if err != nil {

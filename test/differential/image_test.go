@@ -31,6 +31,8 @@ type image struct {
 	content string
 	// description is what content is the hash of.
 	description string
+	// details are what is left out of it, too.
+	details string
 	// tokens are those in its layers.
 	tokens map[string]bool
 	// listed are the files and links that its label lists, by path; a folder's
@@ -108,6 +110,12 @@ func (s store) describeOne(raw []byte, into *image, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "%s\n", settings)
+	whole, err := img.RawConfigFile()
+	if err != nil {
+		return err
+	}
+	// A field a line.
+	into.details += strings.ReplaceAll(string(raw)+string(whole), ",", ",\n") + "\n"
 	layers, err := img.Layers()
 	if err != nil {
 		return err
@@ -117,10 +125,10 @@ func (s store) describeOne(raw []byte, into *image, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if err := into.findTokens(content); err != nil {
-			return errors.Join(err, content.Close())
+		err = into.readLayer(content)
+		if err := errors.Join(err, content.Close()); err != nil {
+			return err
 		}
-		content.Close()
 	}
 	flat := mutate.Extract(img)
 	defer flat.Close()
@@ -141,10 +149,12 @@ func (i *image) list(label string) error {
 	return nil
 }
 
-// findTokens looks for tokens in all files of a layer, also where another layer
+// readLayer looks for tokens in all files of a layer, also where another layer
 // hides them.
-func (i *image) findTokens(layer io.Reader) error {
-	return eachFile(layer, func(_ *tar.Header, content []byte) {
+func (i *image) readLayer(layer io.Reader) error {
+	i.details += "layer\n"
+	return eachFile(layer, func(header *tar.Header, content []byte) {
+		i.details += fmt.Sprintf("%+v\n", *header)
 		if zipped, err := gzip.NewReader(bytes.NewReader(content)); err == nil {
 			if unzipped, err := io.ReadAll(zipped); err == nil {
 				content = unzipped
