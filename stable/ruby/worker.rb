@@ -33,10 +33,21 @@ Object.include(LazyLibraries) # before Kernel in the order of look-up
 module KubelessWorker
   TEXT = 'text/plain; charset=utf-8'
   BYTES = 'application/octet-stream'
-  MAX_LINE = 1 << 20 # bytes, of the head too
+  MAX_HEAD = 1 << 20 # bytes; the proxy's limit is a small part of it
+  MAX_LINE = 1 << 16 # bytes, of a chunk's size and of trailers
 
   # The request cannot become an event; the message is the answer.
   class BadRequest < StandardError; end
+
+  # It is unknown where the next request begins: the connection's end.
+  class Malformed < StandardError; end
+
+  # Headers of responses that say what the connection does, or what the worker
+  # tells the proxy: a function's own, passed on from another server, say, are
+  # left out.
+  NOT_THE_FUNCTIONS = /\A(?:connection|content-length|date|keep-alive|proxy-connection|trailer|transfer-encoding|upgrade|x-func-.*)\z/im
+  NAME = /\A[!#$%&'*+.^_`|~0-9A-Za-z-]+\z/
+  VALUE = /\A[\t\x20-\x7e]*\z/
 
   # Headers by name in any case, in lower case inside.
   class Headers < Hash
@@ -65,12 +76,15 @@ module KubelessWorker
     end
 
     def query = @query ||= URI.decode_www_form(query_string).to_h
-    def params = @params ||= query.merge(form)
     def [](name) = params[name.to_s]
 
-    def form
-      media_type == 'application/x-www-form-urlencoded' ? URI.decode_www_form(@content.dup).to_h : {}
-    end
+    # Query and form. Rack, which takes long to load, is for nested names, files
+    # and what is encoded badly.
+    def params = @params ||= plain? ? query.merge(form) : wide.params
+
+    # What else Sinatra's request has.
+    def method_missing(name, ...) = wide.respond_to?(name) ? wide.public_send(name, ...) : super
+    def respond_to_missing?(name, all = false) = super || wide.respond_to?(name)
 
     def content_type = headers['content-type']
     def content_length = headers['content-length']
@@ -90,13 +104,15 @@ module KubelessWorker
       end
     end
 
-    # The Rack environment.
+    # The Rack environment. A name with an underscore would become another
+    # header's, Proxy the variable that HTTP clients take their proxy from.
     def env
-      @env ||= headers.to_h { |name, value| [variable(name), value] }.merge!(
+      @env ||= headers.reject { |name, _| name.include?('_') || name == 'proxy' }.to_h { |name, value| [variable(name), value] }.merge!(
         'REQUEST_METHOD' => request_method, 'SCRIPT_NAME' => '', 'PATH_INFO' => path,
         'QUERY_STRING' => query_string, 'REQUEST_URI' => fullpath, 'SERVER_PROTOCOL' => 'HTTP/1.1',
         'SERVER_NAME' => host, 'SERVER_PORT' => headers['host'].to_s[/:(\d+)\z/, 1] || '80',
-        'REMOTE_ADDR' => ip, 'rack.url_scheme' => scheme, 'rack.input' => body, 'rack.errors' => $stderr
+        'REMOTE_ADDR' => ip, 'rack.url_scheme' => scheme, 'rack.input' => StringIO.new(@content),
+        'CONTENT_LENGTH' => @content.bytesize.to_s, 'rack.errors' => $stderr
       )
     end
 
@@ -117,6 +133,22 @@ module KubelessWorker
     alias to_s inspect
 
     private
+
+    def plain?
+      return false if query_string.match?(/\[|%5b/i) || media_type == 'multipart/form-data'
+
+      !form? || (@content.ascii_only? && !@content.match?(/\[|%5b/i))
+    end
+
+    def form? = media_type == 'application/x-www-form-urlencoded'
+    def form = form? ? URI.decode_www_form(@content.dup.force_encoding(Encoding::UTF_8)).to_h : {}
+
+    def wide
+      @wide ||= begin
+        require_relative 'sinatra_request'
+        SinatraRequest.new(env)
+      end
+    end
 
     def variable(name)
       name = name.upcase.tr('-', '_')
@@ -141,7 +173,7 @@ module KubelessWorker
 
     def initialize(socket, method)
       @socket, @method = socket, method
-      @status, @headers, @started = 200, {}, false
+      @status, @headers, @started, @ended = 200, {}, false, false
     end
 
     def []=(name, value)
@@ -152,8 +184,10 @@ module KubelessWorker
 
     # Sends a part of the body now; what the function returns is ignored then.
     def write(part)
+      raise IOError, 'the response has ended' if @ended # and another may be on its way
+
       part = part.to_s.b
-      head = @started ? ''.b : head(TEXT, "Transfer-Encoding: chunked\r\n")
+      head = @started ? ''.b : head(TEXT, 'Transfer-Encoding: chunked')
       @started = true
       chunk = part.empty? || bodiless? ? '' : "#{part.bytesize.to_s(16)}\r\n".b << part << "\r\n"
       @socket.write(head << chunk)
@@ -167,10 +201,21 @@ module KubelessWorker
 
     # What is still to be sent: the end of the parts, or the whole answer.
     def rest(body, type)
-      return bodiless? ? '' : "0\r\n\r\n" if started?
+      if started?
+        @ended = true
+        return bodiless? ? '' : "0\r\n\r\n"
+      end
+      head = head(type, "Content-Length: #{body.bytesize}")
+      @ended = true
+      head << (bodiless? ? '' : body.b)
+    end
 
-      length = "Content-Length: #{body.bytesize}\r\n" unless status == 204 || status == 304
-      head(type, length) << (bodiless? ? '' : body.b)
+    # The whole answer for an exception of that class.
+    def fail(error, trace)
+      @status, @ended = 500, true
+      headers.clear
+      head = head(TEXT, "X-Func-Error: #{error.to_s.gsub(/[^\w:]/, '-')}\r\nContent-Length: #{trace.bytesize}")
+      bodiless? ? head : head << trace.b
     end
 
     def inspect = "#<#{self.class} #{status}>"
@@ -178,20 +223,31 @@ module KubelessWorker
 
     private
 
-    def bodiless? = @method == 'HEAD' || [204, 304].include?(status)
+    def bodiless? = @method == 'HEAD' || [204, 304].include?(@code)
 
-    # The function's own word on the length does not count: another server's,
-    # passed on, would be wrong.
     def head(type, framing)
-      own = headers.reject { |name, _| name.to_s.match?(/\A(content-length|transfer-encoding|connection)\z/i) }
-      head = "HTTP/1.1 #{Integer(status)} \r\n#{framing}".b
-      head << "Content-Type: #{type}\r\n" unless own.any? { |name, _| name.to_s.casecmp?('content-type') }
-      own.each do |name, value|
-        raise ArgumentError, "header #{name} has a line break" if "#{name}#{value}".match?(/[\r\n]/)
+      code = Integer(status)
+      raise ArgumentError, "response.status is #{code}, not from 200 to 599" unless code.between?(200, 599)
 
-        head << "#{name}: #{value}\r\n".b
+      @code = code # what is sent, whatever becomes of status
+      head = "HTTP/1.1 #{code} \r\n".b
+      head << framing << "\r\n" unless [204, 304].include?(code)
+      typed = false
+      headers.each do |name, values|
+        name = name.to_s
+        next if name.match?(NOT_THE_FUNCTIONS)
+
+        typed ||= name.casecmp?('content-type')
+        Array(values).each { |value| head << field(name, value.to_s) }
       end
+      head << "Content-Type: #{type}\r\n" unless typed
       head << "\r\n"
+    end
+
+    def field(name, value)
+      return "#{name}: #{value}\r\n" if name.b.match?(NAME) && value.b.match?(VALUE)
+
+      raise ArgumentError, "response header #{name.inspect} is not one line of ASCII: #{value.inspect}"
     end
   end
 
@@ -206,8 +262,8 @@ module KubelessWorker
         response = Response.new(@socket, request.request_method)
         @socket.write(request.path == '/_health' ? response.rest('OK', TEXT) : call(request, response))
       end
-    rescue EOFError, SystemCallError
-      # The proxy has gone.
+    rescue EOFError, SystemCallError, Malformed
+      # The proxy has gone, or the next request cannot be found.
     ensure
       @socket.close
     end
@@ -224,6 +280,7 @@ module KubelessWorker
       response.rest(*encode(result))
     rescue BadRequest => e
       response.status = 400
+      response.headers.clear
       response.rest("#{e.message.b}\n", TEXT)
     rescue Exception => e # SystemExit and NoMemoryError too: the worker lives on
       raise if KubelessWorker.stopping?
@@ -246,18 +303,24 @@ module KubelessWorker
         warn trace
         raise EOFError # an answer that is cut off is the only sign left
       end
-      response.status = 500
-      response.headers.replace('X-Func-Error' => error.class.to_s)
-      response.rest(trace, TEXT)
+      response.fail(error.class, trace)
     end
 
+    # Nothing of a head is used before its end has come: what follows a part of
+    # one would be taken for the next request.
     def read_request
-      head = @socket.gets("\r\n\r\n", MAX_LINE) or return
+      head = @socket.gets("\r\n\r\n", MAX_HEAD) or return
+      raise Malformed unless head.end_with?("\r\n\r\n")
+
       line, *fields = head.split("\r\n")
-      method, target, = line.split(' ', 3)
+      method, target, version = line.split(' ', 3)
+      raise Malformed unless version == 'HTTP/1.1'
+
       headers = {}
       fields.each do |field|
         name, value = field.split(':', 2)
+        raise Malformed if value.nil? || name.empty? || name.end_with?(' ', "\t")
+
         name.downcase!
         value.strip!
         headers[name] = headers.key?(name) ? "#{headers[name]}, #{value}" : value
@@ -266,23 +329,35 @@ module KubelessWorker
     end
 
     def read_body(headers)
-      return read_chunks if headers['transfer-encoding']
+      return read_chunks(headers['transfer-encoding']) if headers.key?('transfer-encoding')
 
-      length = headers['content-length'].to_i
-      length.zero? ? ''.b : read_exactly(length)
+      length = headers['content-length'] or return ''.b
+      raise Malformed unless length.match?(/\A\d{1,15}\z/)
+
+      read_exactly(length.to_i)
     end
 
-    def read_chunks
+    def read_chunks(coding)
+      raise Malformed unless coding.casecmp?('chunked')
+
       body = ''.b
-      while (size = read_line.to_i(16)).positive?
+      while (size = read_size).positive?
         body << read_exactly(size)
-        read_line
+        raise Malformed unless read_line == "\r\n"
       end
-      nil until read_line.strip.empty? # trailers
+      nil until read_line == "\r\n" # trailers
       body
     end
 
-    def read_line = @socket.gets("\r\n", MAX_LINE) || raise(EOFError)
+    def read_size
+      size = read_line[/\A(\h{1,12})[ \t]*(;.*)?\r\n\z/, 1] or raise Malformed
+      size.hex
+    end
+
+    def read_line
+      line = @socket.gets("\r\n", MAX_LINE)
+      line&.end_with?("\r\n") ? line : raise(Malformed)
+    end
 
     def read_exactly(size)
       data = @socket.read(size)
