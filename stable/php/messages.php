@@ -8,6 +8,8 @@ declare(strict_types=1);
 
 namespace Kubeless\Worker;
 
+require __DIR__ . '/uploads.php';
+
 /** The request cannot become an event; the message is the answer. */
 final class BadRequest extends \RuntimeException
 {
@@ -28,6 +30,8 @@ final class Stream
     public function isWritable(): bool { return true; }
     public function rewind(): void { $this->offset = 0; }
     public function close(): void { $this->content = ''; }
+    public function detach(): mixed { return null; }
+    public function getMetadata(?string $key = null): mixed { return $key === null ? [] : null; }
     public function getContents(): string { return $this->read(PHP_INT_MAX); }
 
     public function read(int $length): string
@@ -58,7 +62,10 @@ trait Message
     private array $headers = [];
     private Stream $body;
 
-    public function getProtocolVersion(): string { return '1.1'; }
+    private string $protocol = '1.1';
+
+    public function getProtocolVersion(): string { return $this->protocol; }
+    public function withProtocolVersion(string $version): static { return $this->with('protocol', $version); }
     public function getBody(): Stream { return $this->body; }
     public function getHeaders(): array { return array_column($this->headers, 1, 0); }
     public function hasHeader(string $name): bool { return isset($this->headers[strtolower($name)]); }
@@ -68,8 +75,8 @@ trait Message
     public function withHeader(string $name, string|int|array $value): static
     {
         $values = array_map(strval(...), (array) $value);
-        if (preg_match('/[\r\n]/', $name . implode($values))) {
-            throw new \InvalidArgumentException("header $name has a line break");
+        if (!preg_match(NAME, $name) || !preg_match(VALUE, implode($values))) {
+            throw new \InvalidArgumentException("header $name is not one line of ASCII: " . implode(', ', $values));
         }
         return $this->with('headers', [strtolower($name) => [$name, $values]] + $this->headers);
     }
@@ -97,16 +104,56 @@ trait Message
 /** $event->extensions->request->getUri(), with the methods of PSR-7's UriInterface. */
 final class Uri
 {
-    public function __construct(private string $scheme, private string $host, private string $target) {}
+    private string $userInfo = '';
+    private ?int $port;
+    private string $path;
+    private string $query;
+    private string $fragment = '';
+
+    public function __construct(private string $scheme, private string $host, string $target)
+    {
+        $this->port = preg_match('/:(\d+)$/', $host, $found) ? (int) $found[1] : null;
+        $this->host = preg_replace('/:\d*$/', '', $host);
+        [$this->path, $this->query] = explode('?', $target, 2) + [1 => ''];
+    }
+
     public function getScheme(): string { return $this->scheme; }
-    public function getAuthority(): string { return $this->host; }
-    public function getUserInfo(): string { return ''; }
-    public function getHost(): string { return preg_replace('/:\d+$/', '', $this->host); }
-    public function getPort(): ?int { return preg_match('/:(\d+)$/', $this->host, $found) ? (int) $found[1] : null; }
-    public function getPath(): string { return explode('?', $this->target, 2)[0]; }
-    public function getQuery(): string { return explode('?', $this->target, 2)[1] ?? ''; }
-    public function getFragment(): string { return ''; }
-    public function __toString(): string { return "$this->scheme://$this->host$this->target"; }
+    public function getUserInfo(): string { return $this->userInfo; }
+    public function getHost(): string { return $this->host; }
+    public function getPort(): ?int { return $this->port === (['http' => 80, 'https' => 443][$this->scheme] ?? 0) ? null : $this->port; }
+    public function getPath(): string { return $this->path; }
+    public function getQuery(): string { return $this->query; }
+    public function getFragment(): string { return $this->fragment; }
+    public function withScheme(string $scheme): static { return $this->with('scheme', strtolower($scheme)); }
+    public function withHost(string $host): static { return $this->with('host', $host); }
+    public function withPort(?int $port): static { return $this->with('port', $port); }
+    public function withPath(string $path): static { return $this->with('path', $path); }
+    public function withQuery(string $query): static { return $this->with('query', ltrim($query, '?')); }
+    public function withFragment(string $fragment): static { return $this->with('fragment', ltrim($fragment, '#')); }
+
+    public function withUserInfo(string $user, ?string $password = null): static
+    {
+        return $this->with('userInfo', $password === null ? $user : "$user:$password");
+    }
+
+    public function getAuthority(): string
+    {
+        $port = $this->getPort() === null ? '' : ":$this->port";
+        return ($this->userInfo === '' ? '' : "$this->userInfo@") . $this->host . $port;
+    }
+
+    public function __toString(): string
+    {
+        return ($this->scheme === '' ? '' : "$this->scheme:") . ($this->getAuthority() === '' ? '' : '//' . $this->getAuthority())
+            . $this->path . ($this->query === '' ? '' : "?$this->query") . ($this->fragment === '' ? '' : "#$this->fragment");
+    }
+
+    private function with(string $property, mixed $value): static
+    {
+        $copy = clone $this;
+        $copy->$property = $value;
+        return $copy;
+    }
 }
 
 /** $event->extensions->request, with the methods of PSR-7's ServerRequestInterface and some of Slim's. */
@@ -115,6 +162,8 @@ final class Request
     use Message;
 
     private array $attributes = [];
+    private array $replaced = []; // what with… methods have set, by the name of its getter
+    private ?array $form = null; // fields and files of multipart/form-data
 
     public function __construct(private string $method, private string $target, array $headers, string $body)
     {
@@ -132,7 +181,14 @@ final class Request
     public function getAttributes(): array { return $this->attributes; }
     public function getAttribute(string $name, mixed $default = null): mixed { return $this->attributes[$name] ?? $default; }
     public function withAttribute(string $name, mixed $value): static { return $this->with('attributes', [$name => $value] + $this->attributes); }
-    public function getUploadedFiles(): array { return []; }
+    public function withoutAttribute(string $name): static { return $this->with('attributes', array_diff_key($this->attributes, [$name => true])); }
+    public function withMethod(string $method): static { return $this->with('method', $method); }
+    public function withRequestTarget(string $target): static { return $this->with('target', $target); }
+    public function withQueryParams(array $query): static { return $this->replace('query', $query); }
+    public function withCookieParams(array $cookies): static { return $this->replace('cookies', $cookies); }
+    public function withParsedBody(mixed $data): static { return $this->replace('body', $data); }
+    public function withUploadedFiles(array $files): static { return $this->replace('files', $files); }
+    public function getUploadedFiles(): array { return $this->replaced['files'] ?? $this->form()['files']; }
     public function getServerParams(): array { return $_SERVER; }
     public function getQueryParam(string $name, mixed $default = null): mixed { return $this->getQueryParams()[$name] ?? $default; }
     public function getParsedBodyParam(string $name, mixed $default = null): mixed { return $this->getParsedBody()[$name] ?? $default; }
@@ -141,19 +197,36 @@ final class Request
     public function getContentType(): ?string { return $this->getHeader('Content-Type')[0] ?? null; }
     public function getMediaType(): string { return strtolower(trim(explode(';', $this->getContentType() ?? '', 2)[0])); }
 
-    public function getUri(): Uri
+    private function replace(string $what, mixed $value): static
     {
-        return new Uri($this->getHeaderLine('X-Forwarded-Proto') ?: 'http', $this->getHeaderLine('Host'), $this->target);
+        return $this->with('replaced', [$what => $value] + $this->replaced);
+    }
+
+    public function withUri(object $uri, bool $preserveHost = false): static
+    {
+        $request = $this->replace('uri', $uri);
+        return $preserveHost && $this->hasHeader('Host') || $uri->getHost() === '' ? $request : $request->withHeader('Host', $uri->getAuthority());
+    }
+
+    public function getUri(): object
+    {
+        return $this->replaced['uri'] ?? new Uri($this->getHeaderLine('X-Forwarded-Proto') ?: 'http', $this->getHeaderLine('Host'), $this->target);
     }
 
     public function getQueryParams(): array
     {
+        if (isset($this->replaced['query'])) {
+            return $this->replaced['query'];
+        }
         parse_str(explode('?', $this->target, 2)[1] ?? '', $query);
         return $query;
     }
 
     public function getCookieParams(): array
     {
+        if (isset($this->replaced['cookies'])) {
+            return $this->replaced['cookies'];
+        }
         parse_str(strtr($this->getHeaderLine('Cookie'), ['; ' => '&', ';' => '&', '&' => '%26', '+' => '%2B']), $cookies);
         return $cookies;
     }
@@ -161,8 +234,14 @@ final class Request
     /** Fields of a form, or parsed JSON with objects as arrays. */
     public function getParsedBody(): mixed
     {
+        if (array_key_exists('body', $this->replaced)) {
+            return $this->replaced['body'];
+        }
         if ($this->isJson()) {
             return json_decode((string) $this->body, true);
+        }
+        if ($this->getMediaType() === 'multipart/form-data') {
+            return $this->form()['fields'];
         }
         if ($this->getMediaType() !== 'application/x-www-form-urlencoded') {
             return null;
@@ -174,6 +253,12 @@ final class Request
     public function isJson(): bool
     {
         return $this->getMediaType() === 'application/json' || str_ends_with($this->getMediaType(), '+json');
+    }
+
+    private function form(): array
+    {
+        return $this->form ??= $this->getMediaType() === 'multipart/form-data'
+            ? parse_form((string) $this->body, (string) $this->getContentType()) : ['fields' => [], 'files' => []];
     }
 
     /** $event->data: parsed JSON with objects as objects, otherwise the body as it is. */
@@ -193,6 +278,7 @@ final class Request
         $_GET = $this->getQueryParams();
         $_POST = $this->isPost() && !$this->isJson() ? (array) $this->getParsedBody() : [];
         $_COOKIE = $this->hasHeader('Cookie') ? $this->getCookieParams() : [];
+        $_FILES = []; // see getUploadedFiles
         $_REQUEST = $_POST + $_GET;
         $server['REQUEST_METHOD'] = $this->method;
         $server['REQUEST_URI'] = $this->target;
@@ -200,7 +286,12 @@ final class Request
         $server['SERVER_PROTOCOL'] = 'HTTP/1.1';
         $server['REMOTE_ADDR'] = trim(explode(',', $this->getHeaderLine('X-Forwarded-For'))[0]);
         foreach ($this->headers as $name => [, $values]) {
-            $server['HTTP_' . strtoupper(strtr($name, '-', '_'))] = implode(', ', $values);
+            // A name with an underscore would become another header's, Proxy
+            // the variable that HTTP clients take their proxy from.
+            if ($name === 'proxy' || str_contains((string) $name, '_')) {
+                continue;
+            }
+            $server['HTTP_' . strtoupper(strtr((string) $name, '-', '_'))] = implode(', ', $values);
         }
         $server['CONTENT_TYPE'] = $this->getContentType() ?? '';
         $server['CONTENT_LENGTH'] = (string) $this->body->getSize();
@@ -214,11 +305,12 @@ final class Response
     use Message;
 
     private int $status = 200;
+    private string $reason = '';
 
     public function __construct(private Answer $answer) { $this->body = new Stream(); }
     public function getStatusCode(): int { return $this->status; }
-    public function getReasonPhrase(): string { return ''; }
-    public function withStatus(int $code, string $reason = ''): static { return $this->with('status', $code); }
+    public function getReasonPhrase(): string { return $this->reason; }
+    public function withStatus(int $code, string $reason = ''): static { return $this->with('status', $code)->with('reason', $reason); }
 
     public function withJson(mixed $data, ?int $status = null): static
     {

@@ -11,10 +11,17 @@ require __DIR__ . '/messages.php';
 
 const TEXT = 'text/plain; charset=utf-8';
 const BYTES = 'application/octet-stream';
+// Headers of responses that say what the connection does, or what the worker
+// tells the proxy: a function's own, passed on from another server, say, are
+// left out.
+const NOT_THE_FUNCTIONS = '/^(?:connection|content-length|date|keep-alive|proxy-connection|trailer|transfer-encoding|upgrade|x-func-.*)$/Dis';
+const NAME = '/^[!#$%&\'*+.^_`|~0-9A-Za-z-]+$/D';
+const VALUE = '/^[\t\x20-\x7e]*$/D';
 const JSON = JSON_THROW_ON_ERROR | JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_PRESERVE_ZERO_FRACTION;
-const MAX_LINE = 1 << 20; // bytes, of the head too
+const MAX_HEAD = 1 << 20; // bytes; the proxy's limit is a small part of it
+const MAX_LINE = 1 << 16; // bytes, of a chunk's size and of trailers
 
-/** The proxy has gone. */
+/** The proxy has gone, or it is unknown where the next request begins: the connection's end. */
 final class Gone extends \RuntimeException
 {
 }
@@ -23,6 +30,8 @@ final class Gone extends \RuntimeException
 final class Answer
 {
     private bool $started = false;
+    private bool $ended = false;
+    private int $status = 0; // as sent
 
     /** @param resource $connection */
     public function __construct(private $connection, private string $method) {}
@@ -32,55 +41,62 @@ final class Answer
     /** Sends a part of a body without a known length. */
     public function part(int $status, array $headers, string $part): void
     {
-        $head = $this->started ? '' : $this->head($status, ['Transfer-Encoding' => ['chunked']] + self::own($headers), TEXT);
+        if ($this->ended) {
+            throw new \LogicException('the response has ended'); // and another may be on its way
+        }
+        $head = $this->started ? '' : $this->head($status, 'Transfer-Encoding: chunked', $headers, TEXT);
         $this->started = true;
-        $this->send($head . ($part === '' || $this->bodiless($status) ? '' : dechex(strlen($part)) . "\r\n$part\r\n"));
+        $this->send($head . ($part === '' || $this->bodiless() ? '' : dechex(strlen($part)) . "\r\n$part\r\n"));
     }
 
     /** Ends the parts, or sends the whole answer in one write. */
     public function finish(int $status, array $headers, string $body, string $type): void
     {
         if ($this->started) {
-            if (!$this->bodiless($status)) {
+            if (!$this->bodiless()) {
                 $this->part($status, $headers, $body);
                 $this->send("0\r\n\r\n");
             }
+            $this->ended = true;
             return;
         }
-        $headers = self::own($headers);
-        if ($status !== 204 && $status !== 304) {
-            $headers['Content-Length'] = [strlen($body)];
+        $head = $this->head($status, 'Content-Length: ' . strlen($body), $headers, $type);
+        $this->ended = true;
+        $this->send($head . ($this->bodiless() ? '' : $body));
+    }
+
+    /** Sends the failure of a call: the type of what went wrong, and its trace. */
+    public function fail(string $type, string $trace, string $connection = 'keep-alive'): void
+    {
+        $this->ended = true;
+        $framing = "X-Func-Error: $type\r\nConnection: $connection\r\nContent-Length: " . strlen($trace);
+        $this->send($this->head(500, $framing, [], TEXT) . ($this->method === 'HEAD' ? '' : $trace));
+    }
+
+    private function bodiless(): bool
+    {
+        return $this->method === 'HEAD' || $this->status === 204 || $this->status === 304;
+    }
+
+    private function head(int $status, string $framing, array $headers, string $type): string
+    {
+        if ($status < 200 || $status > 599) {
+            throw new \InvalidArgumentException("the response's status is $status, not from 200 to 599");
         }
-        $this->send($this->head($status, $headers, $type) . ($this->bodiless($status) ? '' : $body));
-    }
-
-    /** Sends a failure as the connection's last answer. */
-    public function last(string $body): void
-    {
-        $headers = ['X-Func-Error' => ['exit'], 'Connection' => ['close'], 'Content-Length' => [strlen($body)]];
-        $this->send($this->head(500, $headers, TEXT) . ($this->method === 'HEAD' ? '' : $body));
-    }
-
-    /** Without those that say how long the body is: another server's, passed on, would be wrong. */
-    private static function own(array $headers): array
-    {
-        $framing = ['content-length', 'transfer-encoding', 'connection'];
-        return array_filter($headers, fn($name) => !in_array(strtolower((string) $name), $framing, true), ARRAY_FILTER_USE_KEY);
-    }
-
-    private function bodiless(int $status): bool
-    {
-        return $this->method === 'HEAD' || $status === 204 || $status === 304;
-    }
-
-    private function head(int $status, array $headers, string $type): string
-    {
-        $head = "HTTP/1.1 $status \r\n";
+        $this->status = $status;
+        $head = "HTTP/1.1 $status \r\n" . ($status === 204 || $status === 304 ? '' : "$framing\r\n");
         if (!isset(array_change_key_case($headers)['content-type'])) {
             $head .= "Content-Type: $type\r\n";
         }
         foreach ($headers as $name => $values) {
-            foreach ($values as $value) {
+            $name = (string) $name; // one of digits is an int
+            if (preg_match(NOT_THE_FUNCTIONS, $name)) {
+                continue;
+            }
+            foreach ((array) $values as $value) {
+                if (!preg_match(NAME, $name) || !preg_match(VALUE, (string) $value)) {
+                    throw new \InvalidArgumentException("response header $name is not one line of ASCII: $value");
+                }
                 $head .= "$name: $value\r\n";
             }
         }
@@ -102,37 +118,62 @@ final class Answer
 /** Requests from a connection of the proxy. */
 final class Reader
 {
+    private string $buffer = ''; // what has been read and not used
+
     /** @param resource $connection */
-    public function __construct(private $connection) { stream_set_timeout($connection, 10 * 365 * 86400); }
+    public function __construct(private $connection)
+    {
+        stream_set_timeout($connection, 10 * 365 * 86400);
+        stream_set_chunk_size($connection, 1 << 16);
+    }
 
     /** The next request; null when the proxy has closed the connection. */
     public function request(): ?Request
     {
-        $head = stream_get_line($this->connection, MAX_LINE, "\r\n\r\n");
-        if ($head === false || $head === '') {
+        $head = $this->until("\r\n\r\n", MAX_HEAD);
+        if ($head === null) {
             return null;
         }
         $lines = explode("\r\n", $head);
-        [$method, $target] = explode(' ', array_shift($lines));
+        $start = explode(' ', array_shift($lines));
+        if (count($start) !== 3 || $start[2] !== 'HTTP/1.1') {
+            throw new Gone('a line that begins no request');
+        }
         $headers = [];
         foreach ($lines as $line) {
-            [$name, $value] = explode(':', $line, 2);
-            $headers[$lower = strtolower($name)][0] = $name;
-            $headers[$lower][1][] = trim($value);
+            $field = explode(':', $line, 2);
+            if (count($field) !== 2 || $field[0] === '' || rtrim($field[0]) !== $field[0]) {
+                throw new Gone('a line that is no header');
+            }
+            $headers[$lower = strtolower($field[0])][0] = $field[0];
+            $headers[$lower][1][] = trim($field[1]);
         }
-        return new Request($method, $target, $headers, $this->body($headers));
+        return new Request($start[0], $start[1], $headers, $this->body($headers));
     }
 
     private function body(array $headers): string
     {
-        if (!isset($headers['transfer-encoding'])) {
-            $length = (int) ($headers['content-length'][1][0] ?? 0);
-            return $length === 0 ? '' : $this->exactly($length);
+        if (isset($headers['transfer-encoding'])) {
+            return $this->chunks($headers['transfer-encoding'][1]);
+        }
+        $lengths = $headers['content-length'][1] ?? ['0'];
+        if (count($lengths) !== 1 || !preg_match('/^\d{1,15}$/D', $lengths[0])) {
+            throw new Gone('a length that is no number');
+        }
+        return $this->exactly((int) $lengths[0]);
+    }
+
+    private function chunks(array $coding): string
+    {
+        if (count($coding) !== 1 || strtolower($coding[0]) !== 'chunked') {
+            throw new Gone('a coding that is unknown');
         }
         $body = '';
-        while (($size = (int) hexdec($this->line())) > 0) {
+        while (($size = $this->size()) > 0) {
             $body .= $this->exactly($size);
-            $this->line();
+            if ($this->exactly(2) !== "\r\n") {
+                throw new Gone('a chunk that is longer than it says');
+            }
         }
         while ($this->line() !== '') {
             // trailers
@@ -140,16 +181,49 @@ final class Reader
         return $body;
     }
 
+    private function size(): int
+    {
+        return preg_match('/^([0-9a-f]{1,12})[ \t]*(;.*)?$/Di', $this->line(), $found)
+            ? (int) hexdec($found[1]) : throw new Gone('a chunk without a size');
+    }
+
     private function line(): string
     {
-        $line = fgets($this->connection, MAX_LINE);
-        return $line === false ? throw new Gone('the body breaks off') : rtrim($line, "\r\n");
+        return $this->until("\r\n", MAX_LINE) ?? throw new Gone('the body breaks off');
+    }
+
+    /**
+     * What comes before the end, which is taken too; null if the proxy has closed the connection before.
+     * A part is never returned: what follows it would be taken for the next request.
+     */
+    private function until(string $end, int $limit): ?string
+    {
+        $from = 0;
+        while (($at = strpos($this->buffer, $end, $from)) === false) {
+            $from = max(0, strlen($this->buffer) - strlen($end) + 1);
+            $part = $from > $limit ? '' : fread($this->connection, 1 << 16);
+            if ($part === '' || $part === false) {
+                return $this->buffer === '' ? null : throw new Gone('it breaks off, or has no end');
+            }
+            $this->buffer .= $part;
+        }
+        $found = substr($this->buffer, 0, $at);
+        $this->buffer = substr($this->buffer, $at + strlen($end));
+        return $found;
     }
 
     private function exactly(int $length): string
     {
-        $data = stream_get_contents($this->connection, $length);
-        return $data !== false && strlen($data) === $length ? $data : throw new Gone('the body breaks off');
+        $missing = $length - strlen($this->buffer);
+        if ($missing > 0) {
+            $this->buffer .= stream_get_contents($this->connection, $missing);
+            if (strlen($this->buffer) !== $length) {
+                throw new Gone('the body breaks off');
+            }
+        }
+        $found = substr($this->buffer, 0, $length);
+        $this->buffer = substr($this->buffer, $length);
+        return $found;
     }
 }
 
@@ -216,26 +290,27 @@ final class Worker
                 $answer->finish(200, [], 'OK', TEXT);
                 continue;
             }
-            $answer->finish(...self::call($function, $request, $answer, $server));
+            self::call($function, $request, $answer, $server);
         }
     }
 
-    /** Returns the arguments of Answer::finish. */
-    private static function call(string $function, Request $request, Answer $answer, array $server): array
+    private static function call(string $function, Request $request, Answer $answer, array $server): void
     {
         try {
             $event = self::event($request, $answer);
             $request->publish($server);
             [self::$doing, self::$answer] = ['calling', $answer];
-            return self::outcome($function($event, self::context()), $event);
+            $answer->finish(...self::outcome($function($event, self::context()), $event));
         } catch (BadRequest $e) {
-            return [400, [], $e->getMessage() . "\n", TEXT];
+            $answer->finish(400, [], $e->getMessage() . "\n", TEXT);
+        } catch (Gone $e) {
+            throw $e;
         } catch (\Throwable $e) {
             if ($answer->started()) {
                 fwrite(STDERR, "$e\n");
                 throw new Gone('an answer that is cut off is the only sign left');
             }
-            return [500, ['X-Func-Error' => [preg_replace('/[^\w\\\\]+/', '-', $e::class)]], "$e\n", TEXT];
+            $answer->fail(preg_replace('/[^\w\\\\]+/', '-', $e::class), "$e\n");
         } finally {
             [self::$doing, self::$answer] = ['nothing', null];
             set_time_limit(0); // the function's own limit was for this call
@@ -294,7 +369,7 @@ final class Worker
         // gets its answer, and the proxy starts another worker.
         fclose(self::$listener);
         ini_set('memory_limit', '-1');
-        self::$answer->last($why);
+        self::$answer->fail('exit', $why, 'close');
     }
 
     private static function setting(string $name): string
