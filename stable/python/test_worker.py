@@ -13,6 +13,9 @@ import unittest
 import worker
 
 WORKER = os.path.abspath(worker.__file__)
+# `make unit` needs no packages; `make test`, which sets the variable, installs them.
+needs_bottle = unittest.skipUnless(os.path.exists("/usr/lib/python3/dist-packages/bottle.py")
+                                   or os.environ.get("RTBUILD_WORKERS") == "all", "python3-bottle is not installed")
 CONTEXT = {"function-name": "handler", "timeout": 180.0, "runtime": "python3.11", "memory-limit": "0"}
 
 
@@ -196,6 +199,51 @@ class Events(unittest.TestCase):
         self.assertEqual((got.query, got.query.q, got.query.missing), ({"q": "2", "empty": ""}, "2", ""))
         self.assertEqual((got.headers["x-y"], "X-y" in got.headers, got.get_header("x-Y")), ("z", True, "z"))
         self.assertEqual(got.get_header("missing", "default"), "default")
+
+    # What bottle's documentation says of its request.
+    @needs_bottle
+    def test_request_is_bottles(self):
+        form = b"name=B%C3%BCcher&tag=a&tag=b&empty="
+        got = self.event("POST", "/a%20b/c?q=1&q=2&name=x&u=%C3%BC", {
+            "Content-Type": "application/x-www-form-urlencoded", "Host": "example.org:81", "Cookie": "a=1; b=%22",
+            "X-Forwarded-For": "10.0.0.1, 10.0.0.2", "X-Forwarded-Proto": "https", "X-Requested-With": "XMLHttpRequest",
+            "Authorization": "Basic dXNlcjpwYXNz", "Accept": "text/html"}, form)["extensions"]["request"]
+        self.assertEqual((got.forms["name"], got.forms.name, got.forms.get("tag"), got.forms.getall("tag")),
+                         ("Bücher", "Bücher", "b", ["a", "b"]))
+        self.assertEqual((got.forms.missing, got.forms.get("missing"), "empty" in got.forms), ("", None, True))
+        self.assertEqual((got.POST["name"], got.params["u"], got.params.getall("name"), got.GET["u"]),
+                         ("Bücher", "ü", ["x", "Bücher"], "ü"))
+        self.assertEqual((got.query.getall("q"), got.query.getunicode("u"), len(got.files)), (["1", "2"], "ü", 0))
+        self.assertEqual((got.url, got.fullpath, got.urlparts.netloc, got.script_name),
+                         ("https://example.org:81/a%20b/c?q=1&q=2&name=x&u=%C3%BC", "/a b/c", "example.org:81", "/"))
+        self.assertEqual((got.remote_addr, got.remote_route, got.is_ajax, got.is_xhr, got.auth),
+                         ("10.0.0.1", ["10.0.0.1", "10.0.0.2"], True, True, ("user", "pass")))
+        self.assertEqual((got.cookies["a"], got.get_cookie("a"), got.content_type, got.content_length),
+                         ("1", "1", "application/x-www-form-urlencoded", len(form)))
+        self.assertEqual((got.environ["HTTP_ACCEPT"], got["REQUEST_METHOD"], got.get("missing"), "HTTP_ACCEPT" in got.keys()),
+                         ("text/html", "POST", None, True))
+        self.assertEqual((got.body.read(), got.chunked, got.method, got.copy().method), (form, False, "POST", "POST"))
+        got["own"] = got.own = 1
+        self.assertEqual((got["own"], got.own, hasattr(got, "no_such")), (1, 1, False))
+
+    @needs_bottle
+    def test_uploads(self):
+        content = (b'--x\r\nContent-Disposition: form-data; name="title"\r\n\r\nB\xc3\xbccher\r\n'
+                   b'--x\r\nContent-Disposition: form-data; name="file"; filename="a b.bin"\r\n'
+                   b"Content-Type: image/png\r\n\r\n" + bytes(range(256)) * 1000 + b"\r\n--x--\r\n")
+        got = self.event(headers={"Content-Type": "multipart/form-data; boundary=x"}, content=content)["extensions"]["request"]
+        upload = got.files["file"]
+        self.assertEqual((got.forms["title"], upload.raw_filename, upload.filename, upload.name, upload.content_type),
+                         ("Bücher", "a b.bin", "a-b.bin", "file", "image/png"))
+        self.assertEqual(upload.file.read(), bytes(range(256)) * 1000)
+        large = self.event(headers={"Content-Type": "application/x-www-form-urlencoded"}, content=b"a=" + b"x" * 1000000)
+        self.assertEqual(len(large["extensions"]["request"].forms.a), 1000000)
+
+    @needs_bottle
+    def test_headers_as_variables(self):
+        got = self.event(headers={"Proxy": "evil", "X_Own": "evil", "Content_length": "evil", "_": "evil", "X-Own": "own"})
+        environ = got["extensions"]["request"].environ
+        self.assertEqual((environ["HTTP_X_OWN"], "evil" in list(environ.values())), ("own", False))
 
     def test_context_is_the_calls_own(self):
         self.event()

@@ -11,6 +11,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -19,12 +20,38 @@ from urllib.parse import parse_qsl, unquote
 
 TEXT = "text/plain; charset=utf-8"
 HEALTHY = b"HTTP/1.1 200 OK\r\nX-Func-Concurrency: 1\r\nContent-Length: 0\r\n\r\n"
+MAX_HEAD = 1 << 20  # bytes; the proxy's limit is a small part of it
 BUFFER = 1 << 16  # bytes; up to here a copy is cheaper than a system call
+# Headers of responses that say what the connection does, or what the worker
+# tells the proxy: a function's own, passed on from another server, say, are
+# left out.
+NOT_THE_FUNCTIONS = re.compile("connection|content-length|date|keep-alive|proxy-connection|trailer|transfer-encoding"
+                               "|upgrade|x-func-.*", re.IGNORECASE | re.DOTALL).fullmatch
+FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e]*").fullmatch
+DECIMAL, HEXADECIMAL = re.compile("[0-9]{1,15}").fullmatch, re.compile("[0-9A-Fa-f]{1,12}").fullmatch
 to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 class Query(dict):
-    """URL parameters: the last value of each name, as items or as attributes."""
+    """URL parameters: the last value of each name, as items or as attributes; the rest of bottle's FormsDict."""
+
+    def __init__(self, pairs):
+        super().__init__(pairs)
+        self._pairs = pairs
+
+    def getall(self, name):
+        return [value for key, value in self._pairs if key == name]
+
+    def getunicode(self, name, default=None, encoding=None):
+        return self.get(name, default)
+
+    def allitems(self):
+        return list(self._pairs)
+
+    def decode(self, encoding=None):
+        return self
+
+    getone, getlist, iterallitems = dict.get, getall, allitems
 
     def __getattr__(self, name):
         if name.startswith("__"):  # copy and pickle look for these
@@ -54,11 +81,16 @@ def canonical(name):
 
 
 class Request:
-    """What a function sees as event['extensions']['request']."""
+    """What a function sees as event['extensions']['request'].
+
+    What most functions ask for is here; the rest is bottle's request, which is
+    made when something of it is asked for.
+    """
 
     def __init__(self, method, target, headers, content):
+        self.method, self.target, self.headers, self.content = method, target, Headers(headers), content
         path, _, self.query_string = target.partition("?")
-        self.method, self.path, self.headers, self.content = method, unquote(path), Headers(headers), content
+        self.path = unquote(path)
         self.json = None  # the parsed body, if the content type is JSON
 
     @functools.cached_property
@@ -72,6 +104,39 @@ class Request:
     def get_header(self, name, default=None):
         return self.headers.get(name, default)
 
+    @functools.cached_property
+    def _bottle(self):
+        return beside("bottle_request").Request(self)
+
+    def __getattr__(self, name):
+        if name.startswith("_"):  # copy and pickle look for these
+            raise AttributeError(name)
+        return getattr(self._bottle, name)
+
+    def __getitem__(self, name):
+        return self.environ[name]
+
+    def __setitem__(self, name, value):
+        self._bottle.request[name] = value
+
+    def __delitem__(self, name):
+        del self._bottle.request[name]
+
+    def __iter__(self):
+        return iter(self.environ)
+
+    def __len__(self):
+        return len(self.environ)
+
+
+@functools.cache
+def beside(name):
+    """A module of the worker's folder, which is not in the path of functions."""
+    spec = importlib.util.spec_from_file_location(name, os.path.join(os.path.dirname(__file__), name + ".py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
 
 class Response:
     """What a function may set as event['extensions']['response']."""
@@ -82,38 +147,80 @@ class Response:
     def head(self, content_type, framing):
         if not 200 <= self.status <= 599:
             raise ValueError(f"response.status is {self.status}, not from 200 to 599")
-        head = f"HTTP/1.1 {self.status:d} \r\n{framing}\r\n"
+        head = f"HTTP/1.1 {self.status:d} \r\n"
+        if self.status not in (204, 304):
+            head += f"{framing}\r\n"
         for name, value in self.headers.items():
+            if NOT_THE_FUNCTIONS(name):
+                continue
             for one in value if isinstance(value, list) else [value]:
-                if "\n" in f"{name}{one}":
-                    raise ValueError(f"response.headers[{name!r}] has a line break")
-                head += f"{name}: {one}\r\n"
+                if not FIELD(field := f"{name}: {one}"):
+                    raise ValueError(f"response.headers[{name!r}] is not one line of ASCII: {one!r}")
+                head += f"{field}\r\n"
         if "Content-Type" not in self.headers:
             head += f"Content-Type: {content_type}\r\n"
-        return f"{head}\r\n".encode("latin-1")
+        return f"{head}\r\n".encode("ascii")
 
 
 def read_request(stream):
-    """The next request, or None at the end of the connection."""
-    if not (line := stream.readline()):
+    """The next request, or None at the end of the connection.
+
+    Nothing of a head is used before its end has come, and what is not as the
+    proxy writes it ends the connection, by an EOFError or a ValueError: what
+    follows would be taken for the next request.
+    """
+    if not (line := stream.readline(MAX_HEAD)):
         return None
-    method, target, _ = line.decode("utf-8", "surrogateescape").split(" ")
-    lines, headers = [], {}
-    while (line := stream.readline()) not in (b"\r\n", b""):
+    method, target, version = line.decode("utf-8", "surrogateescape").split(" ")
+    if version != "HTTP/1.1\r\n":
+        raise ValueError
+    size, lines, headers = 0, [], {}
+    while (line := stream.readline(MAX_HEAD)) != b"\r\n":
+        size += len(line)
+        if size > MAX_HEAD or not line.endswith(b"\r\n"):
+            raise EOFError
         lines.append(line)
     for line in b"".join(lines).decode("latin-1").split("\r\n")[:-1]:
-        name, _, value = line.partition(": ")
+        name, colon, value = line.partition(":")
+        if not colon or not name or name[-1] in " \t":
+            raise ValueError
+        name, value = canonical(name), value.strip(" \t")
         if name in headers:
+            if name == "Content-Length":
+                raise ValueError
             value = headers[name] + ("; " if name == "Cookie" else ", ") + value
         headers[name] = value
-    if "Transfer-Encoding" not in headers:
-        return Request(method, target, headers, read(stream, int(headers.get("Content-Length", 0))))
+    if "Transfer-Encoding" in headers:
+        content = read_chunks(stream, headers["Transfer-Encoding"])
+    else:
+        content = read(stream, number(headers["Content-Length"], DECIMAL)) if "Content-Length" in headers else b""
+    return Request(method, target, headers, content)
+
+
+def read_chunks(stream, coding):
+    if coding.lower() != "chunked":
+        raise ValueError
     content = io.BytesIO()
-    while size := int(stream.readline(), 16):
-        content.write(read(stream, size + 2)[:-2])
-    while stream.readline() not in (b"\r\n", b""):
+    while size := number(read_line(stream).partition(b";")[0].decode("latin-1").rstrip(), HEXADECIMAL, 16):
+        content.write(read(stream, size))
+        if read(stream, 2) != b"\r\n":
+            raise ValueError
+    while read_line(stream) != b"\r\n":
         pass  # trailers
-    return Request(method, target, headers, content.getvalue())
+    return content.getvalue()
+
+
+def read_line(stream):
+    if not (line := stream.readline(BUFFER)).endswith(b"\r\n"):
+        raise EOFError
+    return line
+
+
+def number(text, form, base=10):
+    """The number; int alone takes signs, blanks and underscores, too."""
+    if not form(text):
+        raise ValueError
+    return int(text, base)
 
 
 def read(stream, size):
@@ -183,14 +290,12 @@ def call(function, context, request):
         text = trace(err)
         if request.method == "HEAD":  # the answer has no room for it
             sys.stderr.write(text)
-        response = Response(500)
-        response.headers["X-Func-Error"] = ascii(type(err).__name__)[1:-1]
-        return failure(response, text)
+        return failure(Response(500), text, f"X-Func-Error: {ascii(type(err).__name__)[1:-1]}\r\n")
 
 
-def failure(response, text):
+def failure(response, text, extra=""):
     body = text.encode("utf-8", "backslashreplace")
-    return response.head(TEXT, f"Content-Length: {len(body)}"), body, None
+    return response.head(TEXT, f"{extra}Content-Length: {len(body)}"), body, None
 
 
 def trace(err):
