@@ -8,84 +8,10 @@ const fs = require('node:fs');
 const http = require('node:http');
 const net = require('node:net');
 const path = require('node:path');
-const querystring = require('node:querystring');
 const { pathToFileURL } = require('node:url');
-const { inspect, types } = require('node:util');
+const { inspect } = require('node:util');
 
-const TEXT = 'text/plain; charset=utf-8';
-const HTML = 'text/html; charset=utf-8';
-const BYTES = 'application/octet-stream';
-const JSON_TYPE = 'application/json';
-const SHORT_TYPES = {
-  css: 'text/css', csv: 'text/csv', html: HTML, js: 'text/javascript', json: JSON_TYPE, text: TEXT, txt: TEXT,
-  xml: 'application/xml',
-};
-
-// Request is what functions know from Express, on top of Node's own.
-class Request extends http.IncomingMessage {
-  get(name) { return this.headers[name.toLowerCase()]; }
-  header(name) { return this.get(name); }
-}
-
-// once describes a property that is made when it is first read. Assignable,
-// because middleware assigns such ones.
-function once(name, make) {
-  return {
-    configurable: true,
-    get() { return (this[name] = make(this)); },
-    set(value) { Object.defineProperty(this, name, { value, configurable: true, enumerable: true, writable: true }); },
-  };
-}
-
-const lazy = {
-  path: (request) => request.url.split('?', 1)[0],
-  query: (request) => querystring.parse(request.url.slice(request.path.length + 1)),
-  params: (request) => ({ 0: request.path }),
-  hostname: (request) => request.get('host')?.replace(/:\d+$/, ''),
-  protocol: (request) => request.get('x-forwarded-proto')?.split(',', 1)[0] ?? 'http',
-  ip: (request) => request.get('x-forwarded-for')?.split(',', 1)[0],
-  signal: (request) => {
-    const controller = new AbortController();
-    const abort = () => request.res.writableEnded || controller.abort();
-    if (request.res.destroyed) abort(); else request.res.once('close', abort);
-    return controller.signal;
-  },
-};
-for (const [name, make] of Object.entries(lazy)) Object.defineProperty(Request.prototype, name, once(name, make));
-
-class Response extends http.ServerResponse {
-  status(code) { this.statusCode = code; return this; }
-  get(name) { return this.getHeader(name); }
-  header(name, value) { return this.set(name, value); }
-  set(name, value) {
-    const headers = typeof name === 'object' ? Object.entries(name) : [[name, value]];
-    for (const [key, content] of headers) this.setHeader(key, content);
-    return this;
-  }
-  type(type) { return this.set('Content-Type', type.includes('/') ? type : SHORT_TYPES[type] ?? BYTES); }
-  json(value) { return this.answer(value, JSON_TYPE); }
-  send(body) { return body === undefined || body === null ? this.end() : this.answer(body, HTML); }
-  sendStatus(code) { return this.status(code).answer(http.STATUS_CODES[code] ?? String(code), TEXT); }
-  redirect(status, url) {
-    return url === undefined ? this.redirect(302, status) : this.status(status).set('Location', url).end();
-  }
-
-  answer(value, stringType) {
-    const { body, type } = encode(value, stringType);
-    if (!this.hasHeader('Content-Type')) this.setHeader('Content-Type', type);
-    return this.end(body);
-  }
-}
-
-// encode makes a value the body of an answer: bytes as they are, a string as
-// stringType, unless that is JSON, and everything else as JSON.
-function encode(value, stringType) {
-  if (types.isUint8Array(value)) return { body: value, type: BYTES };
-  if (typeof value === 'string' && stringType !== JSON_TYPE) return { body: value, type: stringType };
-  const body = JSON.stringify(value);
-  if (body === undefined) throw new TypeError(`a ${typeof value} cannot be written as JSON`);
-  return { body, type: JSON_TYPE };
-}
+const { Request, Response, TEXT, encode, once, setHeader } = require('./express.js');
 
 // read returns the whole body, and puts it back for functions that read the
 // request as a stream.
@@ -138,6 +64,8 @@ const cancelled = new Set(); // IDs of calls that must not start any more
 const unlimited = { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0, maxHeaderSize: 1 << 20 };
 const server = http.createServer({ IncomingMessage: Request, ServerResponse: Response, ...unlimited });
 
+server.maxHeadersCount = 0; // or it drops those after the 2000th, the proxy's own among them
+
 // adopt gives the server a connection, and what has come of a call.
 function adopt(socket, bytes) {
   socket.removeAllListeners('data');
@@ -183,7 +111,8 @@ class Call {
   answer(value, status, headers = {}) {
     const { response, socket } = this;
     if (response) {
-      if (status) response.status(status).set(headers);
+      if (status) response.statusCode = status;
+      for (const name in headers) setHeader.call(response, name, headers[name]); // not the function's
       return value === undefined ? response.end() : response.answer(value, TEXT);
     }
     const { body, type } = value === undefined ? { body: '' } : encode(value, TEXT);
@@ -247,6 +176,7 @@ function fail(call, error) {
     return;
   }
   for (const name of response?.getHeaderNames() ?? []) response.removeHeader(name);
+  if (response) response.statusMessage = undefined;
   const type = typeof error?.name === 'string' && /^[\w.$-]+$/.test(error.name) ? error.name : 'Error';
   call.answer(inspect(error), 500, { 'X-Func-Error': type });
 }
@@ -295,7 +225,7 @@ function parse(socket, bytes) {
   if (end < 0 || text.startsWith('HEAD ')) return undefined;
   const headers = {};
   for (const [, name, value] of text.slice(0, end).matchAll(HEADERS)) headers[name.toLowerCase()] ??= value;
-  if ('transfer-encoding' in headers) return undefined;
+  if ('transfer-encoding' in headers || !/^\d{1,15}$/.test(headers['content-length'] ?? '0')) return undefined;
   const url = text.slice(text.indexOf(' ') + 1, text.indexOf(' HTTP/'));
   return new Call(socket, url, headers, bytes, bytes.subarray(end + 4));
 }
