@@ -100,8 +100,8 @@ func (s *server) call(w http.ResponseWriter, r *http.Request) {
 	}
 	r = r.WithContext(ctx)
 	r.Body = io.NopCloser(strings.NewReader(data))
-	answer := &response{ResponseWriter: w}
-	o := s.invoke(functions.Event{
+	answer := newResponse(w)
+	o := s.invoke(answer, functions.Event{
 		Data:           data,
 		EventID:        r.Header.Get("Event-Id"),
 		EventType:      r.Header.Get("Event-Type"),
@@ -110,23 +110,29 @@ func (s *server) call(w http.ResponseWriter, r *http.Request) {
 		Extensions:     functions.Extension{Request: r, Response: answer, Context: ctx},
 	})
 	ended()
+	begun := answer.end()
 	switch {
 	case ctx.Err() == context.DeadlineExceeded:
 		<-caller.Done() // the proxy tells its caller, and counts it
 		panic(http.ErrAbortHandler)
-	case o.kind != "" && answer.begun:
+	case o.kind != "" && begun:
 		fmt.Fprintln(os.Stderr, o.trace)
 		panic(http.ErrAbortHandler) // all that says that the answer is not whole
 	case o.kind != "":
+		for name := range w.Header() {
+			delete(w.Header(), name)
+		}
 		w.Header().Set("X-Func-Error", o.kind)
 		http.Error(w, o.trace, http.StatusInternalServerError)
 	default:
-		answer.finish(o.result)
+		// That the caller has left is the proxy's to log.
+		_, _ = io.WriteString(w, o.result)
 	}
 }
 
-// invoke calls the function, whose panics end the call alone.
-func (s *server) invoke(event functions.Event) (o outcome) {
+// invoke calls the function, whose panics end the call alone, and makes the
+// answer's head ready for what it returned.
+func (s *server) invoke(answer *response, event functions.Event) (o outcome) {
 	defer func() {
 		p := recover()
 		if err, _ := p.(error); errors.Is(err, http.ErrAbortHandler) {
@@ -139,6 +145,9 @@ func (s *server) invoke(event functions.Event) (o outcome) {
 	result, err := s.function(event, s.context)
 	if err != nil {
 		return outcome{kind: kind(err), trace: fmt.Sprintf("Error: %+v", err)}
+	}
+	if !answer.end() {
+		answer.settle(len(result))
 	}
 	return outcome{result: result}
 }
