@@ -38,6 +38,8 @@ import java.util.concurrent.TimeUnit;
 public final class Worker implements Runnable {
     private static final Map<String, Call> CALLS = new ConcurrentHashMap<>(); // by the proxy's name for them
     private static final long CANCEL_MILLIS = 800; // the proxy waits for a second
+    private static final int MAX_HEAD = 1 << 20; // bytes; the proxy's limit is a small part of it
+    private static final int MAX_LINE = 1 << 16; // bytes, of a chunk's size and of trailers
     private static final String TEXT = "Content-Type: text/plain; charset=utf-8\r\n";
     private static final String BYTES = "Content-Type: application/octet-stream\r\n";
     private static final String ABILITIES = "X-Func-Cancel: 1\r\nX-Func-Concurrency: "
@@ -100,17 +102,23 @@ public final class Worker implements Runnable {
                 serve();
             }
         } catch (IOException | InterruptedException e) {
-            // The proxy has closed the connection, after a call or within.
+            // The proxy has closed the connection, or where the next request begins is unknown.
         }
     }
 
     private void serve() throws IOException, InterruptedException {
-        String[] request = line().split(" ", 3);
+        String start = line(MAX_HEAD);
+        int size = start.length();
+        String[] request = start.split(" ", 3);
+        expect(request.length == 3 && request[2].equals("HTTP/1.1"));
         Map<String, String> headers = new HashMap<>();
-        for (String header = line(); !header.isEmpty(); header = line()) {
+        for (String header = line(MAX_HEAD); !header.isEmpty(); header = line(MAX_HEAD)) {
+            size += header.length();
             int colon = header.indexOf(':');
+            expect(size < MAX_HEAD && colon > 0 && header.charAt(colon - 1) > ' ');
             String name = header.substring(0, colon).toLowerCase(Locale.ROOT);
-            headers.putIfAbsent(name, header.substring(colon + 1).trim());
+            String other = headers.putIfAbsent(name, header.substring(colon + 1).trim());
+            expect(other == null || !name.equals("content-length"));
         }
         byte[] body = body(headers);
         bodiless = request[0].equals("HEAD");
@@ -197,20 +205,39 @@ public final class Worker implements Runnable {
     }
 
     private byte[] body(Map<String, String> headers) throws IOException {
-        if (!headers.containsKey("transfer-encoding")) {
-            return bytes(Integer.parseInt(headers.getOrDefault("content-length", "0")));
+        String coding = headers.get("transfer-encoding");
+        if (coding == null) {
+            return bytes(number(headers.getOrDefault("content-length", "0"), 10));
         }
+        expect(coding.equalsIgnoreCase("chunked"));
         ByteArrayOutputStream body = new ByteArrayOutputStream();
         for (int size = chunk(); size > 0; size = chunk()) {
             body.writeBytes(bytes(size));
-            line();
+            expect(line(MAX_LINE).isEmpty());
         }
-        while (!line().isEmpty()) { } // trailers
+        while (!line(MAX_LINE).isEmpty()) { } // trailers
         return body.toByteArray();
     }
 
     private int chunk() throws IOException {
-        return Integer.parseInt(line().split(";", 2)[0].trim(), 16);
+        return number(line(MAX_LINE).split(";", 2)[0].stripTrailing(), 16);
+    }
+
+    /** The number; parseInt takes signs, too. */
+    private static int number(String text, int radix) throws EOFException {
+        try {
+            expect(!text.isEmpty() && Character.digit(text.charAt(0), radix) >= 0);
+            return Integer.parseInt(text, radix);
+        } catch (NumberFormatException e) {
+            throw new EOFException("no number: " + text);
+        }
+    }
+
+    /** Ends the connection unless a request is as the proxy writes it: what follows would be taken for the next one. */
+    private static void expect(boolean wellFormed) throws EOFException {
+        if (!wellFormed) {
+            throw new EOFException("malformed request");
+        }
     }
 
     private byte[] bytes(int size) throws IOException {
@@ -224,13 +251,15 @@ public final class Worker implements Runnable {
         return bytes;
     }
 
-    private String line() throws IOException {
+    private String line(int limit) throws IOException {
         for (int length = 0; ; length++) {
             fill();
             byte next = in.get();
             if (next == '\n') {
-                return new String(line, 0, length, StandardCharsets.ISO_8859_1).stripTrailing();
+                expect(length > 0 && line[length - 1] == '\r');
+                return new String(line, 0, length - 1, StandardCharsets.ISO_8859_1);
             }
+            expect(length < limit);
             if (length == line.length) {
                 line = Arrays.copyOf(line, 2 * length);
             }
