@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -97,17 +98,24 @@ func (s *server) cancel(id string) {
 // call runs the program, and answers when it has ended: with what it printed,
 // or, if it failed, with what it said about that.
 func (s *server) call(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	// All of it before the program starts: one that breaks off is no data.
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		w.Header().Set("Connection", "close")
+		http.Error(w, "reading the request's body: "+err.Error(), http.StatusBadRequest)
+		return
+	}
 	cmd := exec.CommandContext(ctx, s.program)
 	cmd.Env = append(os.Environ(), environment(r)...)
 	var stdout bytes.Buffer
 	stderr := &held{to: s.stderr}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = r.Body, &stdout, stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(data), &stdout, stderr
 	// A group of its own, so that all of it can be killed; the program itself
 	// ends with this worker, too.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	killGroup := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.Cancel, cmd.WaitDelay = killGroup, leftBehind
-	err := cmd.Run()
+	err = cmd.Run()
 	if cmd.Process != nil {
 		_ = killGroup() // what is left of it, mostly nothing
 	}
@@ -138,8 +146,9 @@ func environment(r *http.Request) []string {
 		"QUERY_STRING=" + r.URL.RawQuery,
 	}
 	for name, values := range r.Header {
-		// A header Proxy would set where HTTP clients connect.
-		if name != callHeader && name != "Proxy" {
+		// A name with an underscore would become another header's, Proxy the
+		// variable that HTTP clients take their proxy from.
+		if name != callHeader && name != "Proxy" && !strings.Contains(name, "_") {
 			env = append(env, "HTTP_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))+"="+strings.Join(values, ", "))
 		}
 	}

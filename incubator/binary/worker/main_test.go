@@ -57,7 +57,7 @@ func do(t *testing.T, r *http.Request) (*http.Response, string) {
 }
 
 func TestAnswers(t *testing.T) {
-	header := map[string]string{"Event-Id": "7", "X-Some": "header", "Proxy": "evil", "Content-Type": "text/x"}
+	header := map[string]string{"Event-Id": "7", "X-Some": "header", "Proxy": "evil", "Content-Type": "text/x", "X_some": "evil", "X-Some_": "evil"}
 	for _, tt := range []struct {
 		name, script       string
 		status             int
