@@ -1,0 +1,255 @@
+package workers
+
+import (
+	"bytes"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	root  = "../.."
+	limit = 10 * time.Second // tells a hang from an answer
+)
+
+// language is a runtime's worker.
+type language struct {
+	name  string
+	needs []string // programs
+	kinds []string // of answers that its test function can give; none if functions get no response
+	// prepare makes the worker and the function in a folder, and returns the
+	// worker's command line.
+	prepare func(t *testing.T, folder string) []string
+}
+
+// writes says whether functions write to their response.
+func (l language) writes() bool { return l.kinds != nil && l.name != "python" }
+
+func languages() []language {
+	return []language{
+		{"python", []string{"python3"}, []string{"text", "bytes", "json", "stream"}, func(t *testing.T, folder string) []string {
+			copyFile(t, "testdata/wire.py", filepath.Join(folder, "wire.py"))
+			return []string{"python3", "-BP", filepath.Join(absolute(t, "stable/python"), "worker.py")}
+		}},
+		{"nodejs", []string{"node"}, []string{"text", "bytes", "json", "stream", "send", "end", "head", "list", "removes"}, func(t *testing.T, folder string) []string {
+			copyFile(t, "testdata/wire.js", filepath.Join(folder, "wire.js"))
+			return []string{"node", filepath.Join(absolute(t, "stable/nodejs"), "worker.js")}
+		}},
+		{"ruby", []string{"ruby"}, []string{"text", "bytes", "json", "stream"}, func(t *testing.T, folder string) []string {
+			copyFile(t, "testdata/wire.rb", filepath.Join(folder, "wire.rb"))
+			return []string{"ruby", "--disable-gems", absolute(t, "stable/ruby/worker.rb")}
+		}},
+		{"php", []string{"php"}, []string{"text", "json", "response", "stream"}, func(t *testing.T, folder string) []string {
+			copyFile(t, "testdata/wire.php", filepath.Join(folder, "wire.php"))
+			return []string{"php", filepath.Join(absolute(t, "stable/php"), "worker.php")}
+		}},
+		{"go", []string{"go"}, []string{"text", "write", "stream"}, goWorker},
+		{"java", []string{"java", "javac"}, nil, javaWorker},
+		{"binary", []string{"go"}, nil, func(t *testing.T, folder string) []string {
+			copyFile(t, "testdata/wire.sh", filepath.Join(folder, "wire"))
+			program := filepath.Join(folder, "worker")
+			run(t, absolute(t, "incubator/binary/worker"), "go", "build", "-o", program, ".")
+			return []string{program, filepath.Join(folder, "wire")}
+		}},
+	}
+}
+
+// goWorker compiles the function into its worker, as go-function does.
+func goWorker(t *testing.T, folder string) []string {
+	copyFile(t, "testdata/wire.go.txt", filepath.Join(folder, "wire.go"))
+	write(t, filepath.Join(folder, "go.mod"), "module function\n\ngo 1.24\n\nrequire github.com/kubeless/kubeless v0.0.0\n\n"+
+		"replace github.com/kubeless/kubeless => "+absolute(t, "stable/go")+"\n")
+	write(t, filepath.Join(folder, "main", "main.go"), `package main
+
+import (
+	kubeless "function"
+
+	"github.com/kubeless/kubeless/pkg/worker"
+)
+
+func main() { worker.Serve(kubeless.Handler) }
+`)
+	program := filepath.Join(folder, "worker")
+	run(t, folder, "go", "build", "-o", program, "./main")
+	return []string{program}
+}
+
+func javaWorker(t *testing.T, folder string) []string {
+	worker := filepath.Join(folder, "worker")
+	params, err := filepath.Glob(filepath.Join(absolute(t, "stable/java/params"), "*.java"))
+	if err != nil || len(params) == 0 {
+		t.Fatalf("no classes of parameters: %v", err)
+	}
+	run(t, folder, "javac", append([]string{"-d", worker, absolute(t, "stable/java/Worker.java")}, params...)...)
+	run(t, folder, "javac", "-cp", worker, "-d", folder, absolute(t, "test/workers/testdata/Wire.java"))
+	return []string{"java", "-Xmx64m", "-cp", worker, "Worker"}
+}
+
+// worker is one that runs.
+type worker struct {
+	language
+	socket string
+}
+
+// each runs a test on a worker of every language.
+func each(t *testing.T, test func(t *testing.T, w *worker)) {
+	eachThat(t, func(language) bool { return true }, test)
+}
+
+// eachThat runs a test on a worker of some languages.
+func eachThat(t *testing.T, is func(language) bool, test func(t *testing.T, w *worker)) {
+	for _, l := range languages() {
+		if !is(l) {
+			continue
+		}
+		t.Run(l.name, func(t *testing.T) { test(t, start(t, l)) })
+	}
+}
+
+func start(t *testing.T, l language, env ...string) *worker {
+	t.Helper()
+	for _, program := range l.needs {
+		if _, err := exec.LookPath(program); err != nil {
+			if os.Getenv("RTBUILD_WORKERS") == "all" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+	}
+	folder := t.TempDir()
+	command := l.prepare(t, folder)
+	w := &worker{language: l, socket: filepath.Join(folder, "1.sock")}
+	module, handler := "wire", "handler"
+	if l.name == "java" {
+		module = "Wire"
+	}
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Env = append(os.Environ(), "KUBELESS_INSTALL_VOLUME="+folder, "MOD_NAME="+module, "FUNC_HANDLER="+handler,
+		"FUNC_SOCKET="+w.socket, "FUNC_TIMEOUT=180", "FUNC_RUNTIME=test")
+	cmd.Env = append(cmd.Env, env...)
+	var log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(func() {
+		select {
+		case <-ended:
+			t.Error("the worker has ended")
+		default:
+		}
+		_ = cmd.Process.Kill()
+		<-ended
+		if t.Failed() {
+			t.Logf("the worker's log:\n%s", log.String())
+		}
+	})
+	for deadline := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
+		if conn, err := net.Dial("unix", w.socket); err == nil {
+			conn.Close()
+			return w
+		}
+		select {
+		case <-ended:
+			t.Fatalf("the worker does not start:\n%s", log.String())
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the worker does not listen:\n%s", log.String())
+		}
+	}
+}
+
+// dial connects to the worker.
+func (w *worker) dial(t *testing.T) *net.UnixConn {
+	t.Helper()
+	conn, err := net.Dial("unix", w.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(limit)); err != nil {
+		t.Fatal(err)
+	}
+	return conn.(*net.UnixConn)
+}
+
+// send writes bytes and reads to the end of the connection, which the worker
+// must close: an error if it does not.
+func (w *worker) send(t *testing.T, data string, close bool) string {
+	t.Helper()
+	conn := w.dial(t)
+	defer conn.Close()
+	go func() {
+		// The worker may close before it has read all of it.
+		_, _ = io.WriteString(conn, data)
+		if close {
+			_ = conn.CloseWrite()
+		}
+	}()
+	answer, err := io.ReadAll(conn)
+	if err != nil && os.IsTimeout(err) {
+		t.Fatalf("the connection stays open; so far it answered %.200q", answer)
+	}
+	return string(answer)
+}
+
+// absolute is the path of a file or folder of the tree. All of it is looked at,
+// so that go test does not take a result from before it changed.
+func absolute(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(path, func(file string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			_, err = os.Stat(file)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	content, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, to, string(content))
+}
+
+// write makes an executable file, which those of scripts must be.
+func write(t *testing.T, name, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(content), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func run(t *testing.T, folder, name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = folder
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+}
