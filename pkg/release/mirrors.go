@@ -2,7 +2,6 @@ package release
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -57,7 +56,7 @@ func (m *Mirrors) find(ctx context.Context, ref reference.Reference) (reference.
 
 func (m *Mirrors) lookUp(ctx context.Context, mirrored string) (reference.Reference, bool, error) {
 	descriptor, err := m.resolver.Resolve(ctx, mirrored)
-	if errors.Is(err, ErrNotFound) {
+	if mayBeMissing(err) {
 		return reference.Reference{}, false, nil
 	}
 	if err != nil {

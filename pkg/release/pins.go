@@ -249,4 +249,4 @@ func (c Confirm) Recognize(ctx context.Context, ref string) (digest, fingerprint
 }
 
 // Missing implements build.Confirmer.
-func (c Confirm) Missing(err error) bool { return errors.Is(err, ErrNotFound) }
+func (c Confirm) Missing(err error) bool { return mayBeMissing(err) }

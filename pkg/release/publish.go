@@ -80,7 +80,7 @@ func (p *Publication) Pending(ctx context.Context) ([]Move, error) {
 	var pending []Move
 	err := all(ctx, p.moves, func(m Move) error {
 		descriptor, err := p.resolver.Resolve(ctx, m.Ref)
-		if err != nil && !errors.Is(err, ErrNotFound) {
+		if err != nil && !mayBeMissing(err) {
 			return err
 		}
 		switch descriptor.Digest {

@@ -65,9 +65,6 @@ type Inspection struct {
 	// Labels are those of the image's configuration; of the first platform's
 	// where there are several.
 	Labels map[string]string
-	// LayerSize is the sum of the compressed layers, in bytes, of all
-	// platforms.
-	LayerSize int64
 }
 
 // An Inspector reads what an image says of itself. It is safe for concurrent
@@ -87,7 +84,14 @@ var (
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrForbidden: the registry knows who asks and refuses (403).
 	ErrForbidden = errors.New("forbidden")
+	// ErrHidden comes with one of the two where the registry takes the login: it
+	// may refuse to show what does not exist yet, and only a push tells.
+	ErrHidden = errors.New("the login is right: what was asked for may not exist")
 	// ErrUnreachable: there was no conversation with the registry: name not
 	// resolved, connection refused or timed out, TLS not agreed on.
 	ErrUnreachable = errors.New("registry unreachable")
 )
+
+// mayBeMissing tells whether err says that the registry has no such manifest, or
+// that it does not tell.
+func mayBeMissing(err error) bool { return errors.Is(err, ErrNotFound) || errors.Is(err, ErrHidden) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/docker/docker-credential-helpers/client"
@@ -37,6 +38,13 @@ type authFileEntry struct {
 	source string
 }
 
+func (e *authFileEntry) authenticator() authn.Authenticator {
+	if e.auth == (authn.AuthConfig{}) {
+		return authn.Anonymous
+	}
+	return authn.FromConfig(e.auth)
+}
+
 // fromAuthFile looks target up in the file that REGISTRY_AUTH_FILE names; nil
 // if the variable is not set or the file has nothing for target.
 func fromAuthFile(target authn.Resource) (*authFileEntry, error) {
@@ -51,7 +59,24 @@ func fromAuthFile(target authn.Resource) (*authFileEntry, error) {
 	return entry, nil
 }
 
+// fromPaths looks up in a docker configuration, or podman's file, what stands
+// there for target's repository or for the start of its path. Docker knows
+// registries alone, and so does the library, which has the last word on those.
+func fromPaths(file string, target authn.Resource) (*authFileEntry, error) {
+	if file == "" {
+		return nil, nil
+	}
+	return lookUpKeys(file, slices.DeleteFunc(authKeys(target), func(key string) bool {
+		return !strings.Contains(key, "/") || key == authn.DefaultAuthKey
+	}))
+}
+
 func lookUpAuthFile(file string, target authn.Resource) (*authFileEntry, error) {
+	return lookUpKeys(file, authKeys(target))
+}
+
+// lookUpKeys is what file has for the first of the keys that it has anything for.
+func lookUpKeys(file string, keys []string) (*authFileEntry, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
@@ -60,7 +85,7 @@ func lookUpAuthFile(file string, target authn.Resource) (*authFileEntry, error) 
 	if err := json.Unmarshal(content, &parsed); err != nil {
 		return nil, err
 	}
-	for _, key := range authKeys(target) {
+	for _, key := range keys {
 		if helper := parsed.CredHelpers[key]; helper != "" {
 			return askHelper(file, helper, key)
 		}

@@ -7,7 +7,8 @@
 // a repository takes a token request, where the registry asks for tokens, and
 // a HEAD; every further one takes the HEAD alone. Where there are no
 // credentials for a host, the HEAD comes first, and all else only where the
-// registry does not answer it.
+// registry does not answer it. Where a HEAD has no success, headState tells
+// whether a GET decides.
 //
 // A request goes through these layers, from the outside: the library's
 // authentication; passwordTransport, which has a token server refuse a password
@@ -23,7 +24,6 @@ package registry
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -32,7 +32,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/rtbuild/rtbuild/pkg/reference"
 	"github.com/rtbuild/rtbuild/pkg/release"
@@ -68,9 +67,6 @@ type Config struct {
 	// Concurrency is how many requests each host has to work on at once. Zero
 	// stands for 16.
 	Concurrency int
-	// Rate is how many requests each host gets in a second. Zero stands for
-	// no limit.
-	Rate float64
 	// Transport carries the requests; nil for one with time limits, the
 	// environment's proxies and trust as CAFiles says. One that is given must
 	// trust by itself: CAFiles is not used then.
@@ -82,9 +78,13 @@ type Client struct {
 	insecure insecureHosts
 	retry    retryPolicy
 	options  []remote.Option
-	puller   *remote.Puller
-	pusher   *remote.Pusher
-	early    *early
+	// inner carries requests below the library's authentication.
+	inner   http.RoundTripper
+	pullers *perHost[*remote.Puller] // by repository
+	pusher  *remote.Pusher
+	early   *early
+	heads   *perHost[*headState]
+	logins  *perHost[*loginCheck] // by host and login
 	// manifests are those that Annotations read: rawManifest by full reference
 	// with the digest. They are small, and what is tagged is among them.
 	manifests sync.Map
@@ -95,8 +95,9 @@ func New(cfg Config) *Client {
 	insecure := newInsecureHosts(cfg.Insecure)
 	retry := newRetryPolicy(cfg.Retries, cfg.RetryBase)
 	inner := newRegistryTransport(newRoundTripper(cfg, retry), insecure)
+	withPasswords := newPasswordTransport(inner)
 	options := []remote.Option{
-		remote.WithTransport(newPasswordTransport(inner)),
+		remote.WithTransport(withPasswords),
 		remote.WithAuthFromKeychain(keychain{}),
 		remote.WithUserAgent(cfg.UserAgent),
 		// The library's own retries are off, so that there is one layer of
@@ -106,8 +107,10 @@ func New(cfg Config) *Client {
 		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
 	}
 	return &Client{
-		insecure: insecure, retry: retry, options: options,
-		puller: newPuller(options), pusher: newPusher(options), early: newEarly(inner, insecure, cfg.UserAgent),
+		insecure: insecure, retry: retry, options: options, inner: withPasswords,
+		pullers: newPerHost(func() *remote.Puller { return newPuller(options) }), pusher: newPusher(options),
+		early: newEarly(inner, insecure, cfg.UserAgent),
+		heads: newPerHost(func() *headState { return &headState{} }), logins: newPerHost(func() *loginCheck { return &loginCheck{} }),
 	}
 }
 
@@ -144,31 +147,21 @@ func newRoundTripper(cfg Config, retry retryPolicy) http.RoundTripper {
 		}
 	}
 	inner = newConcurrencyTransport(inner, concurrency)
-	if cfg.Rate > 0 {
-		inner = newRateTransport(inner, cfg.Rate)
-	}
 	return &retryTransport{inner: inner, policy: retry}
 }
 
 // Resolve asks for ref (NAME:TAG or NAME@DIGEST) with one HEAD and returns its
-// descriptor; it takes a GET where the registry does not answer HEAD or gives
-// no digest with it. The error names the reference, the registry and what to
-// do, and wraps one of release's reasons where one applies.
+// descriptor; it takes a GET where the registry does not answer HEAD as it
+// should, or gives no digest with it. The error names the reference, the registry
+// and what to do, and wraps one of release's reasons where one applies.
 func (c *Client) Resolve(ctx context.Context, ref string) (Descriptor, error) {
 	parsed, err := c.parse(ref)
 	if err != nil {
 		return Descriptor{}, fmt.Errorf("resolving %s: %w", ref, err)
 	}
-	desc, err := ask(ctx, c, parsed, func(p *remote.Puller) (*v1.Descriptor, error) { return p.Head(ctx, parsed) })
-	if err != nil && wantsGet(ctx, err) {
-		var got *remote.Descriptor
-		if got, err = c.puller.Get(ctx, parsed); err == nil {
-			desc = &got.Descriptor
-			err = checkComplete(got.Manifest)
-		}
-	}
+	desc, err := c.describe(ctx, parsed)
 	if err != nil {
-		return Descriptor{}, explain(ctx, "resolving "+ref, parsed.Context(), err)
+		return Descriptor{}, c.refusal(ctx, "resolving "+ref, parsed.Context(), err)
 	}
 	digest := desc.Digest.String()
 	if err := reference.CheckDigest(digest); err != nil {
@@ -176,6 +169,43 @@ func (c *Client) Resolve(ctx context.Context, ref string) (Descriptor, error) {
 			ref, parsed.Context().RegistryStr(), err)
 	}
 	return Descriptor{Digest: digest, MediaType: string(desc.MediaType), Size: desc.Size}, nil
+}
+
+// describe asks with HEAD where that can be relied on, else with GET.
+func (c *Client) describe(ctx context.Context, ref name.Reference) (*v1.Descriptor, error) {
+	head := c.heads.of(ref.Context().RegistryStr())
+	asked := head.worthAsking(ref)
+	if asked {
+		desc, err := ask(ctx, c, ref, func(p *remote.Puller) (*v1.Descriptor, error) { return p.Head(ctx, ref) })
+		if err == nil {
+			head.worked()
+			return desc, nil
+		}
+		if !head.wantsGet(ctx, ref, err) {
+			return nil, err
+		}
+	}
+	got, err := c.get(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if asked {
+		head.failed()
+	}
+	return &got.Descriptor, nil
+}
+
+// get is a manifest that is whole.
+func (c *Client) get(ctx context.Context, ref name.Reference) (*remote.Descriptor, error) {
+	got, err := ask(ctx, c, ref, func(p *remote.Puller) (*remote.Descriptor, error) { return p.Get(ctx, ref) })
+	if err == nil {
+		err = checkComplete(got.Manifest)
+	}
+	c.heads.of(ref.Context().RegistryStr()).got(err)
+	if err != nil {
+		return nil, err
+	}
+	return got, nil
 }
 
 // Annotations implements release.Annotator. It takes a GET of the manifest; of
@@ -191,12 +221,9 @@ func (c *Client) Annotations(ctx context.Context, ref string) (Descriptor, map[s
 	if err != nil {
 		return Descriptor{}, nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	got, err := ask(ctx, c, parsed, func(p *remote.Puller) (*remote.Descriptor, error) { return p.Get(ctx, parsed) })
-	if err == nil {
-		err = checkComplete(got.Manifest)
-	}
+	got, err := c.get(ctx, parsed)
 	if err != nil {
-		return Descriptor{}, nil, explain(ctx, doing, parsed.Context(), err)
+		return Descriptor{}, nil, c.refusal(ctx, doing, parsed.Context(), err)
 	}
 	var manifest struct {
 		Annotations map[string]string `json:"annotations"`
@@ -213,7 +240,12 @@ func (c *Client) Annotations(ctx context.Context, ref string) (Descriptor, map[s
 func ask[T any](ctx context.Context, c *Client, ref name.Reference, question func(*remote.Puller) (T, error)) (T, error) {
 	answer, final, err := askEarly(ctx, c.early, ref, question)
 	if !final {
-		answer, err = question(c.puller)
+		answer, err = question(c.puller(ref.Context()))
+	}
+	if isRefusal(err) {
+		// The library keeps a refused token for good, and a repository may come to
+		// be with a push.
+		c.pullers.forget(ref.Context().Name())
 	}
 	return answer, err
 }
@@ -227,20 +259,8 @@ func checkComplete(manifest []byte) error {
 	return nil
 }
 
-// wantsGet tells whether a HEAD failed in a way that a GET may not: the
-// registry does not do HEAD, or left out a header that the descriptor needs.
-// The library reports the latter, and nothing else that comes from a
-// registry, as plain errors.
-func wantsGet(ctx context.Context, err error) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	var answer *transport.Error
-	if errors.As(err, &answer) {
-		return answer.StatusCode == http.StatusMethodNotAllowed || answer.StatusCode == http.StatusNotImplemented
-	}
-	return unreachable(err) == nil && !isCredentialError(err) && !isCAError(err)
-}
+// puller asks for manifests of a repository.
+func (c *Client) puller(repo name.Repository) *remote.Puller { return c.pullers.of(repo.Name()) }
 
 // parse reads ref and allows plain HTTP where it is allowed: the library
 // tries HTTPS first everywhere, and falls back only with this option or for

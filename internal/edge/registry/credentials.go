@@ -1,11 +1,13 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -31,11 +33,26 @@ func (keychain) ResolveContext(ctx context.Context, target authn.Resource) (auth
 		return nil, err
 	}
 	if entry != nil {
-		return authn.FromConfig(entry.auth), nil
+		return entry.authenticator(), nil
+	}
+	file := authFile()
+	missing := missingStore(file)
+	if missing != "" {
+		entry, err = lookUpAuthFile(file, target)
+	} else {
+		entry, err = fromPaths(file, target)
+	}
+	switch {
+	case err != nil:
+		return nil, &credentialError{file: file, err: err}
+	case entry != nil:
+		return entry.authenticator(), nil
+	case missing != "":
+		return authn.Anonymous, nil
 	}
 	auth, err := authn.Resolve(ctx, authn.DefaultKeychain, target)
 	if err != nil {
-		return nil, &credentialError{file: authFile(), err: err}
+		return nil, &credentialError{file: file, err: err}
 	}
 	return auth, nil
 }
@@ -151,6 +168,17 @@ func credentialSource(repo name.Repository) string {
 	if file == "" {
 		return "none (anonymous; there is no docker configuration file)"
 	}
+	missing := missingStore(file)
+	look := fromPaths
+	if missing != "" {
+		look = lookUpAuthFile
+	}
+	if entry, err := look(file, repo); err == nil && entry != nil && entry.auth != (authn.AuthConfig{}) {
+		return entry.source
+	}
+	if missing != "" {
+		return fmt.Sprintf("none (anonymous; %s names docker-credential-%s for all registries, as credsStore, and no such program is installed: install it, or take credsStore out and log in again)", file, missing)
+	}
 	auth, err := authn.DefaultKeychain.Resolve(repo)
 	if err != nil {
 		return fmt.Sprintf("unknown (%s: %v)", file, err)
@@ -164,28 +192,45 @@ func credentialSource(repo name.Repository) string {
 	return file
 }
 
+// dockerHelpers are the credential helpers that a docker configuration names.
+type dockerHelpers struct {
+	// CredHelpers are for one registry each, CredsStore is for all others.
+	CredHelpers map[string]string `json:"credHelpers"`
+	CredsStore  string            `json:"credsStore"`
+}
+
+// helpersIn reads what file names; nothing if it cannot be read, which is
+// reported where credentials are looked up.
+func helpersIn(file string) dockerHelpers {
+	var helpers dockerHelpers
+	if content, err := os.ReadFile(file); err != nil || json.Unmarshal(content, &helpers) != nil {
+		return dockerHelpers{}
+	}
+	return helpers
+}
+
 // credentialHelper is the helper that file names for repo's credentials, or
 // "" where they stand in the file itself.
 func credentialHelper(file string, repo name.Repository) string {
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return ""
-	}
-	var config struct {
-		CredHelpers map[string]string `json:"credHelpers"`
-		CredsStore  string            `json:"credsStore"`
-	}
-	if json.Unmarshal(content, &config) != nil {
-		return ""
-	}
+	helpers := helpersIn(file)
 	host := repo.RegistryStr()
 	if host == name.DefaultRegistry {
 		host = authn.DefaultAuthKey
 	}
-	for _, key := range []string{repo.String(), host} {
-		if helper := config.CredHelpers[key]; helper != "" {
-			return helper
-		}
+	return cmp.Or(helpers.CredHelpers[repo.String()], helpers.CredHelpers[host], helpers.CredsStore)
+}
+
+// missingStore is the helper that file names for all registries, if no such
+// program is installed; else "". Without it there are the credentials that stand
+// in the file, and those of helpers that it names for one registry; nobody's are
+// enough for many registries, the embedded one among them.
+func missingStore(file string) string {
+	store := helpersIn(file).CredsStore
+	if store == "" {
+		return ""
 	}
-	return config.CredsStore
+	if _, err := exec.LookPath("docker-credential-" + store); err == nil {
+		return ""
+	}
+	return store
 }

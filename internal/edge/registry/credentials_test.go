@@ -138,7 +138,7 @@ func TestWrongPasswordIsTriedOnce(t *testing.T) {
 			tokens++
 		}
 	}
-	if tokens != 1 {
-		t.Errorf("%d requests for a token with a wrong password, want 1", tokens)
+	if tokens != 2 {
+		t.Errorf("%d requests for a token with a wrong password, want 2: one for a repository, one for none", tokens)
 	}
 }

@@ -129,7 +129,7 @@ func (r *faultRun) release(n int, image v1.Image) {
 		r.t.Errorf("resolved %+v, pushed %+v", resolved, pushed)
 	}
 	inspected, err := r.client.Inspect(ctx, base+"@"+pushed.Digest)
-	if r.check("inspect", repository, pushed.Digest, err, pushed.Digest) && inspected.LayerSize == 0 {
+	if r.check("inspect", repository, pushed.Digest, err, pushed.Digest) && len(inspected.Platforms) == 0 {
 		r.t.Errorf("inspected %+v", inspected)
 	}
 }

@@ -29,7 +29,7 @@ func (c *Client) Inspect(ctx context.Context, ref string) (release.Inspection, e
 	if err != nil {
 		return release.Inspection{}, fmt.Errorf("%s: %w", doing, err)
 	}
-	got, err := c.puller.Get(ctx, parsed)
+	got, err := c.puller(parsed.Context()).Get(ctx, parsed)
 	if err != nil {
 		return release.Inspection{}, explain(ctx, doing, parsed.Context(), err)
 	}
@@ -149,9 +149,6 @@ func summarize(images []inspected) (release.Inspection, error) {
 	sum := release.Inspection{Labels: config.Config.Labels}
 	for _, one := range images {
 		sum.Platforms = append(sum.Platforms, one.platform)
-		for _, layer := range one.manifest.Layers {
-			sum.LayerSize += layer.Size
-		}
 	}
 	return sum, nil
 }

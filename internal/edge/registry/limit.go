@@ -1,19 +1,16 @@
 package registry
 
 import (
-	"context"
 	"net/http"
 	"sync"
-	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // defaultConcurrency is Config.Concurrency where that is zero: as many as
 // pkg/release asks with at once.
 const defaultConcurrency = 16
 
-// perHost keeps one T for each host (HOST or HOST:PORT).
+// perHost keeps one T for each host (HOST or HOST:PORT), or whatever else has
+// the key.
 type perHost[T any] struct {
 	create func() T
 
@@ -34,6 +31,13 @@ func (p *perHost[T]) of(host string) T {
 		p.hosts[host] = one
 	}
 	return one
+}
+
+// forget has the next one made anew.
+func (p *perHost[T]) forget(host string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.hosts, host)
 }
 
 // concurrencyTransport bounds how many requests a host has to work on at once.
@@ -60,34 +64,6 @@ func (t *concurrencyTransport) RoundTrip(req *http.Request) (*http.Response, err
 		return nil, req.Context().Err()
 	}
 	defer func() { <-slots }()
-	return t.inner.RoundTrip(req)
-}
-
-// rateTransport spaces the requests to a host out in time.
-type rateTransport struct {
-	inner    http.RoundTripper
-	limiters *perHost[*rate.Limiter]
-	sleep    func(ctx context.Context, d time.Duration) error
-}
-
-// newRateTransport lets perSecond requests to each host pass in a second, with
-// no more than one second's worth at once.
-func newRateTransport(inner http.RoundTripper, perSecond float64) *rateTransport {
-	return &rateTransport{inner: inner, sleep: sleep, limiters: newPerHost(func() *rate.Limiter {
-		return rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond)))
-	})}
-}
-
-// RoundTrip implements http.RoundTripper.
-func (t *rateTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	// Not Limiter.Wait: it fails at once, with an error that is not the
-	// context's, where the deadline would pass before the turn comes.
-	turn := t.limiters.of(req.URL.Host).Reserve()
-	if err := t.sleep(req.Context(), turn.Delay()); err != nil {
-		turn.Cancel()
-		closeBody(req)
-		return nil, err
-	}
 	return t.inner.RoundTrip(req)
 }
 

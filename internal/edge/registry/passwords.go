@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// passwordTransport asks a token server once whether a password is right: the
-// library asks for each repository, and a server that counts failures locks the
+// passwordTransport asks a token server once whether a password is right, or
+// twice where that takes a second question: the library asks for each repository, and a server that counts failures locks the
 // user out before a tree of images is through. The others wait for the first
 // answer, and go on by themselves unless it is a refusal.
 //
@@ -72,7 +72,7 @@ func (t *passwordTransport) password(req *http.Request) (p *password, first bool
 func (p *password) try(req *http.Request, inner http.RoundTripper) (*http.Response, error) {
 	defer close(p.known)
 	resp, err := inner.RoundTrip(req)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+	if err != nil || resp.StatusCode != http.StatusUnauthorized || p.takenForNothing(req, inner) {
 		return resp, err
 	}
 	defer resp.Body.Close()
@@ -81,6 +81,25 @@ func (p *password) try(req *http.Request, inner http.RoundTripper) (*http.Respon
 	}
 	p.refusal = resp
 	return p.refused(req), nil
+}
+
+// takenForNothing tells whether the server takes the password where the token
+// is to be for no repository: some refuse tokens for repositories that do not
+// exist as they refuse passwords.
+func (p *password) takenForNothing(req *http.Request, inner http.RoundTripper) bool {
+	query := req.URL.Query()
+	if req.Method != http.MethodGet || !query.Has("scope") {
+		return false
+	}
+	query.Del("scope")
+	again := req.Clone(req.Context())
+	again.URL.RawQuery = query.Encode()
+	resp, err := inner.RoundTrip(again)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
 
 // refused is the refusal, as the answer to another request.

@@ -35,7 +35,7 @@ func (c *Client) Push(ctx context.Context, ref string, image v1.Image) (Descript
 	if err == nil && there.Digest == want.Digest {
 		return want, false, nil
 	}
-	if err != nil && !errors.Is(err, release.ErrNotFound) {
+	if err != nil && !errors.Is(err, release.ErrNotFound) && !errors.Is(err, release.ErrHidden) {
 		return Descriptor{}, false, fmt.Errorf("pushing %s: %w", ref, err)
 	}
 	if err := c.write(ctx, parsed, image); err != nil {

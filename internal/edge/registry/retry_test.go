@@ -326,8 +326,8 @@ func TestSecretsStayOut(t *testing.T) {
 			if !sent {
 				t.Error("the password was never used")
 			}
-			if len(seen) != 2 {
-				t.Errorf("requests %v, want the version check and one refused request", seen)
+			if len(seen) != 3 {
+				t.Errorf("requests %v, want the version check, one refused request, and one that tells whether it is the login that is refused", seen)
 			}
 		})
 	}

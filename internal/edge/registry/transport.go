@@ -100,7 +100,8 @@ func (t *registryTransport) RoundTrip(req *http.Request) (*http.Response, error)
 	if req.URL.Scheme == "http" && !t.insecure.allow(req.URL.Host) {
 		return nil, &plainHTTPError{host: req.URL.Host}
 	}
-	if req.Method != http.MethodGet || req.URL.Path != "/v2/" {
+	// With a login it asks about that one.
+	if req.Method != http.MethodGet || req.URL.Path != "/v2/" || req.Header.Get("Authorization") != "" {
 		resp, err := t.inner.RoundTrip(req)
 		if err == nil && strings.HasPrefix(req.URL.Path, "/v2/") && isChallenge(resp) {
 			// It is what the version check would have said.
@@ -157,10 +158,13 @@ func isChallenge(resp *http.Response) bool {
 
 // known tells whether the host has answered, so that a version check takes no
 // request.
-func (c *hostCheck) known() bool {
+func (c *hostCheck) known() bool { return c.answersOn() != "" }
+
+// answersOn is the scheme on which the host has answered; "" if it has not.
+func (c *hostCheck) answersOn() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.scheme != ""
+	return c.scheme
 }
 
 // recall answers req from memory, or not at all (nil, nil).
