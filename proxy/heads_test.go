@@ -44,9 +44,9 @@ func TestLargeHeads(t *testing.T) {
 				go func() { _, _ = io.WriteString(w, c.request) }() // the proxy may close before it has read all
 				resp, body, err := w.final()
 				switch {
-				case c.refused && (resp == nil || resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge):
+				case c.refused && (err != nil || resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge):
 					t.Errorf("got %v, error %v, want 431", resp, err)
-				case !c.refused && (resp == nil || resp.StatusCode != 200):
+				case !c.refused && (err != nil || resp.StatusCode != 200):
 					t.Errorf("got %v, error %v, body %q, want 200", resp, err, shorten(body))
 				}
 				if seen, _, _ := strings.Cut(body, "\r\n\r\n"); len(seen)+4 > limit {

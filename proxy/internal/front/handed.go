@@ -147,6 +147,15 @@ func (h *handed) Close() error {
 	return h.Conn.Close()
 }
 
+// CloseWrite ends what is sent. net/http does so where it closes a connection
+// before it has read all that comes: the answer would be lost with a reset.
+func (h *handed) CloseWrite() error {
+	if tcp, ok := h.Conn.(*net.TCPConn); ok {
+		return tcp.CloseWrite() //nolint:wrapcheck // net/http looks at it
+	}
+	return nil
+}
+
 // linger waits as callers of loops do.
 func (h *handed) linger(tcp *net.TCPConn) {
 	defer h.front.lingering.Done()
