@@ -38,8 +38,8 @@ type class struct {
 	open     bool
 }
 
-// classify sends bytes and waits until the server is silent.
-func classify(address, sent string) (c class, err error) {
+// classify sends bytes and waits until the server is silent for a while.
+func classify(address, sent string, while time.Duration) (c class, err error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return c, err
@@ -49,7 +49,7 @@ func classify(address, sent string) (c class, err error) {
 	in := bufio.NewReader(conn)
 	method, _, _ := strings.Cut(strings.TrimLeft(sent, "\r\n"), " ")
 	for {
-		if err := conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond)); err != nil {
+		if err := conn.SetReadDeadline(time.Now().Add(while)); err != nil {
 			return c, err
 		}
 		resp, err := http.ReadResponse(in, &http.Request{Method: method})
@@ -133,13 +133,18 @@ func TestRequestsMeanWhatTheyMeanToNetHTTP(t *testing.T) {
 			go func() {
 				defer all.Done()
 				for sent := range requests {
-					want, err := classify(reference, sent)
-					if err != nil {
-						t.Error(err)
-					}
-					got, err := classify(strings.TrimPrefix(p.url, "http://"), sent)
-					if err != nil {
-						t.Error(err)
+					var got, want class
+					// A busy machine may take longer for an answer.
+					for _, while := range []time.Duration{300 * time.Millisecond, 3 * time.Second} {
+						var wantErr, gotErr error
+						want, wantErr = classify(reference, sent, while)
+						got, gotErr = classify(strings.TrimPrefix(p.url, "http://"), sent, while)
+						if err := errors.Join(wantErr, gotErr); err != nil {
+							t.Error(err)
+						}
+						if stricter(got, want) {
+							break
+						}
 					}
 					if !stricter(got, want) {
 						t.Errorf("%.200q: %+v, but net/http: %+v", sent, got, want)
@@ -188,7 +193,7 @@ func TestFaultyRequests(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			bothWays(t, func(t *testing.T, loops string) {
 				p := start(t, loops).ready()
-				got, err := classify(strings.TrimPrefix(p.url, "http://"), c.sent)
+				got, err := classify(strings.TrimPrefix(p.url, "http://"), c.sent, 2*time.Second)
 				if err != nil || got != c.want {
 					t.Errorf("%+v, error %v, want %+v", got, err, c.want)
 				}

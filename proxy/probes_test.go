@@ -100,7 +100,7 @@ func TestAdminPort(t *testing.T) {
 // on kept ones, which end with an answer, and none is lost.
 func TestNoCallIsLostAtShutdown(t *testing.T) {
 	bothWays(t, func(t *testing.T, loops string) {
-		p := start(t, loops, "TEST_CONCURRENCY=64", "SHUTDOWN_DELAY=1.5").ready()
+		p := start(t, loops, "TEST_CONCURRENCY=64", "SHUTDOWN_DELAY=6").ready()
 		address := strings.TrimPrefix(p.url, "http://")
 		var gone, stop atomic.Bool
 		var all sync.WaitGroup
