@@ -2,13 +2,9 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"github.com/rtbuild/rtbuild/pkg/pin"
-	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
 func (a *app) allCommand() *cobra.Command {
@@ -52,29 +48,22 @@ with what is missing. Without --push the images are built, and nothing else.`,
 // all does everything but print the ConfigMap, and tells whether it changed the
 // manifests.
 func (s *session) all(ctx context.Context, names []string, o runOptions) (changed bool, err error) {
-	result, done, err := s.execute(ctx, names, o)
+	result, err := s.release(ctx, names, o, true)
 	if err != nil {
-		return false, err
-	}
-	defer done()
-	var pins *pin.Plan
-	if o.push && !result.failed() {
-		if pins, err = s.project.Pin(ctx, release.PinOutcomes(result.outcomes)); err == nil {
-			err = s.publish(ctx, result, pins)
+		if result != nil {
+			err = fmt.Errorf("%w; nothing is pinned", err)
 		}
-	}
-	if err := errors.Join(err, s.finish(result, o)); err != nil {
-		return false, fmt.Errorf("%w; nothing is pinned", err)
+		return false, err
 	}
 	if !o.push {
 		s.app.notef("nothing is pinned: images have digests once they are pushed (--push)")
 		return false, nil
 	}
 	if !s.app.flags.quiet {
-		if err := pinTable(s.app.streams.Err, s.app.describePins(pins)); err != nil {
+		if err := pinTable(s.app.streams.Err, s.app.describePins(result.Pins)); err != nil {
 			return false, err
 		}
 	}
-	s.app.notef("%s", pinTotals(pins, false))
-	return len(pins.Files) > 0, nil
+	s.app.notef("%s", pinTotals(result.Pins, false))
+	return len(result.Pins.Files) > 0, nil
 }

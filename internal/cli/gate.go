@@ -14,26 +14,15 @@ import (
 )
 
 // gates are those that a run's options ask for. An image must pass them all.
-func (s *session) gates(result *runResult, o runOptions) []release.Gate {
+func (s *session) gates(place string, o runOptions) []release.Gate {
 	var gates []release.Gate
 	if o.verify {
-		gates = append(gates, newContractGate(s, result))
+		gates = append(gates, &contractGate{session: s, place: place})
 	}
 	if o.verifyCommand != "" {
 		gates = append(gates, &commandGate{command: o.verifyCommand, folder: s.app.root, jobs: s.jobs, output: s.app.streams.Err})
 	}
 	return gates
-}
-
-// verify asks the gates for the images of a run. A run that is to end at the
-// first failure, and had one, asks nothing more.
-func (s *session) verify(ctx context.Context, result *runResult, o runOptions) {
-	for _, gate := range s.gates(result, o) {
-		if o.failFast && result.failed() {
-			return
-		}
-		release.Verify(ctx, gate, result.place, result.prepared, result.outcomes)
-	}
 }
 
 // A commandGate runs a shell command for each image, which passes if the
@@ -53,8 +42,12 @@ var _ release.Gate = (*commandGate)(nil)
 // for: what it started may hold it open.
 const gateGrace = 5 * time.Second
 
+// Ready implements release.Gate: a shell is always there.
+func (g *commandGate) Ready(context.Context) error { return nil }
+
 // Admit implements release.Gate.
-func (g *commandGate) Admit(ctx context.Context, candidates []release.Candidate) []error {
+func (g *commandGate) Admit(ctx context.Context, admission release.Admission) []error {
+	candidates := admission.Candidates
 	errs := make([]error, len(candidates))
 	parallel.Each(len(candidates), g.jobs, func(i int) { errs[i] = g.admit(ctx, candidates[i]) })
 	return errs

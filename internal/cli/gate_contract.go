@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/rtbuild/rtbuild/internal/edge/engine"
-	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/contract"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 	"github.com/rtbuild/rtbuild/pkg/release"
@@ -23,28 +22,24 @@ import (
 type contractGate struct {
 	session *session
 	place   string
-	// pushed are this run's images by target: references by digest.
-	pushed map[string]string
 }
 
 var _ release.Gate = (*contractGate)(nil)
 
-func newContractGate(s *session, result *runResult) *contractGate {
-	g := &contractGate{session: s, place: result.place, pushed: map[string]string{}}
-	for _, out := range result.outcomes {
-		if out.Status.Done() {
-			name := out.Target.References(result.place)[0]
-			g.pushed[out.Target.Name] = name.WithTag("").WithDigest(out.Digest).String()
-		}
+// Ready implements release.Gate: an engine must run containers.
+func (g *contractGate) Ready(ctx context.Context) error {
+	containers, err := g.session.openGateEngine(ctx)
+	if err != nil {
+		return err
 	}
-	return g
+	return containers.Close()
 }
 
 // Admit implements release.Gate.
-func (g *contractGate) Admit(ctx context.Context, candidates []release.Candidate) []error {
-	verdicts, err := g.verify(ctx, candidates)
-	errs := make([]error, len(candidates))
-	for i, c := range candidates {
+func (g *contractGate) Admit(ctx context.Context, admission release.Admission) []error {
+	verdicts, err := g.verify(ctx, admission)
+	errs := make([]error, len(admission.Candidates))
+	for i, c := range admission.Candidates {
 		errs[i] = err
 		for _, key := range versionsFed(c) {
 			if err == nil {
@@ -67,9 +62,9 @@ func versionsFed(c release.Candidate) []versionKey {
 }
 
 // verify verifies the versions that the candidates feed, each once.
-func (g *contractGate) verify(ctx context.Context, candidates []release.Candidate) (map[versionKey]error, error) {
+func (g *contractGate) verify(ctx context.Context, admission release.Admission) (map[versionKey]error, error) {
 	fed := map[versionKey]bool{}
-	for _, c := range candidates {
+	for _, c := range admission.Candidates {
 		for _, key := range versionsFed(c) {
 			fed[key] = true
 		}
@@ -83,7 +78,7 @@ func (g *contractGate) verify(ctx context.Context, candidates []release.Candidat
 			if !fed[key] {
 				continue
 			}
-			subject := contract.NewSubject(g.session.app.root, r, v, g.references)
+			subject := contract.NewSubject(g.session.app.root, r, v, func(image manifest.Image) []string { return g.references(image, admission.Images) })
 			if _, err := os.Stat(subject.Functions); err != nil {
 				verdicts[key] = fmt.Errorf("%s has no contract functions to verify it with: %w; docs/CONTRACT.md says what they are", subject, err)
 				continue
@@ -109,11 +104,11 @@ func (g *contractGate) verify(ctx context.Context, candidates []release.Candidat
 	return verdicts, g.show(document)
 }
 
-// references are where the image of a phase is looked for: this run's, else
-// what the manifest names.
-func (g *contractGate) references(image manifest.Image) []string {
-	if t := g.session.project.Discovery.Maker(image.Pointer); t != nil && g.pushed[t.Name] != "" {
-		return []string{g.pushed[t.Name]}
+// references are where the image of a phase is looked for: among this run's, by
+// target, else what the manifest names.
+func (g *contractGate) references(image manifest.Image, images map[string]string) []string {
+	if t := g.session.project.Discovery.Maker(image.Pointer); t != nil && images[t.Name] != "" {
+		return []string{images[t.Name]}
 	}
 	return g.session.candidates(image, g.place, image.Ref.Digest != "")
 }
@@ -140,16 +135,4 @@ func (s *session) openGateEngine(ctx context.Context) (*engine.Containers, error
 		return nil, fmt.Errorf("--verify runs the images: %w", err)
 	}
 	return containers, nil
-}
-
-// canVerify fails before anything is built if no engine runs containers.
-func (s *session) canVerify(ctx context.Context, prepared *build.Prepared) error {
-	if !slices.ContainsFunc(prepared.Steps, func(step build.PreparedStep) bool { return !step.Fresh() }) {
-		return nil
-	}
-	containers, err := s.openGateEngine(ctx)
-	if err != nil {
-		return err
-	}
-	return containers.Close()
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -86,33 +85,18 @@ none failed: rtbuild pin --report FOLDER. docs/REPORTS.md has all of it.`,
 
 // jobsOf are the jobs of what the names select that have something to do.
 func (s *session) jobsOf(ctx context.Context, names []string, o matrixOptions) ([]release.Job, error) {
-	run, bases, err := s.newRun(ctx, runOptions{push: o.since == "", locked: o.locked})
+	edges, options, err := s.wire(ctx, names, runOptions{push: o.since == "", locked: o.locked, since: o.since})
 	if err != nil {
 		return nil, err
 	}
-	plan, err := s.project.Plan(names)
+	jobs, err := s.project.DueJobs(ctx, edges, options)
 	if err != nil {
 		return nil, err
 	}
-	due, err := s.due(ctx, run, plan, o.since)
-	if err != nil {
-		return nil, err
-	}
-	if added := bases.Added(); len(added) > 0 && o.since == "" {
+	if added := edges.Bases.Added(); len(added) > 0 && o.since == "" {
 		s.app.warnf("%s lacks %s, and jobs may not find the same: run rtbuild lock and commit the file", s.lockFile, strings.Join(added, ", "))
 	}
-	jobs := release.Jobs(s.project.Discovery, plan)
-	return slices.DeleteFunc(jobs, func(job release.Job) bool {
-		return o.stage != "" && string(job.Stage) != o.stage || !slices.ContainsFunc(job.Targets, func(name string) bool { return due[name] })
-	}), nil
-}
-
-// due are the names of the targets that jobs are to build or release.
-func (s *session) due(ctx context.Context, run *build.Run, plan *build.Plan, since string) (map[string]bool, error) {
-	if since != "" {
-		return s.changedSince(ctx, run.Fingerprint(ctx, plan), since)
-	}
-	return release.Unreleased(run.Place, run.Prepare(ctx, plan))
+	return slices.DeleteFunc(jobs, func(job release.Job) bool { return o.stage != "" && string(job.Stage) != o.stage }), nil
 }
 
 func newMatrix(jobs []release.Job) matrix {

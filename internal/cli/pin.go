@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/pin"
 	"github.com/rtbuild/rtbuild/pkg/release"
 	"github.com/rtbuild/rtbuild/pkg/report"
@@ -171,7 +172,7 @@ func (s *session) merge(ctx context.Context, reports []*report.Report) (*report.
 	}
 	images := map[string]release.Pushed{}
 	for _, t := range merged.Targets {
-		if pushed := t.Status == report.StatusBuilt && t.Pushed; !pushed && t.Status != report.StatusFresh {
+		if pushed := t.Status == build.StatusBuilt && t.Pushed; !pushed && t.Status != build.StatusFresh {
 			return nil, nil, fmt.Errorf("the reports say of %s: %s; nothing is pinned until all images are pushed", t.Name, t.Status)
 		}
 		image := release.Pushed{Digest: t.Digest, Fingerprint: t.Fingerprint, Before: map[string]string{}}
@@ -186,23 +187,23 @@ func (s *session) merge(ctx context.Context, reports []*report.Report) (*report.
 // ofThisTree wants images to be made of what is in this tree. The engine that
 // they were built for need not be here.
 func (s *session) ofThisTree(ctx context.Context, merged *report.Report, images map[string]release.Pushed) error {
-	known := map[string]bool{}
-	platforms := s.platforms
+	known := false
 	for _, t := range merged.Targets {
 		if images[t.Name].Fingerprint == "" {
 			continue
 		}
-		known[t.Name] = true
-		if len(s.platforms) == 0 {
-			platforms = t.Platforms
+		if known = true; len(s.platforms) == 0 {
+			s.platforms = t.Platforms
 		}
 	}
-	s.platforms = platforms
-	today, err := s.fingerprint(ctx, known)
+	if !known {
+		return nil
+	}
+	edges, options, err := s.wire(ctx, nil, runOptions{})
 	if err != nil {
 		return err
 	}
-	return release.OfThisTree(today, images)
+	return s.project.OfThisTree(ctx, edges, options, images)
 }
 
 // pin moves the version tags and writes the digests, or says what it would do.

@@ -63,9 +63,11 @@ or another (undecided), and images that have neither a digest nor a Dockerfile
 					return err
 				}
 				if since != "" {
-					if steps, err = s.plan(ctx, args, since); err != nil {
+					prepared, err := s.prepare(ctx, args, runOptions{since: since})
+					if err != nil {
 						return err
 					}
+					steps = prepared.Plan()
 				}
 				p := s.describe(steps, selected)
 				return a.print(p, p.text)

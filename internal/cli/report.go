@@ -7,53 +7,46 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
-	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/release"
 	"github.com/rtbuild/rtbuild/pkg/report"
 )
 
-// finish ends a run: one line of totals, a summary of what failed, and the
+// finish ends a release: one line of totals, a summary of what failed, and the
 // reports. It is an error if a target failed.
-func (s *session) finish(result *runResult, o runOptions) error {
-	r := s.report(result, o)
+func (s *session) finish(result *release.Result, o runOptions) error {
+	r := s.report(result)
 	s.app.notef("%s", r.Totals)
 	var errs []error
 	for _, path := range o.reports {
 		errs = append(errs, writeReport(path, r))
 	}
-	errs = append(errs, s.app.gitHub(r), s.app.failures(result.outcomes))
+	errs = append(errs, s.app.gitHub(r), s.app.failures(r.Targets))
+	if failed := result.Failed(); failed > 0 {
+		errs = append(errs, fmt.Errorf("%d of %d targets failed or were not tried", failed, len(result.Targets)))
+	}
 	return errors.Join(errs...)
 }
 
-// report describes a run for machines.
-func (s *session) report(result *runResult, o runOptions) *report.Report {
-	var targets []report.Target
-	for i, out := range result.outcomes {
-		described := s.app.describeOutcome(result, out)
-		t := report.Target{
-			Name: out.Target.Name, Dockerfile: out.Target.Dockerfile, Kind: string(out.Target.Kind),
-			Status: report.Status(out.Status), Reason: out.Reason, Fingerprint: out.Fingerprint, Digest: out.Digest,
-			References: described.References, Platforms: s.platforms, Seconds: described.Seconds, Error: described.Error,
-			Pushed: o.push && out.Status == build.StatusBuilt,
+func (s *session) report(result *release.Result) *report.Report {
+	return result.Report(func(err error) string { return s.app.relative(err.Error()) })
+}
+
+// failures prints what went wrong, each target with the end of its log.
+func (a *app) failures(targets []report.Target) error {
+	for _, t := range targets {
+		if t.Error == "" {
+			continue
 		}
-		for _, feed := range out.Target.Feeds {
-			t.Feeds = append(t.Feeds, report.Feed{Runtime: feed.Runtime, Version: feed.Version, Phase: string(feed.Phase)})
+		fmt.Fprintf(a.streams.Err, "%s %s (%s): %s\n", t.Status, t.Name, t.Dockerfile, t.Error)
+		if len(t.Log) == 0 {
+			continue
 		}
-		if o.push && out.Status.Done() {
-			for _, ref := range out.Target.References(result.place) {
-				t.Tags = append(t.Tags, report.Tag{Reference: ref.String(), Before: result.prepared.Steps[i].Published[ref.String()]})
-			}
+		if err := a.printLog(t.Name+": the end of its log", t.Log); err != nil {
+			return err
 		}
-		var step *build.StepError
-		if errors.As(out.Err, &step) {
-			t.Log = step.Log
-		}
-		targets = append(targets, t)
 	}
-	r := report.New(result.started, time.Since(result.started), targets)
-	r.Registry, r.Engine = result.place, result.engine
-	return r
+	return nil
 }
 
 // checkReports refuses files whose form their names do not tell.

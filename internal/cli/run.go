@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/rtbuild/rtbuild/internal/edge/runlock"
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/lockfile"
-	"github.com/rtbuild/rtbuild/pkg/pin"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -53,55 +51,6 @@ func (o *runOptions) check() error {
 	return checkReports(o.reports)
 }
 
-// A runResult is what became of a run.
-type runResult struct {
-	prepared *build.Prepared
-	outcomes []build.Outcome
-	place    string
-	engine   string
-	started  time.Time
-	// published tells that the version tags stand for these images.
-	published bool
-}
-
-// failed tells whether a target has no image.
-func (r *runResult) failed() bool {
-	for _, out := range r.outcomes {
-		if !out.Status.Done() {
-			return true
-		}
-	}
-	return false
-}
-
-// execute builds the named targets, pushes them by content tag if asked to,
-// and keeps every other run out of the tree until done is called.
-func (s *session) execute(ctx context.Context, names []string, o runOptions) (result *runResult, done func(), err error) {
-	if err := o.check(); err != nil {
-		return nil, nil, err
-	}
-	if err := s.project.Tree.Valid(); err != nil {
-		return nil, nil, err
-	}
-	selected, err := s.project.Discovery.Find(names)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, u := range selected.Undecided {
-		s.app.warnf("not built, undecided: %s", u)
-	}
-	unlock, err := s.app.alone()
-	if err != nil {
-		return nil, nil, err
-	}
-	result, err = s.executeLocked(ctx, names, o)
-	if err != nil {
-		unlock()
-		return nil, nil, err
-	}
-	return result, unlock, nil
-}
-
 // alone keeps every other run out of the tree until unlock is called. If there
 // is one, the error says which.
 func (a *app) alone() (unlock func(), err error) {
@@ -120,99 +69,66 @@ func (a *app) alone() (unlock func(), err error) {
 	}, nil
 }
 
-func (s *session) executeLocked(ctx context.Context, names []string, o runOptions) (*runResult, error) {
-	result := &runResult{started: time.Now()}
-	run, bases, err := s.newRun(ctx, o)
+// release does what the options say, prints the totals and what went wrong, and
+// writes the reports. It is an error if a target failed.
+func (s *session) release(ctx context.Context, names []string, o runOptions, pin bool) (*release.Result, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	edges, options, err := s.wire(ctx, names, o)
 	if err != nil {
 		return nil, err
 	}
-	result.place = run.Place
-	if result.prepared, err = s.prepare(ctx, run, names, o.since); err != nil {
+	options.Pin, edges.Gates = pin, s.gates(options.Place, o)
+	result, err := s.project.Release(ctx, edges, options)
+	if result == nil {
 		return nil, err
 	}
-	if err := s.saveLock(bases); err != nil {
-		return nil, err
-	}
-	if o.verify {
-		if err := s.canVerify(ctx, result.prepared); err != nil {
-			return nil, err
-		}
-	}
-	if err := s.build(ctx, run, result); err != nil {
-		return nil, err
-	}
-	if o.push {
-		s.verify(ctx, result, o)
-	}
-	return result, nil
+	return result, errors.Join(err, s.finish(result, o))
 }
 
-// build runs the builds. An engine is only opened if there is something to
-// build.
-func (s *session) build(ctx context.Context, run *build.Run, result *runResult) (err error) {
-	stale := false
-	for _, step := range result.prepared.Steps {
-		stale = stale || step.Err == nil && (run.Rebuild || !step.Fresh())
-	}
-	if stale {
-		builder, err := s.openBuilder(ctx)
-		if err != nil {
-			return err
-		}
-		result.engine = builder.Capabilities().Engine
-		run.Builder = builder
-		// The progress display ends with the builder; results come after it.
-		defer func() {
-			if closeErr := builder.Close(); closeErr != nil {
-				err = errors.Join(err, fmt.Errorf("closing the build engine: %w", closeErr))
-			}
-		}()
-	}
-	reasons, err := s.reasons(ctx, run, result)
+// wire connects what the names select with what flags and settings say, and with
+// what is outside.
+func (s *session) wire(ctx context.Context, names []string, o runOptions) (release.Edges, release.Options, error) {
+	options, err := s.releaseOptions(ctx, o)
 	if err != nil {
-		return err
+		return release.Edges{}, options, err
 	}
-	result.outcomes = run.Do(ctx, result.prepared)
-	for i := range result.outcomes {
-		if result.outcomes[i].Status == build.StatusBuilt {
-			result.outcomes[i].Reason = reasons[result.outcomes[i].Target.Name]
-		}
-	}
-	return nil
+	options.Names = names
+	edges, err := s.releaseEdges(ctx, o)
+	return edges, options, err
 }
 
-// reasons says why each stale image is built, for the report.
-func (s *session) reasons(ctx context.Context, run *build.Run, result *runResult) (map[string]string, error) {
-	reasons := map[string]string{}
-	if !run.Push {
-		return reasons, nil
-	}
-	stale := &build.Prepared{Root: result.prepared.Root}
-	for _, step := range result.prepared.Steps {
-		switch {
-		case step.Err != nil:
-		case step.Fresh():
-			reasons[step.Name] = "rebuilding was asked for"
-		default:
-			stale.Steps = append(stale.Steps, step)
-		}
-	}
-	explanations, err := release.Explain(ctx, s.registryClient(), run.Place, stale)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range explanations {
-		reasons[e.Target] = strings.Join(e.Reasons, "; ")
-	}
-	return reasons, nil
-}
-
-// newRun prepares a run with its bases.
-func (s *session) newRun(ctx context.Context, o runOptions) (*build.Run, *release.Bases, error) {
+// releaseOptions are what flags and settings say of a release.
+func (s *session) releaseOptions(ctx context.Context, o runOptions) (release.Options, error) {
 	place, err := s.place(ctx)
 	if err != nil {
-		return nil, nil, err
+		return release.Options{}, err
 	}
+	secrets, err := keyValues(o.secrets, "secret", "id", "src")
+	if err != nil {
+		return release.Options{}, err
+	}
+	ssh := map[string]string{}
+	for _, value := range o.ssh {
+		id, path, _ := strings.Cut(value, "=")
+		ssh[id] = path
+	}
+	if err := s.resolvePlatforms(ctx); err != nil {
+		return release.Options{}, err
+	}
+	return release.Options{
+		Settings: build.Settings{
+			Place: place, Push: o.push, Rebuild: o.rebuild, FailFast: o.failFast,
+			Jobs: s.jobs, Labels: s.config.Labels, Platforms: s.platforms, State: filepath.Join(s.app.root, stateDir),
+			BuildPlatform: s.ownPlatform, KeepTimes: !o.rewriteTimestamp || s.config.KeepsTimes(), Secrets: secrets, SSH: ssh,
+		},
+		Since: o.since, Publish: o.push && !o.contentOnly,
+	}, nil
+}
+
+// releaseEdges connect a release with what is outside.
+func (s *session) releaseEdges(ctx context.Context, o runOptions) (release.Edges, error) {
 	mode := release.LockAdd
 	switch {
 	case o.locked:
@@ -223,27 +139,35 @@ func (s *session) newRun(ctx context.Context, o runOptions) (*build.Run, *releas
 	client := s.registryClient()
 	bases, err := s.openBases(ctx, s.lockPath(), client, mode)
 	if err != nil {
-		return nil, nil, err
+		return release.Edges{}, err
 	}
-	secrets, err := keyValues(o.secrets, "secret", "id", "src")
+	return release.Edges{
+		Registry: client, Bases: bases, OpenBuilder: s.openBuilder, Alone: s.app.alone,
+		OpenHistory: s.openHistory, Past: s.prepareAt, Observer: observer{s},
+	}, nil
+}
+
+// prepare finds out what the images are made of that the names select, and
+// writes nothing.
+func (s *session) prepare(ctx context.Context, names []string, o runOptions) (*build.Prepared, error) {
+	edges, options, err := s.wire(ctx, names, o)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	ssh := map[string]string{}
-	for _, value := range o.ssh {
-		id, path, _ := strings.Cut(value, "=")
-		ssh[id] = path
-	}
-	if err := s.resolvePlatforms(ctx); err != nil {
-		return nil, nil, err
-	}
-	run := &build.Run{
-		Bases: bases, Confirmer: release.Confirm{Registry: client},
-		Place: place, Push: o.push, Rebuild: o.rebuild, FailFast: o.failFast,
-		Jobs: s.jobs, Labels: s.config.Labels, Platforms: s.platforms, State: filepath.Join(s.app.root, stateDir),
-		BuildPlatform: s.ownPlatform, KeepTimes: !o.rewriteTimestamp || s.config.KeepsTimes(), Secrets: secrets, SSH: ssh,
-	}
-	return run, bases, nil
+	return s.project.Prepare(ctx, edges, options)
+}
+
+// An observer tells people what a release finds on its way.
+type observer struct{ *session }
+
+func (o observer) Undecided(u build.Undecided) { o.app.warnf("not built, undecided: %s", u) }
+
+func (o observer) Locked(images []string) {
+	o.app.notef("locked %s in %s", strings.Join(images, ", "), o.lockFile)
+}
+
+func (o observer) AllChanged(rev, why string) {
+	o.app.warnf("--since %s: all images count as changed: %s", rev, why)
 }
 
 // keyValues reads "id=x,src=y" lists into a map of one to the other.
@@ -283,24 +207,4 @@ func (s *session) openBases(ctx context.Context, path string, client *registry.C
 		}
 	}
 	return release.NewBases(lock, release.NewMirrors(client, mirrors), client, mode), nil
-}
-
-// saveLock writes what the run added to the lock file.
-func (s *session) saveLock(bases *release.Bases) error {
-	if added := bases.Added(); len(added) > 0 {
-		s.app.notef("locked %s in %s", strings.Join(added, ", "), s.lockFile)
-	}
-	return bases.Save()
-}
-
-// publish moves the version tags of a run whose images are all there, and
-// writes the pins with them.
-func (s *session) publish(ctx context.Context, result *runResult, pins *pin.Plan) error {
-	client := s.registryClient()
-	moves := release.Moves(result.place, result.prepared, result.outcomes)
-	if _, err := release.NewPublication(client, client, moves, pins).Publish(ctx); err != nil {
-		return fmt.Errorf("%w\nthe images are pushed by their content tags; tags and manifests are as they were, except as said", err)
-	}
-	result.published = true
-	return nil
 }

@@ -110,22 +110,18 @@ func (s *session) selectVersions(ctx context.Context, names []string, since stri
 // versionsSince are the versions that run an image which is made of something
 // else than at a revision.
 func (s *session) versionsSince(ctx context.Context, since string) (map[versionKey]bool, error) {
-	plan, err := s.project.Plan(nil)
+	edges, options, err := s.wire(ctx, nil, runOptions{since: since})
 	if err != nil {
 		return nil, err
 	}
-	run, _, err := s.newRun(ctx, runOptions{})
-	if err != nil {
-		return nil, err
-	}
-	changed, err := s.changedSince(ctx, run.Fingerprint(ctx, plan), since)
+	changed, err := s.project.Changed(ctx, edges, options)
 	if err != nil {
 		return nil, err
 	}
 	fed := map[versionKey]bool{}
-	for _, step := range plan.Steps {
-		for _, feed := range step.Feeds {
-			if changed[step.Name] {
+	for _, target := range s.project.Discovery.Targets {
+		for _, feed := range target.Feeds {
+			if changed[target.Name] {
 				fed[versionKey{feed.Runtime, feed.Version}] = true
 			}
 		}
@@ -165,29 +161,18 @@ func (s *session) sourcesOf(ctx context.Context, subjects []contract.Subject) *b
 			makers[u.Target] = true
 		}
 	}
-	today, err := s.fingerprint(ctx, makers)
-	if err != nil {
-		s.app.warnf("whether the images are made of today's sources is not known: %v", err)
+	if len(makers) == 0 {
 		return &build.Prepared{}
 	}
-	return today
-}
-
-// fingerprint is what some targets, and what they are built from, are made of
-// today.
-func (s *session) fingerprint(ctx context.Context, targets map[string]bool) (*build.Prepared, error) {
-	if len(targets) == 0 {
-		return &build.Prepared{}, nil
+	edges, options, err := s.wire(ctx, nil, runOptions{})
+	if err == nil {
+		var today *build.Prepared
+		if today, err = s.project.Fingerprint(ctx, edges, options, makers); err == nil {
+			return today
+		}
 	}
-	plan, err := s.project.Plan(nil)
-	if err != nil {
-		return nil, err
-	}
-	run, _, err := s.newRun(ctx, runOptions{})
-	if err != nil {
-		return nil, err
-	}
-	return run.Fingerprint(ctx, plan.Subset(targets)), nil
+	s.app.warnf("whether the images are made of today's sources is not known: %v", err)
+	return &build.Prepared{}
 }
 
 // warnOlder says which of the images that were verified are not made of today's

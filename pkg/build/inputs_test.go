@@ -36,7 +36,7 @@ func TestFingerprint(t *testing.T) {
 	}
 	write(t, file(".dockerignore"), "lib/ignored.py\n")
 	target := build.Target{Name: "rt:1", Repository: reference.MustParse("acme/rt"), Tags: []string{"1"}, Context: "stable/rt", Dockerfile: "stable/rt/Dockerfile.1"}
-	run := build.Run{Bases: where{}, Confirmer: where{}, Platforms: []string{"linux/amd64"}}
+	run := build.Run{Bases: where{}, Confirmer: where{}, Settings: build.Settings{Platforms: []string{"linux/amd64"}}}
 	prepare := func() build.PreparedStep {
 		t.Helper()
 		plan, err := build.NewPlan(root, []*build.Target{&target}, nil)

@@ -31,15 +31,13 @@ const (
 // Done tells whether there is an image.
 func (s Status) Done() bool { return s == StatusBuilt || s == StatusFresh }
 
-// An Outcome is what became of a target.
+// An Outcome is what became of a step: with what it is, what it is made of, and
+// what the registry had of it.
 type Outcome struct {
-	Target *Target
+	PreparedStep
 	Status Status
 	// Reason says why it was built, or why not.
 	Reason string
-	// Fingerprint is that of the inputs; empty where a base image is left to
-	// the engine.
-	Fingerprint string
 	// Digest is the manifest's digest: the registry's word after a push, else
 	// the engine's, which may not know it.
 	Digest string
@@ -73,6 +71,11 @@ type Run struct {
 	Builder   Builder
 	Bases     Bases
 	Confirmer Confirmer
+	Settings
+}
+
+// Settings say how images are made, and where they go.
+type Settings struct {
 	// Place is HOST[/PREFIX] to push to; empty: where the references say.
 	Place string
 	// Push pushes every image under its content tag, unless the registry has
@@ -146,7 +149,7 @@ func (r *Run) Do(ctx context.Context, prepared *Prepared) []Outcome {
 }
 
 func (r *Run) step(ctx context.Context, step PreparedStep, parents map[string]Outcome, needed bool) Outcome {
-	out := Outcome{Target: step.Target, Status: StatusSkipped, Fingerprint: step.Fingerprint}
+	out := Outcome{PreparedStep: step, Status: StatusSkipped}
 	for _, dependency := range step.DependsOn {
 		if !parents[dependency].Status.Done() {
 			out.Err = fmt.Errorf("%s, which it is built from, was not built", dependency)

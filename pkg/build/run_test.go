@@ -151,7 +151,7 @@ var family = map[string]string{
 // this run; base images are taken from where the locator says.
 func TestParentsComeFirst(t *testing.T) {
 	engine := &recorder{}
-	outcomes := do(t, build.Run{Push: true, Place: "localhost:5000", Jobs: 4}, engine, where{}, tree(t, family))
+	outcomes := do(t, build.Run{Settings: build.Settings{Push: true, Place: "localhost:5000", Jobs: 4}}, engine, where{}, tree(t, family))
 	if slices.Index(engine.order, "parent:1") > slices.Index(engine.order, "child:1") {
 		t.Errorf("order %q", engine.order)
 	}
@@ -174,7 +174,7 @@ func TestParentsComeFirst(t *testing.T) {
 // told which image of this run that is.
 func TestParentsWithoutPush(t *testing.T) {
 	engine := &recorder{}
-	do(t, build.Run{Jobs: 1}, engine, where{}, tree(t, family))
+	do(t, build.Run{Settings: build.Settings{Jobs: 1}}, engine, where{}, tree(t, family))
 	child := engine.requests["child:1"]
 	if child.Parents["docker.io/acme/parent:1"].Digest != digestOf("parent:1") || child.Images["docker.io/acme/parent:1"] != "" {
 		t.Errorf("child: images %q, parents %+v", child.Images, child.Parents)
@@ -187,7 +187,7 @@ func TestParentsWithoutPush(t *testing.T) {
 // One failure does not stop the others; what depends on it is skipped.
 func TestFailureSkipsDependants(t *testing.T) {
 	engine := &recorder{fail: map[string]bool{"parent:1": true}}
-	outcomes := do(t, build.Run{Push: true, Jobs: 2}, engine, where{}, tree(t, family))
+	outcomes := do(t, build.Run{Settings: build.Settings{Push: true, Jobs: 2}}, engine, where{}, tree(t, family))
 	want := map[string]build.Status{"parent:1": build.StatusFailed, "child:1": build.StatusSkipped, "other:1": build.StatusBuilt}
 	for name, status := range want {
 		if outcomes[name].Status != status {
@@ -203,7 +203,7 @@ func TestFailureSkipsDependants(t *testing.T) {
 // is a failure: the digest would be of an image that this run did not build.
 func TestMovedTag(t *testing.T) {
 	plan := tree(t, map[string]string{"other": "FROM alpine\n"})
-	run := build.Run{Push: true, Jobs: 2}
+	run := build.Run{Settings: build.Settings{Push: true, Jobs: 2}}
 	engine := &recorder{}
 	do(t, run, engine, where{}, plan)
 	content := engine.requests["other:1"].References[0]
@@ -224,7 +224,7 @@ func TestMovedTag(t *testing.T) {
 func TestFresh(t *testing.T) {
 	plan := tree(t, family)
 	engine := &recorder{}
-	run := build.Run{Push: true, Place: "localhost:5000", Jobs: 2}
+	run := build.Run{Settings: build.Settings{Push: true, Place: "localhost:5000", Jobs: 2}}
 	do(t, run, engine, where{}, plan)
 	existing := map[string]string{}
 	for name, req := range engine.requests {
@@ -264,7 +264,7 @@ func TestFresh(t *testing.T) {
 func TestRecognized(t *testing.T) {
 	plan := tree(t, map[string]string{"other": "FROM alpine\n"})
 	plan.Steps[0].Tags = []string{"1", "1.0"}
-	run := build.Run{Push: true, Place: "localhost:5000", Bases: where{}, Jobs: 1}
+	run := build.Run{Bases: where{}, Settings: build.Settings{Push: true, Place: "localhost:5000", Jobs: 1}}
 	prepared := run.Fingerprint(t.Context(), plan)
 	made := prepared.Steps[0].Fingerprint
 	const one, two = "localhost:5000/acme/other:1", "localhost:5000/acme/other:1.0"
@@ -320,7 +320,7 @@ func TestPreparedSubset(t *testing.T) {
 	plan := tree(t, family)
 	engine := &recorder{requests: map[string]build.Request{}}
 	w := where{engine: engine, existing: map[string]string{"localhost:5000/acme/parent:1": digestOf("old")}}
-	run := build.Run{Push: true, Place: "localhost:5000", Bases: w, Confirmer: w}
+	run := build.Run{Bases: w, Confirmer: w, Settings: build.Settings{Push: true, Place: "localhost:5000"}}
 	wanted := map[string]bool{"child:1": true}
 	part := run.Fingerprint(t.Context(), plan).Subset(wanted)
 	run.LookUp(t.Context(), part)
@@ -342,7 +342,7 @@ func TestPreparedSubset(t *testing.T) {
 func TestFailFast(t *testing.T) {
 	engine := &recorder{fail: map[string]bool{"a:1": true}}
 	plan := tree(t, map[string]string{"a": "FROM alpine\n", "b": "FROM acme/a:1\n", "c": "FROM acme/b:1\n"})
-	for name, out := range do(t, build.Run{Push: true, FailFast: true, Jobs: 1}, engine, where{}, plan) {
+	for name, out := range do(t, build.Run{Settings: build.Settings{Push: true, FailFast: true, Jobs: 1}}, engine, where{}, plan) {
 		want := build.StatusSkipped
 		if name == "a:1" {
 			want = build.StatusFailed
@@ -358,7 +358,7 @@ func TestInterrupted(t *testing.T) {
 	cancel()
 	engine := &recorder{requests: map[string]build.Request{}}
 	w := where{engine: engine}
-	run := build.Run{Builder: engine, Bases: w, Confirmer: w, Jobs: 2}
+	run := build.Run{Builder: engine, Bases: w, Confirmer: w, Settings: build.Settings{Jobs: 2}}
 	for _, out := range run.Do(ctx, run.Prepare(ctx, tree(t, family))) {
 		if out.Status != build.StatusSkipped || len(engine.order) > 0 {
 			t.Errorf("%s: %s, engine asked for %q", out.Target.Name, out.Status, engine.order)

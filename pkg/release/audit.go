@@ -32,9 +32,12 @@ type Audited struct {
 func (a Audited) Sound() bool { return a.Exists && a.Error == "" }
 
 // Audit asks for every pinned image of the manifests. Those that this tree
-// builds are looked for at place. today are the tree's targets prepared,
-// which need not have been looked up.
-func (p *Project) Audit(ctx context.Context, inspector Inspector, place string, today *build.Prepared) []Audited {
+// builds are looked for at the options' place. Nothing is written.
+func (p *Project) Audit(ctx context.Context, e Edges, o Options) ([]Audited, error) {
+	today, err := p.Prepare(ctx, e, o)
+	if err != nil {
+		return nil, err
+	}
 	fingerprints := map[string]string{}
 	for _, step := range today.Steps {
 		fingerprints[step.Name] = step.Fingerprint
@@ -42,9 +45,9 @@ func (p *Project) Audit(ctx context.Context, inspector Inspector, place string, 
 	pinned := slices.DeleteFunc(slices.Clone(p.Discovery.Usages), func(u build.Usage) bool { return u.Ref.Digest == "" })
 	audits := make([]Audited, len(pinned))
 	parallel.Each(len(pinned), parallel.Lookups, func(i int) {
-		audits[i] = audit(ctx, inspector, place, pinned[i], fingerprints)
+		audits[i] = audit(ctx, e.Registry, o.Place, pinned[i], fingerprints)
 	})
-	return audits
+	return audits, nil
 }
 
 func audit(ctx context.Context, inspector Inspector, place string, u build.Usage, fingerprints map[string]string) Audited {

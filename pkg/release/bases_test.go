@@ -2,6 +2,8 @@ package release_test
 
 import (
 	"errors"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,7 +28,7 @@ import (
 // no engine takes another image of the tag.
 func TestBases(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
-	server := httptest.NewServer(fake.New())
+	server := httptest.NewServer(fake.New(fake.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")
 	client := registry.New(registry.Config{Retries: -1})
@@ -84,7 +86,7 @@ func TestBases(t *testing.T) {
 // stands in the lock file.
 func TestBasesConfig(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
-	inner, requests := fake.New(), atomic.Int32{}
+	inner, requests := fake.New(fake.Logger(log.New(io.Discard, "", 0))), atomic.Int32{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
 		inner.ServeHTTP(w, r)

@@ -25,10 +25,23 @@ type Explanation struct {
 	Reasons []string `json:"reasons"`
 }
 
-// Explain compares what each step is made of with what the registry's image
-// of its version says that it was made of. All that could not be asked is
-// reported.
-func Explain(ctx context.Context, inspector Inspector, place string, prepared *build.Prepared) ([]Explanation, error) {
+// Explain says of each image that the options select whether it would be built,
+// and why. What it learns of base images is saved in the lock file. All that
+// could not be asked is reported.
+func (p *Project) Explain(ctx context.Context, e Edges, o Options) ([]Explanation, error) {
+	prepared, err := p.Prepare(ctx, e, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.saveBases(); err != nil {
+		return nil, err
+	}
+	return explainAll(ctx, e.Registry, o.Place, prepared)
+}
+
+// explainAll compares what each step is made of with what the registry's image
+// of its version says that it was made of.
+func explainAll(ctx context.Context, inspector Inspector, place string, prepared *build.Prepared) ([]Explanation, error) {
 	explanations, errs := make([]Explanation, len(prepared.Steps)), make([]error, len(prepared.Steps))
 	parallel.Each(len(prepared.Steps), parallel.Lookups, func(i int) {
 		if errs[i] = prepared.Steps[i].Err; errs[i] == nil {

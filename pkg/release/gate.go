@@ -18,50 +18,66 @@ type Candidate struct {
 	Digest string
 }
 
+// An Admission is what a gate is asked for.
+type Admission struct {
+	// Candidates are the images that are not released yet, at least one.
+	Candidates []Candidate
+	// Images are all images of the run, released or not: full references by
+	// digest, by their target's name.
+	Images map[string]string
+}
+
 // A Gate decides which images may be released: it is the step between Build
 // and Push.
 type Gate interface {
+	// Ready is an error if the gate could not decide: it is asked before anything
+	// is built for it.
+	Ready(ctx context.Context) error
 	// Admit has an error for each candidate, in their order: why it must not
-	// be released, or nil. It is called once a run.
-	Admit(ctx context.Context, candidates []Candidate) []error
+	// be released, or nil. It is called once a run, and not without candidates.
+	Admit(ctx context.Context, admission Admission) []error
 }
 
-// Verify asks the gate for every image of a run that is not released yet,
+// verify asks the gate for every image of a run that is not released yet,
 // whether it was built now or before: one that a gate refused once is at the
 // registry all the same. An image whose version tags all stand for it already
 // was admitted when they moved there, and is not asked for again. A refused
 // image's outcome becomes a failure.
-func Verify(ctx context.Context, gate Gate, place string, prepared *build.Prepared, outcomes []build.Outcome) {
-	var candidates []Candidate
-	var indices []int
-	for i, out := range outcomes {
-		if out.Status.Done() && !released(place, prepared.Steps[i], out) {
-			candidates = append(candidates, Candidate{Target: out.Target, Ref: prepared.Steps[i].Content, Digest: out.Digest})
-			indices = append(indices, i)
+func verify(ctx context.Context, gate Gate, place string, outcomes []build.Outcome) {
+	admission := Admission{Images: map[string]string{}}
+	var asked []*build.Outcome
+	for i := range outcomes {
+		out := &outcomes[i]
+		if !out.Status.Done() {
+			continue
+		}
+		admission.Images[out.Name] = out.Target.References(place)[0].WithTag("").WithDigest(out.Digest).String()
+		if !released(place, *out) {
+			admission.Candidates = append(admission.Candidates, Candidate{Target: out.Target, Ref: out.Content, Digest: out.Digest})
+			asked = append(asked, out)
 		}
 	}
-	if len(candidates) == 0 {
+	if len(asked) == 0 {
 		return
 	}
-	answers := gate.Admit(ctx, candidates)
-	for n, i := range indices {
+	answers := gate.Admit(ctx, admission)
+	for n, out := range asked {
 		// An answer that is missing admits nothing.
-		err := fmt.Errorf("the gate gave %d answers for %d images", len(answers), len(candidates))
-		if len(answers) == len(candidates) {
+		err := fmt.Errorf("the gate gave %d answers for %d images", len(answers), len(asked))
+		if len(answers) == len(asked) {
 			err = answers[n]
 		}
 		if err != nil {
-			outcomes[i].Status = build.StatusFailed
-			outcomes[i].Err = fmt.Errorf("verifying %s: %w", candidates[n].Ref, err)
+			out.Status, out.Err = build.StatusFailed, fmt.Errorf("verifying %s: %w", out.Content, err)
 		}
 	}
 }
 
 // released tells whether all version tags stood for the image when the run
 // began.
-func released(place string, step build.PreparedStep, out build.Outcome) bool {
+func released(place string, out build.Outcome) bool {
 	for _, ref := range out.Target.References(place) {
-		if step.Published[ref.String()] != out.Digest {
+		if out.Published[ref.String()] != out.Digest {
 			return false
 		}
 	}

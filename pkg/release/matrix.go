@@ -1,6 +1,7 @@
 package release
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -80,6 +81,28 @@ func stageOrder(s Stage) int {
 
 // version is a feed's on a command line.
 func version(feed build.Feed) string { return feed.Runtime + ":" + feed.Version }
+
+// DueJobs are the jobs of what the options select that have something to do: of
+// whose images one is made of something else than at the revision Since, or where
+// that is not given, one is not released yet. Nothing is written.
+func (p *Project) DueJobs(ctx context.Context, e Edges, o Options) ([]Job, error) {
+	plan, err := p.Plan(o.Names)
+	if err != nil {
+		return nil, err
+	}
+	var due map[string]bool
+	if o.Since != "" {
+		due, err = p.Changed(ctx, e, o)
+	} else {
+		due, err = Unreleased(o.Place, e.run(o).Prepare(ctx, plan))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(Jobs(p.Discovery, plan), func(job Job) bool {
+		return !slices.ContainsFunc(job.Targets, func(name string) bool { return due[name] })
+	}), nil
+}
 
 // A grouping puts steps into groups: sets that are joined.
 type grouping struct {

@@ -41,13 +41,11 @@ func (p *Project) pinned(changes []pin.Change) *pin.Plan {
 	return plan
 }
 
-// PinOutcomes are the changes that a run's images ask for.
-func PinOutcomes(outcomes []build.Outcome) []pin.Change {
+// pinsOf are the changes that a target's image asks for.
+func pinsOf(target *build.Target, digest string) []pin.Change {
 	var changes []pin.Change
-	for _, out := range outcomes {
-		for _, feed := range out.Target.Feeds {
-			changes = append(changes, pin.Change{Pointer: feed.Pointer, Digest: out.Digest})
-		}
+	for _, feed := range target.Feeds {
+		changes = append(changes, pin.Change{Pointer: feed.Pointer, Digest: digest})
 	}
 	return changes
 }
@@ -70,7 +68,7 @@ type Pushed struct {
 // too, so that they are looked at again.
 func (p *Project) Collect(place string, images map[string]Pushed) ([]Move, []pin.Change, error) {
 	var moves []Move
-	var outcomes []build.Outcome
+	var changes []pin.Change
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(images)) {
 		i := slices.IndexFunc(p.Discovery.Targets, func(t *build.Target) bool { return t.Name == name })
@@ -86,18 +84,25 @@ func (p *Project) Collect(place string, images map[string]Pushed) ([]Move, []pin
 			}
 			moves = append(moves, Move{Ref: ref.String(), Digest: image.Digest, Before: before})
 		}
-		outcomes = append(outcomes, build.Outcome{Target: target, Digest: image.Digest})
+		changes = append(changes, pinsOf(target, image.Digest)...)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, nil, err
 	}
-	return moves, PinOutcomes(outcomes), nil
+	return moves, changes, nil
 }
 
 // OfThisTree is an error that names the images that were made of other inputs
-// than this tree has, whose targets are prepared. Those of which either side does
-// not know the inputs pass.
-func OfThisTree(today *build.Prepared, images map[string]Pushed) error {
+// than this tree has. Those of which either side does not know the inputs pass.
+func (p *Project) OfThisTree(ctx context.Context, e Edges, o Options, images map[string]Pushed) error {
+	known := map[string]bool{}
+	for name, image := range images {
+		known[name] = image.Fingerprint != ""
+	}
+	today, err := p.Fingerprint(ctx, e, o, known)
+	if err != nil {
+		return err
+	}
 	var errs []error
 	for _, step := range today.Steps {
 		if was := images[step.Name].Fingerprint; was != "" && step.Fingerprint != "" && was != step.Fingerprint {

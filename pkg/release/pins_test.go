@@ -1,6 +1,8 @@
 package release_test
 
 import (
+	"io"
+	"log"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -20,7 +22,7 @@ import (
 // Dockerfile is gone never.
 func TestPinResolved(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
-	server := httptest.NewServer(fake.New())
+	server := httptest.NewServer(fake.New(fake.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")
 	kept := "sha256:" + strings.Repeat("1", 64)

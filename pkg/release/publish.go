@@ -33,11 +33,11 @@ type Move struct {
 
 // Moves are what a run asks for, whose outcomes are all done: those of the
 // tags that did not stand for their images when it began.
-func Moves(place string, prepared *build.Prepared, outcomes []build.Outcome) []Move {
+func Moves(place string, outcomes []build.Outcome) []Move {
 	var moves []Move
-	for i, out := range outcomes {
+	for _, out := range outcomes {
 		for _, ref := range out.Target.References(place) {
-			before := prepared.Steps[i].Published[ref.String()]
+			before := out.Published[ref.String()]
 			if before != out.Digest {
 				moves = append(moves, Move{Ref: ref.String(), Digest: out.Digest, Before: before})
 			}

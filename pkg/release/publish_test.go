@@ -3,6 +3,8 @@ package release_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -56,7 +58,6 @@ type fixture struct {
 	host, manifest   string
 	client           *registry.Client
 	oldA, newA, newB string
-	prepared         *build.Prepared
 	outcomes         []build.Outcome
 	pins             *pin.Plan
 }
@@ -64,7 +65,7 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	t.Setenv("DOCKER_CONFIG", t.TempDir()) // no credentials of the machine
-	server := httptest.NewServer(fake.New())
+	server := httptest.NewServer(fake.New(fake.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(server.Close)
 	f := &fixture{host: strings.TrimPrefix(server.URL, "http://"), client: registry.New(registry.Config{Retries: -1})}
 	f.oldA = push(t, f.host+"/acme/a:1")
@@ -76,27 +77,25 @@ func newFixture(t *testing.T) *fixture {
 	if err := os.WriteFile(f.manifest, []byte(source), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	f.prepared = &build.Prepared{Steps: []build.PreparedStep{
-		{Published: map[string]string{f.host + "/acme/a:1": f.oldA}},
-		{Published: map[string]string{f.host + "/acme/b:1": ""}},
-	}}
-	for i, image := range []struct{ name, digest string }{{"acme/a", f.newA}, {"acme/b", f.newB}} {
+	var changes []pin.Change
+	for i, image := range []struct{ name, digest, before string }{{"acme/a", f.newA, f.oldA}, {"acme/b", f.newB, ""}} {
 		target := &build.Target{Name: image.name, Repository: reference.MustParse(image.name), Tags: []string{"1"}}
-		target.Feeds = []build.Feed{{Pointer: fmt.Sprintf("/0/versions/0/images/%d/image", 1-i)}}
-		f.outcomes = append(f.outcomes, build.Outcome{Target: target, Status: build.StatusBuilt, Digest: image.digest})
+		step := build.PreparedStep{Step: build.Step{Target: target}, Published: map[string]string{f.host + "/" + image.name + ":1": image.before}}
+		f.outcomes = append(f.outcomes, build.Outcome{PreparedStep: step, Status: build.StatusBuilt, Digest: image.digest})
+		changes = append(changes, pin.Change{Pointer: fmt.Sprintf("/0/versions/0/images/%d/image", 1-i), Digest: image.digest})
 	}
 	project, err := release.Open(t.Context(), jsonnet.New(), root, &config.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.pins, err = project.Pin(t.Context(), release.PinOutcomes(f.outcomes)); err != nil {
+	if f.pins, err = project.Pin(t.Context(), changes); err != nil {
 		t.Fatal(err)
 	}
 	return f
 }
 
 func (f *fixture) publish(tagger release.Tagger) error {
-	moves := release.Moves(f.host, f.prepared, f.outcomes)
+	moves := release.Moves(f.host, f.outcomes)
 	_, err := release.NewPublication(f.client, tagger, moves, f.pins).Publish(context.Background())
 	return err
 }

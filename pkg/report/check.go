@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/reference"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
 // maxSeconds is what a time.Duration holds, rounded down: 292 years.
@@ -57,22 +59,22 @@ func (t *Target) check() error {
 		}
 	}
 	switch t.Status {
-	case StatusBuilt, StatusFresh:
+	case build.StatusBuilt, build.StatusFresh:
 		if t.Error != "" {
 			return fmt.Errorf("status is %q, but there is an error: %s", t.Status, t.Error)
 		}
-	case StatusFailed:
+	case build.StatusFailed:
 		if t.Error == "" {
 			return errors.New(`status is "failed", but error is empty`)
 		}
-	case StatusSkipped:
+	case build.StatusSkipped:
 	default:
 		return fmt.Errorf("status is %q; want built, fresh, failed or skipped", t.Status)
 	}
-	if t.Pushed && (t.Status == StatusFresh || t.Status == StatusSkipped) {
+	if t.Pushed && (t.Status == build.StatusFresh || t.Status == build.StatusSkipped) {
 		return fmt.Errorf("pushed is true, but status is %q", t.Status)
 	}
-	if t.Digest == "" && (t.Pushed || t.Status == StatusFresh) {
+	if t.Digest == "" && (t.Pushed || t.Status == build.StatusFresh) {
 		return errors.New("the image is at the registry, but its digest is missing")
 	}
 	if t.Size < 0 {

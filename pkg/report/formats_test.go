@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/report"
 )
 
@@ -55,7 +56,7 @@ func TestJUnit(t *testing.T) {
 	}
 	for i, c := range suite.Cases {
 		status := r.Targets[i].Status
-		if c.Name != r.Targets[i].Name || (c.Failure != nil) != (status == report.StatusFailed) || (c.Skipped != nil) != (status == report.StatusSkipped) {
+		if c.Name != r.Targets[i].Name || (c.Failure != nil) != (status == build.StatusFailed) || (c.Skipped != nil) != (status == build.StatusSkipped) {
 			t.Errorf("%s: %+v", r.Targets[i].Name, c)
 		}
 	}
@@ -82,7 +83,7 @@ func TestSummaryFits(t *testing.T) {
 	var targets []report.Target
 	for i := range 4000 {
 		targets = append(targets, report.Target{
-			Name: fmt.Sprintf("t:%d", i), Dockerfile: "d", Status: report.StatusFailed,
+			Name: fmt.Sprintf("t:%d", i), Dockerfile: "d", Status: build.StatusFailed,
 			Error: strings.Repeat("é", 1000), Log: []string{strings.Repeat("<", 1000)},
 		})
 	}

@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/report"
 )
 
@@ -84,8 +85,8 @@ func FuzzEscaping(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		targets := []report.Target{
-			{Name: "a" + text, Dockerfile: "d" + text, Status: report.StatusFailed, Error: "e" + text, Log: []string{text, "end"}},
-			{Name: "b" + text, Dockerfile: "d", Status: report.StatusSkipped, Reason: text},
+			{Name: "a" + text, Dockerfile: "d" + text, Status: build.StatusFailed, Error: "e" + text, Log: []string{text, "end"}},
+			{Name: "b" + text, Dockerfile: "d", Status: build.StatusSkipped, Reason: text},
 		}
 		r := report.New(noon, 0, targets)
 		checkJUnit(t, r, text)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
 // GitHubAnnotations writes an error annotation for each failed target, on its
@@ -14,7 +16,7 @@ func (r *Report) GitHubAnnotations(w io.Writer) error {
 	var out bytes.Buffer
 	for i := range r.Targets {
 		t := &r.Targets[i]
-		if t.Status != StatusFailed {
+		if t.Status != build.StatusFailed {
 			continue
 		}
 		message := strings.Join(append([]string{t.Error}, t.Log...), "\n")

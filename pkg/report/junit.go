@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
 // The parts of JUnit's XML that CI systems agree on.
@@ -130,9 +132,9 @@ func (r *Report) JUnit(w io.Writer) error {
 func junitCase(t *Target) Case {
 	c := Case{Name: t.Name, Class: t.Folder(), File: t.Dockerfile, Seconds: t.Seconds}
 	switch t.Status {
-	case StatusFailed:
+	case build.StatusFailed:
 		c.Failure = &Failure{Kind: "build", Text: t.Error, Log: t.Log}
-	case StatusSkipped:
+	case build.StatusSkipped:
 		why := t.why()
 		c.Skipped = &why
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
 // Merge makes one report of those of several jobs, which each released a part
@@ -111,13 +113,13 @@ func orNothing(digest string) string {
 // weight orders what reports say of one target by how much it counts.
 func (t *Target) weight() int {
 	switch {
-	case t.Status == StatusFailed:
+	case t.Status == build.StatusFailed:
 		return 4
 	case t.Pushed:
 		return 3
-	case t.Status == StatusFresh:
+	case t.Status == build.StatusFresh:
 		return 2
-	case t.Status == StatusBuilt:
+	case t.Status == build.StatusBuilt:
 		return 1
 	}
 	return 0

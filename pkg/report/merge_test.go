@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/report"
 )
 
@@ -21,14 +22,14 @@ func job(started time.Time, seconds int, targets ...report.Target) *report.Repor
 
 func TestMerge(t *testing.T) {
 	first := job(noon.Add(time.Minute), 30,
-		report.Target{Name: "base:1", Status: report.StatusBuilt, Pushed: true, Digest: digest("a")},
-		report.Target{Name: "python:3.13", Status: report.StatusBuilt, Pushed: true, Digest: digest("b")})
+		report.Target{Name: "base:1", Status: build.StatusBuilt, Pushed: true, Digest: digest("a")},
+		report.Target{Name: "python:3.13", Status: build.StatusBuilt, Pushed: true, Digest: digest("b")})
 	first.Engine, first.Registry = "embedded", "ghcr.io/acme"
 	second := job(noon, 10,
-		report.Target{Name: "base:1", Status: report.StatusFresh, Digest: digest("a")},
-		report.Target{Name: "go:1.24", Status: report.StatusFailed, Error: "exit code: 1"})
+		report.Target{Name: "base:1", Status: build.StatusFresh, Digest: digest("a")},
+		report.Target{Name: "go:1.24", Status: build.StatusFailed, Error: "exit code: 1"})
 	second.Engine, second.Registry = "docker", "ghcr.io/acme"
-	third := job(noon.Add(20*time.Second), 5, report.Target{Name: "php:8.4", Status: report.StatusSkipped})
+	third := job(noon.Add(20*time.Second), 5, report.Target{Name: "php:8.4", Status: build.StatusSkipped})
 	third.Engine, third.Registry = "embedded", "ghcr.io/acme"
 
 	got, err := report.Merge(first, second, third)
@@ -40,7 +41,7 @@ func TestMerge(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
 	}
-	if len(first.Targets) != 2 || first.Targets[0].Status != report.StatusBuilt {
+	if len(first.Targets) != 2 || first.Targets[0].Status != build.StatusBuilt {
 		t.Error("a merged report was changed")
 	}
 	var out bytes.Buffer
@@ -62,11 +63,11 @@ func TestMergeOne(t *testing.T) {
 
 // What counts of a target that two jobs had must not depend on their order.
 func TestMergeSameTarget(t *testing.T) {
-	failed := report.Target{Status: report.StatusFailed, Error: "exit code: 1"}
-	pushed := report.Target{Status: report.StatusBuilt, Digest: digest("a"), Pushed: true}
-	fresh := report.Target{Status: report.StatusFresh, Digest: digest("a")}
-	built := report.Target{Status: report.StatusBuilt}
-	skipped := report.Target{Status: report.StatusSkipped}
+	failed := report.Target{Status: build.StatusFailed, Error: "exit code: 1"}
+	pushed := report.Target{Status: build.StatusBuilt, Digest: digest("a"), Pushed: true}
+	fresh := report.Target{Status: build.StatusFresh, Digest: digest("a")}
+	built := report.Target{Status: build.StatusBuilt}
+	skipped := report.Target{Status: build.StatusSkipped}
 	tests := []struct{ more, less report.Target }{
 		{failed, pushed}, {failed, fresh}, {failed, built}, {failed, skipped},
 		{pushed, fresh}, {pushed, built}, {pushed, skipped},
@@ -93,14 +94,14 @@ func TestMergeSameTarget(t *testing.T) {
 // A job that finds a tag at the image already came after one that moved it
 // there: that is no contradiction.
 func TestMergeTags(t *testing.T) {
-	tagged := func(status report.Status, before string) report.Target {
-		return report.Target{Name: "a:1", Status: status, Pushed: status == report.StatusBuilt, Digest: digest("a"), Tags: []report.Tag{{Reference: "r.example/a:1", Before: before}}}
+	tagged := func(status build.Status, before string) report.Target {
+		return report.Target{Name: "a:1", Status: status, Pushed: status == build.StatusBuilt, Digest: digest("a"), Tags: []report.Tag{{Reference: "r.example/a:1", Before: before}}}
 	}
-	first := job(noon, 1, tagged(report.StatusBuilt, digest("b")))
+	first := job(noon, 1, tagged(build.StatusBuilt, digest("b")))
 	for _, second := range []*report.Report{
-		job(noon, 1, tagged(report.StatusFresh, digest("b"))),
-		job(noon, 1, tagged(report.StatusFresh, digest("a"))),
-		job(noon, 1, report.Target{Name: "a:1", Status: report.StatusSkipped}),
+		job(noon, 1, tagged(build.StatusFresh, digest("b"))),
+		job(noon, 1, tagged(build.StatusFresh, digest("a"))),
+		job(noon, 1, report.Target{Name: "a:1", Status: build.StatusSkipped}),
 	} {
 		for _, order := range [][]*report.Report{{first, second}, {second, first}} {
 			got, err := report.Merge(order...)
@@ -113,7 +114,7 @@ func TestMergeTags(t *testing.T) {
 
 func TestMergeRefuses(t *testing.T) {
 	target := func(fill, fingerprint string, platforms ...string) report.Target {
-		return report.Target{Name: "a:1", Status: report.StatusBuilt, Pushed: true, Digest: digest(fill), Fingerprint: fingerprint, Platforms: platforms}
+		return report.Target{Name: "a:1", Status: build.StatusBuilt, Pushed: true, Digest: digest(fill), Fingerprint: fingerprint, Platforms: platforms}
 	}
 	named := func(r *report.Report, source, registry string) *report.Report {
 		r.Source, r.Registry = source, registry

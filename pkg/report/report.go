@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"path"
 	"time"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
 const (
@@ -44,23 +46,6 @@ type Report struct {
 	Source string `json:"-"`
 }
 
-// A Status is how a target fared.
-type Status string
-
-const (
-	// StatusBuilt means that the run built the image and, if Target.Pushed,
-	// pushed it.
-	StatusBuilt Status = "built"
-	// StatusFresh means that there was nothing to do: the registry had the
-	// image of these inputs already.
-	StatusFresh Status = "fresh"
-	// StatusFailed means that the run tried and has no image to show for it.
-	StatusFailed Status = "failed"
-	// StatusSkipped means that it was not tried: an image that it is built
-	// from failed, or the run was interrupted.
-	StatusSkipped Status = "skipped"
-)
-
 // A Target is what became of one image.
 type Target struct {
 	// Name is the target's name in the plan ("python-init:3.13").
@@ -68,8 +53,9 @@ type Target struct {
 	// Dockerfile is its path relative to the root, with forward slashes.
 	Dockerfile string `json:"dockerfile"`
 	// Kind is what the image is for: "runtime", "init" or "support".
-	Kind   string `json:"kind"`
-	Status Status `json:"status"`
+	Kind string `json:"kind"`
+	// Status is how it fared.
+	Status build.Status `json:"status"`
 	// Reason says in words why it was built or not ("stable/python/worker.py
 	// changed").
 	Reason string `json:"reason,omitempty"`
@@ -80,7 +66,11 @@ type Target struct {
 	// without a push only. A failed target may have one, of an image that did
 	// not pass: it must not be pinned.
 	Digest string `json:"digest,omitempty"`
-	// References are the full references that the image has.
+	// ImageID is the digest of the image's configuration, where the engine tells
+	// it.
+	ImageID string `json:"imageID,omitempty"`
+	// References are the full references that the image has: under its content
+	// tag, or once it is published, under its version tags.
 	References []string `json:"references"`
 	// Tags are the version tags that the manifests name the image by, with
 	// where they stood when the run began: of an image that is at the registry.
@@ -90,6 +80,8 @@ type Target struct {
 	// Size is the sum of the compressed layers of all platforms, in bytes; 0
 	// where it is not known.
 	Size int64 `json:"size,omitempty"`
+	// Cached tells that no step of the build had to run.
+	Cached bool `json:"cached"`
 	// Pushed tells that this run pushed the image, and that the registry
 	// confirmed Digest. A failed target may have been pushed before it failed.
 	Pushed bool `json:"pushed"`
@@ -97,7 +89,7 @@ type Target struct {
 	Seconds float64 `json:"seconds"`
 	// Feeds are the phases in the manifests that run the image.
 	Feeds []Feed `json:"feeds"`
-	// Error says what went wrong, for StatusFailed.
+	// Error says what went wrong, for build.StatusFailed.
 	Error string `json:"error,omitempty"`
 	// Log holds the last lines of the step that failed, as it printed them.
 	Log []string `json:"log,omitempty"`
@@ -187,13 +179,13 @@ func (r *Report) sum() Totals {
 	totals := Totals{Seconds: r.Seconds}
 	for _, t := range r.Targets {
 		switch t.Status {
-		case StatusBuilt:
+		case build.StatusBuilt:
 			totals.Built++
-		case StatusFresh:
+		case build.StatusFresh:
 			totals.Fresh++
-		case StatusFailed:
+		case build.StatusFailed:
 			totals.Failed++
-		case StatusSkipped:
+		case build.StatusSkipped:
 			totals.NotTried++
 		}
 		if t.Pushed {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/report"
 )
 
@@ -27,14 +28,14 @@ func sample() *report.Report {
 	r := report.New(started, 83*time.Second+456*time.Millisecond, []report.Target{
 		{
 			Name: "python-init:3.13", Dockerfile: "stable/python/Dockerfile.3.13.init", Kind: "init",
-			Status: report.StatusFresh, Reason: "nothing changed", Fingerprint: "3f9a0c", Digest: digest("a"),
+			Status: build.StatusFresh, Reason: "nothing changed", Fingerprint: "3f9a0c", Digest: digest("a"),
 			References: []string{"ghcr.io/acme/python-init:3.13", "ghcr.io/acme/python-init:3.13-3f9a0c"},
 			Platforms:  []string{"linux/amd64", "linux/arm64"}, Size: 62_100_000, Seconds: 0.031,
 			Feeds: []report.Feed{{Runtime: "python", Version: "3.13", Phase: "installation"}},
 		},
 		{
 			Name: "python:3.13", Dockerfile: "stable/python/Dockerfile.3.13", Kind: "runtime",
-			Status: report.StatusBuilt, Reason: "stable/python/worker.py changed", Fingerprint: "77b1e2", Digest: digest("b"),
+			Status: build.StatusBuilt, Reason: "stable/python/worker.py changed", Fingerprint: "77b1e2", Digest: digest("b"),
 			References: []string{"ghcr.io/acme/python:3.13"}, Platforms: []string{"linux/amd64"}, Size: 940,
 			Tags:   []report.Tag{{Reference: "ghcr.io/acme/python:3.13", Before: digest("c")}, {Reference: "ghcr.io/acme/python:3"}},
 			Pushed: true, Seconds: 12.345,
@@ -42,16 +43,16 @@ func sample() *report.Report {
 		},
 		{
 			Name: "go:1.24", Dockerfile: "stable/golang, old/Dockerfile:1.24", Kind: "runtime",
-			Status: report.StatusFailed, Reason: "base debian:trixie moved",
+			Status: build.StatusFailed, Reason: "base debian:trixie moved",
 			Error:   "go:1.24: RUN go build | tee <log> && echo 100%: process \"/bin/sh -c go build\" did not complete successfully: exit code: 1\nsee the log",
 			Log:     []string{"\x1b[31m# kubeless/proxy\x1b[0m", "", "\tmain.go:7:2: undefined: `x` & <y>\r", "raw \x00\x07 \xff\xfe bytes \uffff", "::error::not ours ##[endgroup]", "</pre>"},
 			Seconds: 70.5,
 		},
 		{
 			Name: "go-init:1.24", Dockerfile: "stable/golang/Dockerfile.init", Kind: "init",
-			Status: report.StatusSkipped, Reason: "a parent failed: go:1.24",
+			Status: build.StatusSkipped, Reason: "a parent failed: go:1.24",
 		},
-		{Name: "proxy:latest", Dockerfile: "proxy/Dockerfile", Kind: "support", Status: report.StatusBuilt, Reason: "new"},
+		{Name: "proxy:latest", Dockerfile: "proxy/Dockerfile", Kind: "support", Status: build.StatusBuilt, Reason: "new"},
 	})
 	r.Registry, r.Engine = "ghcr.io/acme", "buildkitd v0.33.1"
 	return r

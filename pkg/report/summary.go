@@ -6,6 +6,8 @@ import (
 	"html"
 	"io"
 	"strings"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
 // GitHub throws a step's whole summary away beyond 1024 KiB. Failures may use
@@ -25,7 +27,7 @@ func (r *Report) Summary(w io.Writer) error {
 	fmt.Fprintf(&out, "### rtbuild: %s\n\n", r.Totals)
 	left := 0
 	for i := range r.Targets {
-		if r.Targets[i].Status != StatusFailed {
+		if r.Targets[i].Status != build.StatusFailed {
 			continue
 		}
 		if text := failure(&r.Targets[i]); out.Len()+len(text) <= failuresLimit {
@@ -67,9 +69,9 @@ func row(t *Target) string {
 // status is the status as the totals name it.
 func status(t *Target) string {
 	switch {
-	case t.Status == StatusFailed:
+	case t.Status == build.StatusFailed:
 		return "**failed**"
-	case t.Status == StatusSkipped:
+	case t.Status == build.StatusSkipped:
 		return "not tried"
 	case t.Pushed:
 		return "built, pushed"

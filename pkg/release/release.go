@@ -1,0 +1,273 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/parallel"
+	"github.com/rtbuild/rtbuild/pkg/pin"
+)
+
+// Registry is what a release asks of registries, and does there.
+type Registry interface {
+	Annotator
+	Tagger
+	Inspector
+}
+
+// Edges are what a release reaches outside of this process.
+type Edges struct {
+	Registry Registry
+	// Bases knows the base images; what it adds to the lock file is saved.
+	Bases *Bases
+	// OpenBuilder opens the build engine: once, and only if something is to be
+	// built.
+	OpenBuilder func(ctx context.Context) (build.Builder, error)
+	// Gates decide, in this order, which images may be released. An image must
+	// pass all.
+	Gates []Gate
+	// Alone keeps every other run out of the tree until unlock is called; the
+	// error says which run is there.
+	Alone func() (unlock func(), err error)
+	// OpenHistory and Past are for Options.Since: Past fingerprints the whole tree
+	// in another folder, by its own settings.
+	OpenHistory func(ctx context.Context) (History, error)
+	Past        func(ctx context.Context, dir string) (*build.Prepared, error)
+	// Observer is told what people should know before the release goes on.
+	Observer Observer
+}
+
+// An Observer is told what a release found on its way.
+type Observer interface {
+	// Undecided is told of a Dockerfile that is not built, since it may make one
+	// image or another.
+	Undecided(build.Undecided)
+	// Locked is told which base images the lock file has from now on.
+	Locked(images []string)
+	// AllChanged is told why all images count as changed since a revision.
+	AllChanged(rev, why string)
+}
+
+// Options say what to release, and how.
+type Options struct {
+	build.Settings
+	// Names select what to work on; none: everything.
+	Names []string
+	// Since leaves out what is made of the same as at a git revision, if one is
+	// given.
+	Since string
+	// Publish moves the version tags when all images are there. Pin writes the
+	// digests into the manifests with that.
+	Publish, Pin bool
+}
+
+// Release builds what the registry lacks, has the gates look at it, and when all
+// images are there moves the version tags and writes the pins, together. What
+// became of each target is in the result, failures too: Result.Failed tells. An
+// error is what kept the release from coming that far (there is no result then),
+// or from being published; tags and manifests are as they were, except as it
+// says.
+func (p *Project) Release(ctx context.Context, e Edges, o Options) (*Result, error) {
+	if err := p.Tree.Valid(); err != nil {
+		return nil, err
+	}
+	selected, err := p.Discovery.Find(o.Names)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range selected.Undecided {
+		e.Observer.Undecided(u)
+	}
+	unlock, err := e.Alone()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	result := &Result{Started: time.Now(), Place: o.Place}
+	prepared, err := p.Prepare(ctx, e, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.saveBases(); err != nil {
+		return nil, err
+	}
+	if err := ready(ctx, e.Gates, o, prepared); err != nil {
+		return nil, err
+	}
+	if err := result.build(ctx, e, o, prepared); err != nil {
+		return nil, err
+	}
+	for _, gate := range e.Gates {
+		// A run that is to end at the first failure, and had one, asks nothing more.
+		if o.FailFast && result.Failed() > 0 {
+			break
+		}
+		verify(ctx, gate, o.Place, result.Targets)
+	}
+	if o.Publish && result.Failed() == 0 {
+		err = p.publish(ctx, e, o, result)
+	}
+	result.Elapsed = time.Since(result.Started)
+	return result, err
+}
+
+// Prepare finds out what the images that the options select are made of, and
+// what the registry has of them if they are to be pushed. Nothing is written.
+func (p *Project) Prepare(ctx context.Context, e Edges, o Options) (*build.Prepared, error) {
+	run := e.run(o)
+	plan, err := p.Plan(o.Names)
+	if err != nil {
+		return nil, err
+	}
+	var prepared *build.Prepared
+	if o.Since == "" {
+		prepared = run.Prepare(ctx, plan)
+	} else {
+		today := run.Fingerprint(ctx, plan)
+		changed, err := changedSince(ctx, e, o.Since, today)
+		if err != nil {
+			return nil, err
+		}
+		prepared = today.Subset(changed)
+		run.LookUp(ctx, prepared)
+	}
+	return prepared, nil
+}
+
+// saveBases writes what was learnt of base images to the lock file.
+func (e Edges) saveBases() error {
+	if added := e.Bases.Added(); len(added) > 0 {
+		e.Observer.Locked(added)
+	}
+	return e.Bases.Save()
+}
+
+// Changed are the names of the targets that the options select and that are made
+// of something else than at the revision Since.
+func (p *Project) Changed(ctx context.Context, e Edges, o Options) (map[string]bool, error) {
+	plan, err := p.Plan(o.Names)
+	if err != nil {
+		return nil, err
+	}
+	return changedSince(ctx, e, o.Since, e.run(o).Fingerprint(ctx, plan))
+}
+
+// Fingerprint finds out what some targets are made of, and all that they are
+// built from.
+func (p *Project) Fingerprint(ctx context.Context, e Edges, o Options, targets map[string]bool) (*build.Prepared, error) {
+	plan, err := p.Plan(nil)
+	if err != nil {
+		return nil, err
+	}
+	return e.run(o).Fingerprint(ctx, plan.Subset(targets)), nil
+}
+
+func changedSince(ctx context.Context, e Edges, rev string, today *build.Prepared) (map[string]bool, error) {
+	history, err := e.OpenHistory(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("--since: %w", err)
+	}
+	difference, err := Since(ctx, history, rev, today, e.Past)
+	if err != nil {
+		return nil, fmt.Errorf("--since %s: %w", rev, err)
+	}
+	if difference.Whole != "" {
+		e.Observer.AllChanged(rev, difference.Whole)
+	}
+	return difference.Targets, nil
+}
+
+func (e Edges) run(o Options) *build.Run {
+	return &build.Run{Bases: e.Bases, Confirmer: Confirm{Registry: e.Registry}, Settings: o.Settings}
+}
+
+// ready asks the gates whether they could decide, if there is something that
+// they will be asked for.
+func ready(ctx context.Context, gates []Gate, o Options, prepared *build.Prepared) error {
+	stale := func(step build.PreparedStep) bool { return o.Rebuild || !step.Fresh() }
+	if !slices.ContainsFunc(prepared.Steps, stale) {
+		return nil
+	}
+	for _, gate := range gates {
+		if err := gate.Ready(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// build runs the builds.
+func (r *Result) build(ctx context.Context, e Edges, o Options, prepared *build.Prepared) (err error) {
+	run := e.run(o)
+	buildable := func(step build.PreparedStep) bool { return step.Err == nil && (o.Rebuild || !step.Fresh()) }
+	if slices.ContainsFunc(prepared.Steps, buildable) {
+		if run.Builder, err = e.OpenBuilder(ctx); err != nil {
+			return err
+		}
+		r.Engine = run.Builder.Capabilities().Engine
+		defer func() {
+			if closeErr := run.Builder.Close(); closeErr != nil {
+				err = errors.Join(err, fmt.Errorf("closing the build engine: %w", closeErr))
+			}
+		}()
+	}
+	reasons := reasons(ctx, e, o, prepared)
+	r.Targets = run.Do(ctx, prepared)
+	for i := range r.Targets {
+		if out := &r.Targets[i]; out.Status == build.StatusBuilt {
+			out.Reason = reasons[out.Name]
+		}
+	}
+	return nil
+}
+
+// reasons says why each image is built that is to be pushed. A registry whose
+// image does not tell is no reason not to replace it.
+func reasons(ctx context.Context, e Edges, o Options, prepared *build.Prepared) map[string]string {
+	texts := make([]string, len(prepared.Steps))
+	if o.Push {
+		parallel.Each(len(texts), parallel.Lookups, func(i int) {
+			step := prepared.Steps[i]
+			switch {
+			case step.Err != nil:
+			case step.Fresh():
+				texts[i] = "rebuilding was asked for"
+			default:
+				explained, err := explain(ctx, e.Registry, o.Place, step)
+				if texts[i] = strings.Join(explained.Reasons, "; "); err != nil {
+					texts[i] = fmt.Sprintf("why is not known: %v", err)
+				}
+			}
+		})
+	}
+	reasons := map[string]string{}
+	for i, step := range prepared.Steps {
+		reasons[step.Name] = texts[i]
+	}
+	return reasons
+}
+
+// publish moves the version tags and writes the pins.
+func (p *Project) publish(ctx context.Context, e Edges, o Options, result *Result) error {
+	if o.Pin {
+		var changes []pin.Change
+		for _, out := range result.Targets {
+			changes = append(changes, pinsOf(out.Target, out.Digest)...)
+		}
+		var err error
+		if result.Pins, err = p.Pin(ctx, changes); err != nil {
+			return err
+		}
+	}
+	moves := Moves(o.Place, result.Targets)
+	if _, err := NewPublication(e.Registry, e.Registry, moves, result.Pins).Publish(ctx); err != nil {
+		return fmt.Errorf("%w\nthe images are pushed by their content tags; tags and manifests are as they were, except as said", err)
+	}
+	result.Published = true
+	return nil
+}

@@ -1,0 +1,582 @@
+package release_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	fake "github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/rtbuild/rtbuild/internal/edge/jsonnet"
+	"github.com/rtbuild/rtbuild/internal/edge/registry"
+	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/config"
+	"github.com/rtbuild/rtbuild/pkg/lockfile"
+	"github.com/rtbuild/rtbuild/pkg/release"
+)
+
+// A stage is a repository of two runtimes with the edges of a release: a real
+// registry in this process and an engine that pushes there what is asked for,
+// each of which can be made to fail. The image of b is built from that of a.
+type stage struct {
+	t       *testing.T
+	root    string
+	host    string
+	client  *registry.Client
+	project *release.Project
+
+	engine engine
+	opened int
+	// openErr and aloneErr fail what they name; untaggable fails the move of one
+	// tag.
+	openErr, aloneErr error
+	untaggable        string
+	gates             []release.Gate
+	history           release.History
+
+	told     []string
+	unlocked int
+}
+
+// manifestOfA is that of the runtime a; b's is alike.
+const manifestOfA = `{ ID: 'a', fileNameSuffix: '.x', versions: [{ name: 'a1', version: '1', images: [
+  { phase: 'runtime', image: 'acme/a:1' },
+] }] }
+`
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	t.Setenv("DOCKER_CONFIG", t.TempDir()) // no credentials of the machine
+	server := httptest.NewServer(fake.New(fake.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stage{t: t, root: root, host: strings.TrimPrefix(server.URL, "http://"), client: registry.New(registry.Config{Retries: -1})}
+	s.write("runtimes.jsonnet", "[import 'stable/a/a.jsonnet', import 'stable/b/b.jsonnet']\n")
+	s.write("stable/a/a.jsonnet", manifestOfA)
+	s.write("stable/b/b.jsonnet", strings.NewReplacer("'a'", "'b'", "a1", "b1", "/a:", "/b:").Replace(manifestOfA))
+	s.write("stable/a/Dockerfile", "FROM scratch\nCOPY file /\n")
+	s.write("stable/a/file", "of a\n")
+	s.write("stable/b/Dockerfile", "FROM acme/a:1\nCOPY file /\n")
+	s.write("stable/b/file", "of b\n")
+	return s
+}
+
+func (s *stage) write(path, content string) {
+	s.t.Helper()
+	path = filepath.Join(s.root, path)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// release releases the tree as it is now.
+func (s *stage) release(ctx context.Context, o release.Options) (*release.Result, error) {
+	s.t.Helper()
+	edges := s.edges(s.root)
+	o.Place, o.Jobs = s.host, 2
+	return s.project.Release(ctx, edges, o)
+}
+
+// edges opens the tree in a folder.
+func (s *stage) edges(root string) release.Edges {
+	s.t.Helper()
+	project, err := release.Open(s.t.Context(), jsonnet.New(), root, &config.Config{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	lock, err := lockfile.Load(filepath.Join(root, lockfile.FileName))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.project = project
+	return release.Edges{
+		Registry: untaggable{Client: s.client, ref: s.untaggable},
+		Bases:    release.NewBases(lock, release.NewMirrors(s.client, nil), s.client, release.LockAdd),
+		OpenBuilder: func(context.Context) (build.Builder, error) {
+			s.opened++
+			return &s.engine, s.openErr
+		},
+		Gates: s.gates,
+		Alone: func() (func(), error) { return func() { s.unlocked++ }, s.aloneErr },
+		OpenHistory: func(context.Context) (release.History, error) {
+			return s.history, nil
+		},
+		Past: func(ctx context.Context, dir string) (*build.Prepared, error) {
+			today := s.project
+			defer func() { s.project = today }()
+			edges := s.edges(dir)
+			return s.project.Prepare(ctx, edges, release.Options{})
+		},
+		Observer: s,
+	}
+}
+
+func (s *stage) Undecided(u build.Undecided) { s.told = append(s.told, "undecided "+u.Dockerfile) }
+func (s *stage) Locked(images []string)      { s.told = append(s.told, fmt.Sprint("locked ", images)) }
+func (s *stage) AllChanged(rev, why string) {
+	s.told = append(s.told, "all changed since "+rev+": "+why)
+}
+func (s *stage) tag(image string) string { return s.digest(s.host + "/acme/" + image + ":1") }
+func (s *stage) pinned() int             { return strings.Count(s.manifests(), "@sha256:") }
+func statuses(r *release.Result) (all string) {
+	return join(r, func(o build.Outcome) string { return string(o.Status) })
+}
+func reasons(r *release.Result) (all string) {
+	return join(r, func(o build.Outcome) string { return o.Reason })
+}
+
+func join(r *release.Result, of func(build.Outcome) string) string {
+	var parts []string
+	for _, out := range r.Targets {
+		parts = append(parts, out.Name+" "+of(out))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// manifests are both, one after the other.
+func (s *stage) manifests() string {
+	s.t.Helper()
+	return readFile(s.t, filepath.Join(s.root, "stable/a/a.jsonnet")) + readFile(s.t, filepath.Join(s.root, "stable/b/b.jsonnet"))
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// digest is what a reference stands for; empty: nothing.
+func (s *stage) digest(ref string) string {
+	descriptor, err := s.client.Resolve(s.t.Context(), ref)
+	if err != nil {
+		return ""
+	}
+	return descriptor.Digest
+}
+
+// An engine pushes an image of random content with the labels that it is asked
+// for, except for the targets in fail.
+type engine struct {
+	fail     map[string]error
+	during   func(build.Request)
+	closeErr error
+
+	mu    sync.Mutex
+	built []string
+}
+
+func (e *engine) Build(_ context.Context, req build.Request) (build.Result, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.built = append(e.built, req.Name)
+	if e.during != nil {
+		e.during(req)
+	}
+	if err := e.fail[req.Name]; err != nil {
+		return build.Result{}, err
+	}
+	image, err := random.Image(64, 1)
+	if err == nil {
+		image, err = mutate.ConfigFile(image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", Config: v1.Config{Labels: req.Labels}})
+	}
+	if err != nil || !req.Push {
+		return build.Result{References: req.References}, err
+	}
+	annotated := mutate.Annotations(image, map[string]string{build.LabelFingerprint: req.Labels[build.LabelFingerprint]}).(v1.Image)
+	digest, err := annotated.Digest()
+	if err != nil {
+		return build.Result{}, err
+	}
+	for _, text := range req.References {
+		ref, err := name.ParseReference(text)
+		if err == nil {
+			err = remote.Write(ref, annotated)
+		}
+		if err != nil {
+			return build.Result{}, err
+		}
+	}
+	return build.Result{Digest: digest.String()}, nil
+}
+
+func (e *engine) Capabilities() build.Capabilities { return build.Capabilities{Engine: "recorder"} }
+func (e *engine) Close() error                     { return e.closeErr }
+
+// untaggable is a registry that refuses to move one tag.
+type untaggable struct {
+	*registry.Client
+	ref string
+}
+
+func (u untaggable) Tag(ctx context.Context, ref, digest string) error {
+	if u.ref != "" && strings.HasSuffix(ref, u.ref) {
+		return release.ErrForbidden
+	}
+	return u.Client.Tag(ctx, ref, digest)
+}
+
+// A gate refuses by target's name, and notes what it was asked.
+type gate struct {
+	refused  map[string]bool
+	readyErr error
+	lose     int // so many answers
+
+	asked []string
+	seen  map[string]string
+}
+
+func (g *gate) Ready(context.Context) error { return g.readyErr }
+
+func (g *gate) Admit(_ context.Context, admission release.Admission) []error {
+	var errs []error
+	for _, c := range admission.Candidates {
+		g.asked = append(g.asked, c.Target.Name)
+		var err error
+		if g.refused[c.Target.Name] {
+			err = errors.New("answers 200 for a failure")
+		}
+		errs = append(errs, err)
+	}
+	g.seen = admission.Images
+	return errs[g.lose:]
+}
+
+var pushed = release.Options{Settings: build.Settings{Push: true}, Publish: true, Pin: true}
+
+// A release builds, asks its gates, moves the tags and writes the pins; the next
+// one finds all of that, and neither builds nor asks.
+func TestRelease(t *testing.T) {
+	s := newStage(t)
+	g := &gate{}
+	s.gates = []release.Gate{g}
+	first, err := s.release(t.Context(), pushed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := statuses(first); got != "a:1 built, b:1 built" || first.Failed() != 0 || !first.Published || first.Engine != "recorder" {
+		t.Errorf("%s, published %v, by %q", got, first.Published, first.Engine)
+	}
+	for i, image := range []string{"a", "b"} {
+		if got := s.tag(image); got == "" || got != first.Targets[i].Digest || !strings.Contains(s.manifests(), "acme/"+image+":1@"+got) {
+			t.Errorf("%s is at %s, built was %s, pinned is\n%s", image, got, first.Targets[i].Digest, s.manifests())
+		}
+		if want := s.host + "/acme/" + image + "@" + s.tag(image); g.seen[image+":1"] != want {
+			t.Errorf("the gate was shown %s, want %s", g.seen[image+":1"], want)
+		}
+	}
+	if !slices.Equal(g.asked, []string{"a:1", "b:1"}) || len(first.Pins.Files) != 2 {
+		t.Errorf("the gate was asked for %q, %d files pinned", g.asked, len(first.Pins.Files))
+	}
+
+	second, err := s.release(t.Context(), pushed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := statuses(second); got != "a:1 fresh, b:1 fresh" || s.opened != 1 || len(g.asked) != 2 || len(second.Pins.Files) != 0 {
+		t.Errorf("again: %s; %d engines opened, the gate asked for %q, %d files pinned", got, s.opened, g.asked, len(second.Pins.Files))
+	}
+
+	// What changed is built with all that is built from it.
+	s.write("stable/b/file", "other\n")
+	third, err := s.release(t.Context(), pushed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := statuses(third); got != "a:1 fresh, b:1 built" || third.Targets[0].Digest != first.Targets[0].Digest {
+		t.Errorf("after a change of b: %s", got)
+	}
+	if got := reasons(third); got != "a:1 the registry has an image of these inputs, b:1 stable/b/file changed" {
+		t.Errorf("reasons: %s", got)
+	}
+	if s.unlocked != 3 {
+		t.Errorf("unlocked %d times of 3", s.unlocked)
+	}
+}
+
+// Wherever a release fails, tags and manifests are as they were; what is at the
+// registry already is found by the next one, which succeeds.
+func TestReleaseFails(t *testing.T) {
+	boom := errors.New("boom")
+	for _, c := range []struct {
+		name    string
+		prepare func(*stage, *release.Options)
+		// want are the targets' statuses, "" where there is no result; err is part
+		// of the error, and failure of a target's.
+		want, err, failure string
+	}{
+		{"another run", func(s *stage, _ *release.Options) { s.aloneErr = boom }, "", "boom", ""},
+		{"an unknown name", func(_ *stage, o *release.Options) { o.Names = []string{"nosuch"} }, "", "nosuch", ""},
+		{"a manifest that is invalid", func(s *stage, _ *release.Options) {
+			s.write("stable/a/a.jsonnet", strings.Replace(manifestOfA, "runtime'", "nosuchphase'", 1))
+		}, "", "nosuchphase", ""},
+		{"a file that is missing", func(s *stage, _ *release.Options) { _ = os.Remove(filepath.Join(s.root, "stable/b/file")) }, "a:1 built, b:1 failed", "", "file"},
+		{"a gate that cannot decide", func(s *stage, _ *release.Options) { s.gates = []release.Gate{&gate{readyErr: boom}} }, "", "boom", ""},
+		{"no engine", func(s *stage, _ *release.Options) { s.openErr = boom }, "", "boom", ""},
+		{"an engine that does not close", func(s *stage, _ *release.Options) { s.engine.closeErr = boom }, "", "closing the build engine: boom", ""},
+		{"a parent that does not build", func(s *stage, _ *release.Options) { s.engine.fail = map[string]error{"a:1": boom} }, "a:1 failed, b:1 skipped", "", "boom"},
+		{"a child that does not build", func(s *stage, _ *release.Options) { s.engine.fail = map[string]error{"b:1": boom} }, "a:1 built, b:1 failed", "", "boom"},
+		{"a gate that refuses", func(s *stage, _ *release.Options) {
+			s.gates = []release.Gate{&gate{refused: map[string]bool{"b:1": true}}}
+		}, "a:1 built, b:1 failed", "", "answers 200 for a failure"},
+		{"a gate that loses an answer", func(s *stage, _ *release.Options) { s.gates = []release.Gate{&gate{lose: 1}} }, "a:1 failed, b:1 failed", "", "1 answers for 2 images"},
+		{"a tag that cannot be moved", func(s *stage, _ *release.Options) { s.untaggable = "acme/b:1" }, "a:1 built, b:1 built", "moving the tag", ""},
+		{"a manifest that cannot be written", func(s *stage, _ *release.Options) { _ = os.Chmod(filepath.Join(s.root, "stable/b/b.jsonnet"), 0o444) }, "a:1 built, b:1 built", "read-only", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStage(t)
+			// Both tags exist and stand for something else.
+			before := map[string]string{"a": push(t, s.host+"/acme/a:1"), "b": push(t, s.host+"/acme/b:1")}
+			o := pushed
+			c.prepare(s, &o)
+			manifest := s.manifests()
+			result, err := s.release(t.Context(), o)
+			got := ""
+			if result != nil {
+				got = statuses(result)
+				if result.Published {
+					t.Error("published")
+				}
+			}
+			if got != c.want {
+				t.Errorf("got %q, want %q (error %v)", got, c.want, err)
+			}
+			if c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) || c.err == "" && err != nil {
+				t.Errorf("error %v, want %q", err, c.err)
+			}
+			if failures := failuresOf(result); !strings.Contains(failures, c.failure) || result != nil && (c.failure != "") != (result.Failed() > 0) {
+				t.Errorf("failures %q, want %q", failures, c.failure)
+			}
+			for image, was := range before {
+				if now := s.tag(image); now != was {
+					t.Errorf("the tag of %s moved from %s to %s", image, was, now)
+				}
+			}
+			if now := s.manifests(); now != manifest {
+				t.Errorf("the manifest changed to\n%s", now)
+			}
+			if s.aloneErr == nil && s.project.Tree.Valid() == nil && c.name != "an unknown name" && s.unlocked != 1 {
+				t.Errorf("unlocked %d times", s.unlocked)
+			}
+		})
+	}
+}
+
+func failuresOf(r *release.Result) string {
+	var texts []string
+	if r != nil {
+		for _, out := range r.Targets {
+			if out.Err != nil {
+				texts = append(texts, out.Err.Error())
+			}
+		}
+	}
+	return strings.Join(texts, "\n")
+}
+
+// What somebody writes into a manifest meanwhile is kept.
+func TestReleaseKeepsEdits(t *testing.T) {
+	s := newStage(t)
+	s.engine.during = func(build.Request) { s.write("stable/a/a.jsonnet", manifestOfA+"// edited\n") }
+	if _, err := s.release(t.Context(), pushed); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.manifests(); !strings.Contains(got, "// edited\n") || s.pinned() != 2 {
+		t.Errorf("the manifests are\n%s", got)
+	}
+}
+
+// A gate that refused is asked again by the next release, though nothing is
+// built for it.
+func TestReleaseAsksAgain(t *testing.T) {
+	s := newStage(t)
+	g := &gate{refused: map[string]bool{"b:1": true}}
+	s.gates = []release.Gate{g}
+	for range 2 {
+		if result, err := s.release(t.Context(), pushed); err != nil || result.Failed() != 1 {
+			t.Fatalf("%v, %+v", err, result)
+		}
+	}
+	if len(s.engine.built) != 2 || len(g.asked) != 4 {
+		t.Errorf("built %q, asked for %q", s.engine.built, g.asked)
+	}
+	g.refused = nil
+	if result, err := s.release(t.Context(), pushed); err != nil || !result.Published || s.pinned() != 2 {
+		t.Errorf("%v, %+v", err, result)
+	}
+}
+
+// A run that is to end at the first failure asks nothing more after it.
+func TestReleaseFailFast(t *testing.T) {
+	s := newStage(t)
+	g := &gate{}
+	s.gates = []release.Gate{&gate{refused: map[string]bool{"a:1": true}}, g}
+	o := pushed
+	o.FailFast = true
+	if result, err := s.release(t.Context(), o); err != nil || result.Failed() != 1 || len(g.asked) != 0 {
+		t.Errorf("%v, %d failed, the second gate was asked for %q", err, result.Failed(), g.asked)
+	}
+}
+
+// What options leave out is not done.
+func TestReleaseInPart(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		options        release.Options
+		want           string
+		tagged, pinned int
+	}{
+		{"built only", release.Options{}, "a:1 built, b:1 built", 0, 0},
+		{"content alone", release.Options{Settings: build.Settings{Push: true}}, "a:1 built, b:1 built", 0, 0},
+		{"tags alone", release.Options{Settings: build.Settings{Push: true}, Publish: true}, "a:1 built, b:1 built", 2, 0},
+		{"one name", release.Options{Settings: build.Settings{Push: true}, Publish: true, Pin: true, Names: []string{"a"}}, "a:1 built", 1, 1},
+		{"since the same", release.Options{Settings: build.Settings{Push: true}, Publish: true, Pin: true, Since: "same"}, "", 0, 0},
+		{"since a change of b", release.Options{Settings: build.Settings{Push: true}, Publish: true, Pin: true, Since: "before-b"}, "a:1 built, b:1 built", 2, 2},
+		{"since a change of a", release.Options{Settings: build.Settings{Push: true}, Publish: true, Pin: true, Since: "before-a"}, "a:1 built, b:1 built", 2, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStage(t)
+			s.history = past{s.root}
+			result, err := s.release(t.Context(), c.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tagged := 0
+			for _, image := range []string{"a", "b"} {
+				if s.tag(image) != "" {
+					tagged++
+				}
+			}
+			if got := statuses(result); got != c.want || tagged != c.tagged || s.pinned() != c.pinned {
+				t.Errorf("%s; %d tagged, %d pinned; want %s; %d, %d", got, tagged, s.pinned(), c.want, c.tagged, c.pinned)
+			}
+		})
+	}
+}
+
+// past has the revisions "same", "before-a" and "before-b" of the tree at root.
+type past struct{ root string }
+
+func (p past) Unfilled(context.Context) ([]string, error) { return nil, nil }
+
+func (p past) Export(_ context.Context, rev, dir string) error {
+	if err := os.CopyFS(dir, os.DirFS(p.root)); err != nil {
+		return err
+	}
+	if image, ok := strings.CutPrefix(rev, "before-"); ok {
+		return os.WriteFile(filepath.Join(dir, "stable", image, "file"), []byte("of before\n"), 0o644)
+	}
+	return nil
+}
+
+// A revision that cannot be read counts as all changed, and people are told.
+func TestReleaseSinceNothing(t *testing.T) {
+	s := newStage(t)
+	s.history = past{s.root}
+	o := pushed
+	o.Since = strings.Repeat("0", 40)
+	result, err := s.release(t.Context(), o)
+	if err != nil || statuses(result) != "a:1 built, b:1 built" {
+		t.Fatalf("%v, %+v", err, result)
+	}
+	if len(s.told) != 1 || !strings.HasPrefix(s.told[0], "all changed since 0000") {
+		t.Errorf("told %q", s.told)
+	}
+}
+
+// The report has what every table and annotation needs.
+func TestResultReport(t *testing.T) {
+	s := newStage(t)
+	s.engine.fail = map[string]error{"b:1": &build.StepError{Name: "b:1", Step: "RUN false", Log: []string{"the end"}, Err: errors.New("exit code: 1")}}
+	result, err := s.release(t.Context(), pushed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := result.Report(func(err error) string { return "said: " + err.Error() })
+	a, b := r.Targets[0], r.Targets[1]
+	content := s.host + "/acme/a:1-" + a.Fingerprint[:12]
+	if !a.Pushed || a.Digest == "" || !slices.Equal(a.References, []string{content}) || len(a.Tags) != 1 || a.Tags[0].Before != "" || a.Feeds[0].Runtime != "a" {
+		t.Errorf("%+v", a)
+	}
+	if b.Pushed || b.Error != "said: b:1: RUN false: exit code: 1" || !slices.Equal(b.Log, []string{"the end"}) || len(b.Tags) != 0 {
+		t.Errorf("%+v", b)
+	}
+	if r.Totals.Built != 1 || r.Totals.Failed != 1 || r.Registry != s.host || r.Engine != "recorder" {
+		t.Errorf("%+v", r)
+	}
+	s.engine.fail = nil
+	if result, err = s.release(t.Context(), pushed); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range result.Report(error.Error).Targets {
+		if want := []string{s.host + "/acme/" + target.Name}; !slices.Equal(target.References, want) {
+			t.Errorf("once published: %q, want %q", target.References, want)
+		}
+	}
+}
+
+// Explain tells what a release would do, and jobs those that have something to
+// do.
+func TestExplainAndJobs(t *testing.T) {
+	s := newStage(t)
+	state := func() string {
+		t.Helper()
+		edges, o := s.edges(s.root), pushed
+		o.Place = s.host
+		explained, err := s.project.Explain(t.Context(), edges, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		jobs, err := s.project.DueJobs(t.Context(), edges, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		due := map[string]bool{}
+		for _, job := range jobs {
+			for _, target := range job.Targets {
+				due[target] = true
+			}
+		}
+		var texts []string
+		for _, e := range explained {
+			texts = append(texts, fmt.Sprintf("%s %t %s", e.Target, e.Fresh, strings.Join(e.Reasons, "; ")))
+		}
+		return strings.ReplaceAll(strings.Join(texts, ", "), s.host, "HOST") + " | " + strings.Join(slices.Sorted(maps.Keys(due)), " ")
+	}
+	if got, want := state(), "a:1 false the registry has no HOST/acme/a:1, b:1 false the registry has no HOST/acme/b:1 | a:1 b:1"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if _, err := s.release(t.Context(), pushed); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := state(), "a:1 true , b:1 true  | "; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	s.write("stable/a/file", "other\n")
+	if got := state(); !strings.HasPrefix(got, "a:1 false stable/a/file changed, b:1 false sibling acme/a:1 changed | a:1") {
+		t.Errorf("after a change: %s", got)
+	}
+}
