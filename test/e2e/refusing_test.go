@@ -3,8 +3,12 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -32,4 +36,53 @@ func refusing(t *testing.T, status int) string {
 	}))
 	t.Cleanup(server.Close)
 	return strings.TrimPrefix(server.URL, "http://")
+}
+
+// secretive is a registry with a password that answers 403 for what does not
+// exist, and 400 for every HEAD of a manifest, and is otherwise the one at host.
+func secretive(t *testing.T, host string) string {
+	t.Helper()
+	upstream := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: host})
+	upstream.ModifyResponse = func(resp *http.Response) error {
+		manifest := strings.Contains(resp.Request.URL.Path, "/manifests/")
+		switch {
+		case manifest && resp.Request.Method == http.MethodHead:
+			resp.StatusCode = http.StatusBadRequest
+		case manifest && resp.StatusCode == http.StatusNotFound:
+			resp.StatusCode = http.StatusForbidden
+		}
+		return nil
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "bot" || password != "secret" {
+			w.Header().Set("Www-Authenticate", `Basic realm="registry"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		r.Header.Del("Authorization")
+		upstream.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
+// A first release, and one that finds all of it there, at such a registry.
+func TestSecretiveRegistry(t *testing.T) {
+	open := registry(t)
+	host := secretive(t, open)
+	docker := t.TempDir()
+	write(t, filepath.Join(docker, "config.json"), fmt.Sprintf(`{"auths": {%q: {"auth": "Ym90OnNlY3JldA=="}}}`, host))
+	t.Setenv("DOCKER_CONFIG", docker)
+	root := small(t)
+	for _, status := range []string{"built", "fresh"} {
+		report := filepath.Join(t.TempDir(), "report.json")
+		want(t, 0, root, "all", "--push", "--builder", "embedded", "--registry", host+"/new", "--mirror", "docker.io="+open, "--report", report)
+		for name, got := range statuses(t, report) {
+			if got != status {
+				t.Errorf("%s: %s, want %s", name, got, status)
+			}
+		}
+	}
+	want(t, 0, root, "pin", "--check", "--registry", host+"/new")
+	want(t, 0, root, "audit", "--registry", host+"/new", "--mirror", "docker.io="+open)
 }

@@ -32,6 +32,7 @@ func openEmbedded(ctx context.Context, cfg Config) (*engine, error) {
 		return nil, errors.Join(fmt.Errorf("starting the embedded engine in %s: %w", cfg.StateDir, err), running.Close())
 	}
 	store := openOCIStore(cfg)
+	store.knows = true
 	return &engine{
 		client: running.Client(),
 		store:  store,

@@ -25,8 +25,10 @@ import (
 // retained is exported to a content store on our side, from which the engine
 // reads it as the parent of a later build.
 type ociStore struct {
-	// insecure are Config.InsecureRegistries.
+	// insecure are Config.InsecureRegistries; knows tells that the engine has
+	// them itself: told once more, BuildKit pushes with a client of its own.
 	insecure []string
+	knows    bool
 
 	mu sync.Mutex
 	// folder is the content store's, made when it is first needed.
@@ -58,7 +60,7 @@ func (s *ociStore) prepare(_ context.Context, req build.Request, opt *client.Sol
 	switch {
 	case req.Push:
 		attrs := map[string]string{"name": strings.Join(req.References, ","), "push": "true"}
-		if s.allInsecure(req.References) {
+		if !s.knows && s.allInsecure(req.References) {
 			attrs["registry.insecure"] = "true"
 		}
 		rewriteTimes(req, attrs)

@@ -29,7 +29,7 @@ type Config struct {
 	// all.
 	Log io.Writer
 	// Insecure lists the registries, as "host" or "host:port", that are spoken
-	// to over plain HTTP. Loopback registries (localhost, 127.0.0.0/8, ::1)
+	// to over plain HTTP, without a port on any. Loopback registries (localhost, 127.0.0.0/8, ::1)
 	// need no entry. All others are spoken to over HTTPS.
 	Insecure []string
 	// Roots are the authorities that registries' certificates are checked

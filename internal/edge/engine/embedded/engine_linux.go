@@ -153,9 +153,10 @@ func (e *Engine) registries(cfg Config) docker.RegistryHosts {
 		return nil
 	})
 	return docker.ConfigureDefaultRegistries(
-		docker.WithClient(&http.Client{Transport: transport}),
+		docker.WithClient(&http.Client{Transport: &headTransport{transport}}),
 		docker.WithPlainHTTP(func(host string) (bool, error) {
-			if plain[host] {
+			bare, _, err := net.SplitHostPort(host)
+			if plain[host] || err == nil && plain[bare] {
 				return true, nil
 			}
 			return docker.MatchLocalhost(host)
