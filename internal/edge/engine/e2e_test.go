@@ -38,6 +38,8 @@ func TestEngines(t *testing.T) {
 		{"args, stage and labels", testArgsStageLabels},
 		{"ignore files", testIgnoreFiles},
 		{"changed file", testChangedFile},
+		{"frontend in an image", testFrontendImage},
+		{"newest syntax", testNewestSyntax},
 		{"platforms", testPlatforms},
 		{"login", testLogin},
 		{"secrets", testSecrets},

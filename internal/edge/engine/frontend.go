@@ -10,6 +10,8 @@ import (
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	dockerfile "github.com/moby/buildkit/frontend/dockerfile/builder"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/util/apicaps"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
@@ -26,7 +28,7 @@ func frontend(req build.Request) gateway.BuildFunc {
 		if err := checkBuildPlatform(req, engine.BuildOpts().Workers); err != nil {
 			return nil, err
 		}
-		return dockerfile.Build(ctx, locatingClient{Client: engine, req: req})
+		return dockerfile.Build(ctx, locatingClient{Client: engine, req: req, caps: engine.BuildOpts().LLBCaps})
 	}
 }
 
@@ -46,6 +48,8 @@ func checkBuildPlatform(req build.Request, workers []gateway.WorkerInfo) error {
 type locatingClient struct {
 	gateway.Client
 	req build.Request
+	// caps is what the engine can do.
+	caps apicaps.CapSet
 }
 
 // ResolveImageConfig implements gateway.Client.
@@ -65,7 +69,51 @@ func (c locatingClient) Solve(ctx context.Context, solve gateway.SolveRequest) (
 		}
 		solve.FrontendOpt["source"] = locate(c.req, c.req.Frontend)
 	}
+	if err := checkOperations(solve.Definition, c.caps); err != nil {
+		return nil, err
+	}
 	return c.Client.Solve(ctx, solve)
+}
+
+// checkOperations refuses operations that the engine is too old for. Engines
+// leave out what they do not know, without a word.
+func checkOperations(definition *pb.Definition, caps apicaps.CapSet) error {
+	needed := map[apicaps.CapID]bool{}
+	for _, operation := range definition.GetMetadata() {
+		for id := range operation.Caps {
+			needed[apicaps.CapID(id)] = true
+		}
+	}
+	for _, encoded := range definition.GetDef() {
+		var op pb.Op
+		if err := op.Unmarshal(encoded); err != nil {
+			return fmt.Errorf("reading BuildKit's operations: %w", err)
+		}
+		needForCopies(&op, needed)
+	}
+	for id := range needed {
+		if err := caps.Supports(id); err != nil {
+			return fmt.Errorf("the engine is too old, and cannot do what the Dockerfile asks for (%w): build with the embedded engine, or a newer one", err)
+		}
+	}
+	return nil
+}
+
+// needForCopies adds what copies need: BuildKit's own note of it, up to v0.33,
+// is made before it knows them and stays empty.
+func needForCopies(op *pb.Op, needed map[apicaps.CapID]bool) {
+	for _, action := range op.GetFile().GetActions() {
+		copied := action.GetCopy()
+		if len(copied.GetIncludePatterns())+len(copied.GetExcludePatterns()) > 0 {
+			needed[pb.CapFileCopyIncludeExcludePatterns] = true
+		}
+		if len(copied.GetRequiredPaths()) > 0 {
+			needed[pb.CapFileCopyRequiredPaths] = true
+		}
+		if copied.GetModeStr() != "" {
+			needed[pb.CapFileCopyModeStringFormat] = true
+		}
+	}
 }
 
 // locate is where an image is taken from.
