@@ -1,7 +1,10 @@
 package main
 
 import (
+	"archive/tar"
+	"bufio"
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"io"
 	"os"
@@ -21,13 +24,17 @@ func newImage(file string) (v1.Image, error) {
 	if err := checkArchive(file); err != nil {
 		return nil, err
 	}
+	created, err := newest(file)
+	if err != nil {
+		return nil, err
+	}
 	layer, err := tarball.LayerFromFile(file)
 	if err != nil {
 		return nil, err
 	}
 	image, err := mutate.Append(empty.Image, mutate.Addendum{
 		Layer:   layer,
-		History: v1.History{CreatedBy: "rootfs", Created: v1.Time{Time: created()}},
+		History: v1.History{CreatedBy: "rootfs", Created: v1.Time{Time: created}},
 	})
 	if err != nil {
 		return nil, err
@@ -39,15 +46,41 @@ func newImage(file string) (v1.Image, error) {
 	config = config.DeepCopy()
 	config.OS = "linux"
 	config.Architecture = runtime.GOARCH
-	config.Created = v1.Time{Time: created()}
+	config.Created = v1.Time{Time: created}
 	config.Config.Cmd = []string{"bash"}
 	config.Config.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	return mutate.ConfigFile(image, config)
 }
 
-// created is the time that images carry: always the same, so that the image's
-// digest depends on the root file system alone.
-func created() time.Time { return time.Unix(0, 0).UTC() }
+// newest is the time of the newest file in an archive, which images carry: their
+// digest depends on the root file system alone, and what is built on them takes
+// its time from it, which is to be later than that of packages' files.
+func newest(file string) (time.Time, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer f.Close()
+	var archive io.Reader = bufio.NewReader(f)
+	if head, err := archive.(*bufio.Reader).Peek(2); err == nil && bytes.Equal(head, []byte{0x1f, 0x8b}) {
+		if archive, err = gzip.NewReader(archive); err != nil {
+			return time.Time{}, err
+		}
+	}
+	newest := time.Unix(0, 0)
+	for entries := tar.NewReader(archive); ; {
+		header, err := entries.Next()
+		if errors.Is(err, io.EOF) {
+			return newest.UTC(), nil
+		}
+		if err != nil {
+			return time.Time{}, err
+		}
+		if header.ModTime.After(newest) {
+			newest = header.ModTime.Truncate(time.Second)
+		}
+	}
+}
 
 // checkArchive refuses what would make an image that no engine can unpack:
 // the layer's bytes are not looked at again before an engine does.

@@ -13,15 +13,19 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 )
+
+// modified is the time of the files of writeRootfs.
+func modified() time.Time { return time.Unix(1_700_000_000, 0) }
 
 func writeRootfs(t *testing.T, name, content string) string {
 	t.Helper()
 	var archive bytes.Buffer
 	tw := tar.NewWriter(&archive)
-	if err := tw.WriteHeader(&tar.Header{Name: "etc/motd", Mode: 0o644, Size: int64(len(content))}); err != nil {
+	if err := tw.WriteHeader(&tar.Header{Name: "etc/motd", Mode: 0o644, Size: int64(len(content)), ModTime: modified()}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := tw.Write([]byte(content)); err != nil {
@@ -97,7 +101,14 @@ func TestLocalRegistryKeepsImages(t *testing.T) {
 }
 
 func TestImage(t *testing.T) {
-	image, err := newImage(writeRootfs(t, "rootfs.tar", "hello"))
+	for _, name := range []string{"rootfs.tar", "rootfs.tar.gz"} {
+		testImage(t, writeRootfs(t, name, "hello"))
+	}
+}
+
+func testImage(t *testing.T, file string) {
+	t.Helper()
+	image, err := newImage(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +122,7 @@ func TestImage(t *testing.T) {
 	if strings.Join(config.Config.Cmd, " ") != "bash" || len(config.Config.Env) != 1 || !strings.HasPrefix(config.Config.Env[0], "PATH=") {
 		t.Errorf("config %+v", config.Config)
 	}
-	if !config.Created.Equal(created()) {
+	if !config.Created.Equal(modified()) {
 		t.Errorf("created %v", config.Created)
 	}
 }

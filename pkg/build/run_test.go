@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -114,19 +116,47 @@ func (w where) Missing(err error) bool { return errors.Is(err, errMissing) }
 func tree(t *testing.T, dockerfiles map[string]string) *build.Plan {
 	t.Helper()
 	root := t.TempDir()
-	var targets []*build.Target
 	for name, source := range dockerfiles {
 		write(t, root+"/stable/"+name+"/Dockerfile", source)
+	}
+	plan, err := build.NewPlan(root, targetsIn(dockerfiles), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+// targetsIn are targets a:1, b:1 … with a folder each.
+func targetsIn(dockerfiles map[string]string) (targets []*build.Target) {
+	for name := range dockerfiles {
 		targets = append(targets, &build.Target{
 			Name: name + ":1", Repository: reference.MustParse("acme/" + name), Tags: []string{"1"},
 			Context: "stable/" + name, Dockerfile: "stable/" + name + "/Dockerfile", Kind: build.KindRuntime,
 		})
 	}
-	plan, err := build.NewPlan(root, targets, nil)
+	return targets
+}
+
+// reader is a recorder that reads what it is sent before, as engines do.
+type reader struct{ *recorder }
+
+func (r reader) Build(ctx context.Context, req build.Request) (build.Result, error) {
+	err := req.Context.Walk(ctx, "/", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		file, err := req.Context.Open(path)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		_, err = io.Copy(io.Discard, file)
+		return err
+	})
 	if err != nil {
-		t.Fatal(err)
+		return build.Result{}, err
 	}
-	return plan
+	return r.recorder.Build(ctx, req)
 }
 
 func do(t *testing.T, run build.Run, engine *recorder, w where, plan *build.Plan) map[string]build.Outcome {

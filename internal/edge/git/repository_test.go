@@ -165,9 +165,6 @@ func TestEnvironmentDoesNotRedirect(t *testing.T) {
 	if got, err := r.revision(t.Context(), "HEAD"); err != nil || got != want {
 		t.Errorf("HEAD is %s, %v; want %s", got, err, want)
 	}
-	if got, err := r.LastChange(t.Context(), []string{"f"}); err != nil || got.Unix() != 100 {
-		t.Errorf("last change %s, %v", got, err)
-	}
 	dir := t.TempDir()
 	if err := r.Export(t.Context(), "HEAD", dir); err != nil {
 		t.Fatal(err)
