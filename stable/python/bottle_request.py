@@ -79,5 +79,5 @@ def bottle():
     spec = importlib.util.spec_from_file_location("kubeless_bottle", BOTTLE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.BaseRequest.MEMFILE_MAX = sys.maxsize  # the proxy has limited bodies, and they are in memory
+    module.BaseRequest.MEMFILE_MAX = 1 << 40  # the proxy has limited bodies, and they are in memory
     return module
