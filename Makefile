@@ -59,10 +59,13 @@ SOAKTIME ?= 10m
 soak:
 	$(MAKE) -C proxy soak SOAKTIME=$(SOAKTIME)
 
-# Each fuzz test for FUZZTIME.
+# Each fuzz test for FUZZTIME and, where root can start an engine, IMAGES random
+# images taken apart.
+IMAGES ?= 1000
 FUZZTIME ?= 60s
 fuzz:
 	hack/fuzz.sh $(FUZZTIME)
+	[ "$$(id -u)" -ne 0 ] || RTBUILD_E2E_CASES=$(IMAGES) $(GO) test -count=1 -tags e2e -timeout 8h ./test/differential
 
 clean:
 	rm -rf bin .rtbuild .cache

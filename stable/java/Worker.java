@@ -241,13 +241,10 @@ public final class Worker implements Runnable {
     }
 
     private byte[] bytes(int size) throws IOException {
-        byte[] bytes = new byte[Math.min(size, 1 << 20)]; // memory follows what has come, not what a caller says will
+        byte[] bytes = new byte[size];
         for (int at = 0; at < size; ) {
             fill();
-            if (at == bytes.length) {
-                bytes = Arrays.copyOf(bytes, (int) Math.min(size, 2L * at));
-            }
-            int part = Math.min(in.remaining(), bytes.length - at);
+            int part = Math.min(in.remaining(), size - at);
             in.get(bytes, at, part);
             at += part;
         }

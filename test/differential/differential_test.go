@@ -3,8 +3,6 @@
 package differential
 
 import (
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,24 +14,10 @@ const (
 	shrunkTrees  = 2  // of what fails
 )
 
-// number is an environment variable's, or a default.
-func number(tb testing.TB, name string, otherwise uint64) uint64 {
-	tb.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		tb.Fatalf("%s: %v", name, err)
-	}
-	return n
-}
-
 // TestImages releases random cases.
 func TestImages(t *testing.T) {
 	seed := number(t, "RTBUILD_E2E_SEED", uint64(time.Now().UnixNano())%1_000_000)
-	count := int(number(t, "RTBUILD_E2E_CASES", 200))
+	count := int(number(t, "RTBUILD_E2E_CASES", 150))
 	first := int(number(t, "RTBUILD_E2E_FIRST", 0))
 	t.Logf("RTBUILD_E2E_SEED=%d RTBUILD_E2E_CASES=%d", seed, count)
 	for _, platforms := range [][]string{nil, {"linux/amd64", "linux/arm64"}} {

@@ -20,5 +20,6 @@
 //     an engine that has nothing, makes the same digests.
 //
 // RTBUILD_E2E_SEED and RTBUILD_E2E_CASES say where the random numbers begin and
-// how many cases there are; a failure prints the seed and a tree of its own.
+// how many cases there are, RTBUILD_E2E_FIRST which is the first. What is found
+// is printed with the seed and a tree that shows it.
 package differential

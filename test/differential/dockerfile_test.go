@@ -2,6 +2,7 @@ package differential
 
 import (
 	"fmt"
+	"path"
 	"strings"
 )
 
@@ -124,7 +125,12 @@ func (g *generator) source() string {
 			}
 		}
 	}
-	return pick(g, sources...)
+	source := pick(g, sources...)
+	if strings.ContainsAny(path.Dir(source), "*?[") {
+		// Of a folder whose links a wildcard matches, BuildKit asks for all.
+		g.c.partial = true
+	}
+	return source
 }
 
 // destination is a folder of its own, so that nothing that was copied before is

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"os"
 	"path"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 )
 
 // A testCase is what one image is built from. Each file of the context holds a
@@ -49,6 +51,20 @@ type generator struct {
 	platforms bool
 	tokens    int
 	copies    int
+}
+
+// number is an environment variable's, or a default.
+func number(tb testing.TB, name string, otherwise uint64) uint64 {
+	tb.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		tb.Fatalf("%s: %v", name, err)
+	}
+	return n
 }
 
 // newGenerator makes the case of a seed and a number.

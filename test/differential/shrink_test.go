@@ -3,7 +3,6 @@
 package differential
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -110,9 +109,4 @@ func (f finding) reductions() []reduction {
 		})
 	}
 	return all
-}
-
-// String is the case with its files.
-func (c *testCase) String() string {
-	return fmt.Sprintf("# context %s, dockerfile %s, target %q, args %v\n%s", c.context, c.dockerfile, c.stage, c.args, c.files)
 }

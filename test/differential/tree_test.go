@@ -133,3 +133,8 @@ func printable(content string) string {
 	}
 	return strings.TrimSuffix(content, "\n") + "\n"
 }
+
+// String is the case with its files.
+func (c *testCase) String() string {
+	return fmt.Sprintf("# context %s, dockerfile %s, target %q, args %v\n%s", c.context, c.dockerfile, c.stage, c.args, c.files)
+}
