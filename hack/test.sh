@@ -14,7 +14,12 @@ need gcc gcc
 need git git
 need curl curl
 need python3 python3
+[ -e /usr/lib/python3/dist-packages/bottle.py ] || apt_install "bottle" python3-bottle
 need node nodejs
+need ruby ruby
+ruby --disable-gems -e 'require "rubygems"; require "rack"' 2>/dev/null || apt_install "rack" ruby-rack
+need php php-cli
+need javac default-jdk-headless
 # A docker command may be there without an engine to start.
 docker version >/dev/null 2>&1 || need dockerd docker.io
 need docker docker.io
@@ -95,7 +100,7 @@ step "build" make -s build
 docker_engine "$logs/dockerd" || die "no Docker engine, and dockerd does not start"
 build_runtimes >"$logs/runtimes" 2>&1 &
 runtimes_build=$!
-step "unit tests" make -s unit RACE=-race
+step "unit tests" env RTBUILD_WORKERS=all make -s unit RACE=-race
 step "soak of the proxy" make -s soak SOAKTIME=60s
 step "fuzz tests" hack/fuzz.sh "${FUZZTIME:-5s}"
 step "pinning, on full and failing disks" go test -count=1 -tags e2e ./pkg/pin

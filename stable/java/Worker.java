@@ -241,10 +241,13 @@ public final class Worker implements Runnable {
     }
 
     private byte[] bytes(int size) throws IOException {
-        byte[] bytes = new byte[size];
+        byte[] bytes = new byte[Math.min(size, 1 << 20)]; // memory follows what has come, not what a caller says will
         for (int at = 0; at < size; ) {
             fill();
-            int part = Math.min(in.remaining(), size - at);
+            if (at == bytes.length) {
+                bytes = Arrays.copyOf(bytes, (int) Math.min(size, 2L * at));
+            }
+            int part = Math.min(in.remaining(), bytes.length - at);
             in.get(bytes, at, part);
             at += part;
         }

@@ -212,14 +212,15 @@ final class Reader
         return $found;
     }
 
+    /** So many bytes; memory follows what has come, not what a caller says will. */
     private function exactly(int $length): string
     {
-        $missing = $length - strlen($this->buffer);
-        if ($missing > 0) {
-            $this->buffer .= stream_get_contents($this->connection, $missing);
-            if (strlen($this->buffer) !== $length) {
+        while (($missing = $length - strlen($this->buffer)) > 0) {
+            $part = stream_get_contents($this->connection, min($missing, 1 << 20));
+            if ($part === '' || $part === false) {
                 throw new Gone('the body breaks off');
             }
+            $this->buffer .= $part;
         }
         $found = substr($this->buffer, 0, $length);
         $this->buffer = substr($this->buffer, $length);

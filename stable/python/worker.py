@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl, unquote
 TEXT = "text/plain; charset=utf-8"
 HEALTHY = b"HTTP/1.1 200 OK\r\nX-Func-Concurrency: 1\r\nContent-Length: 0\r\n\r\n"
 MAX_HEAD = 1 << 20  # bytes; the proxy's limit is a small part of it
+PIECE = 1 << 20  # bytes, of a large body
 BUFFER = 1 << 16  # bytes; up to here a copy is cheaper than a system call
 # Headers of responses that say what the connection does, or what the worker
 # tells the proxy: a function's own, passed on from another server, say, are
@@ -224,7 +225,15 @@ def number(text, form, base=10):
 
 
 def read(stream, size):
-    content = stream.read(size)
+    """So many bytes; memory follows what has come, not what a caller says will."""
+    if size <= PIECE:
+        content = stream.read(size)
+    else:
+        pieces, missing = [], size
+        while missing and (piece := stream.read(min(missing, PIECE))):
+            pieces.append(piece)
+            missing -= len(piece)
+        content = b"".join(pieces)
     if len(content) < size:
         raise EOFError
     return content

@@ -34,6 +34,7 @@ module KubelessWorker
   TEXT = 'text/plain; charset=utf-8'
   BYTES = 'application/octet-stream'
   MAX_HEAD = 1 << 20 # bytes; the proxy's limit is a small part of it
+  PIECE = 1 << 20 # bytes, of a large body
   MAX_LINE = 1 << 16 # bytes, of a chunk's size and of trailers
 
   # The request cannot become an event; the message is the answer.
@@ -78,8 +79,7 @@ module KubelessWorker
     def query = @query ||= URI.decode_www_form(query_string).to_h
     def [](name) = params[name.to_s]
 
-    # Query and form. Rack, which takes long to load, is for nested names, files
-    # and what is encoded badly.
+    # Query and form. Rack, which takes long to load, is for nested names and files.
     def params = @params ||= plain? ? query.merge(form) : wide.params
 
     # What else Sinatra's request has.
@@ -359,9 +359,13 @@ module KubelessWorker
       line&.end_with?("\r\n") ? line : raise(Malformed)
     end
 
+    # Memory follows what has come, not what a caller says will.
     def read_exactly(size)
-      data = @socket.read(size)
-      data&.bytesize == size ? data : raise(EOFError)
+      data = ''.b
+      while (missing = size - data.bytesize).positive?
+        data << (@socket.read([missing, PIECE].min) || raise(EOFError))
+      end
+      data
     end
   end
 

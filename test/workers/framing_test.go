@@ -154,3 +154,20 @@ func TestNamesInAnyCase(t *testing.T) {
 		ask(t, conn, from, "next", "")
 	})
 }
+
+// TestLengthsThatNeverCome declares bodies that no memory holds, and leaves.
+func TestLengthsThatNeverCome(t *testing.T) {
+	each(t, func(t *testing.T, w *worker) {
+		for _, length := range []int{1 << 30, 1<<31 - 1, 100 << 30, 999_999_999_999_999} {
+			head := fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nEvent-Id: huge\r\nContent-Length: %d\r\n\r\nx", length)
+			if got := w.send(t, head, true); strings.Contains(got, "HTTP/1.1 2") {
+				t.Errorf("%d bytes: answered %.200q", length, got)
+			}
+			chunk := fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nEvent-Id: huge\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\nx", length)
+			if got := w.send(t, chunk, true); strings.Contains(got, "HTTP/1.1 2") {
+				t.Errorf("a chunk of %d bytes: answered %.200q", length, got)
+			}
+		}
+		w.answers(t)
+	})
+}

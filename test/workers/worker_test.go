@@ -89,7 +89,7 @@ func javaWorker(t *testing.T, folder string) []string {
 	}
 	run(t, folder, "javac", append([]string{"-d", worker, absolute(t, "stable/java/Worker.java")}, params...)...)
 	run(t, folder, "javac", "-cp", worker, "-d", folder, absolute(t, "test/workers/testdata/Wire.java"))
-	return []string{"java", "-Xmx64m", "-cp", worker, "Worker"}
+	return []string{"java", "-Xmx64m", "-XX:+ExitOnOutOfMemoryError", "-cp", worker, "Worker"}
 }
 
 // worker is one that runs.

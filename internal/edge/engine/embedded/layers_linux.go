@@ -65,11 +65,6 @@ func (r *datedRef) GetRemotes(ctx context.Context, create bool, cfg cacheconfig.
 	if err != nil || cfg.Compression.Type != compression.Default || cfg.Compression.Level != nil {
 		return remotes, err // A kept layer is compressed as by default.
 	}
-	ctx, release, err := leaseutil.WithLease(ctx, r.layers.leases, leaseutil.MakeTemporary)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = release(context.WithoutCancel(ctx)) }() // Such a lease ends by itself, too.
 	dated := slices.Clone(remotes)
 	for i, remote := range remotes {
 		if dated[i], err = r.date(ctx, remote, cfg.Compression); err != nil {
@@ -91,7 +86,7 @@ func (r *datedRef) date(ctx context.Context, remote *solver.Remote, comp compres
 	group, ctx := errgroup.WithContext(ctx)
 	for i := baseLayers(remote.Descriptors, r.base); i < len(dated); i++ {
 		group.Go(func() error {
-			desc, err := r.layers.rewrite(ctx, dated[i], remote.Provider, comp, r.epoch)
+			desc, err := r.layers.rewrite(ctx, chain[i].ID(), dated[i], remote.Provider, comp, r.epoch)
 			if err != nil {
 				return err
 			}
@@ -99,7 +94,7 @@ func (r *datedRef) date(ctx context.Context, remote *solver.Remote, comp compres
 				provider.Add(desc.Digest, r.layers.blobs)
 			}
 			dated[i] = desc
-			return r.layers.hold(ctx, chain[i].ID(), desc)
+			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -134,14 +129,26 @@ func (p datedProvider) Unlazy(ctx context.Context) error {
 	return nil
 }
 
-// rewrite returns the layer rewritten for an epoch: the one that is kept, or a
-// new one. Builds that want the same at once make it once.
-func (l *layers) rewrite(ctx context.Context, desc ocispecs.Descriptor, from content.Provider, comp compression.Config, epoch time.Time) (ocispecs.Descriptor, error) {
+// rewrite returns the layer of a cache record rewritten for an epoch: the one that
+// is kept, or a new one. Builds that want the same at once make it once.
+//
+// Where the layer is kept, nothing is written: each write to these stores waits
+// for the disk.
+func (l *layers) rewrite(ctx context.Context, record string, desc ocispecs.Descriptor, from content.Provider, comp compression.Config, epoch time.Time) (ocispecs.Descriptor, error) {
 	seconds := strconv.FormatInt(epoch.Unix(), 10)
-	return l.flights.Do(ctx, desc.Digest.String()+"@"+seconds, func(ctx context.Context) (ocispecs.Descriptor, error) {
-		if kept, ok, err := l.find(ctx, desc, seconds); ok || err != nil {
-			return kept, err
+	return l.flights.Do(ctx, record+"@"+desc.Digest.String()+"@"+seconds, func(ctx context.Context) (ocispecs.Descriptor, error) {
+		kept, ok, err := l.find(ctx, desc, seconds)
+		if err != nil {
+			return ocispecs.Descriptor{}, err
 		}
+		if ok {
+			return kept, l.hold(ctx, record, kept)
+		}
+		ctx, release, err := leaseutil.WithLease(ctx, l.leases, leaseutil.MakeTemporary)
+		if err != nil {
+			return ocispecs.Descriptor{}, err
+		}
+		defer func() { _ = release(context.WithoutCancel(ctx)) }() // Such a lease ends by itself, too.
 		store := contentutil.NewStoreWithProvider(l.blobs, from)
 		convert, err := converter.NewWithRewriteTimestamp(ctx, store, desc, comp, &epoch, nil)
 		if err != nil || convert == nil {
@@ -151,7 +158,7 @@ func (l *layers) rewrite(ctx context.Context, desc ocispecs.Descriptor, from con
 		if err != nil {
 			return ocispecs.Descriptor{}, err
 		}
-		return *made, l.note(ctx, desc, *made, seconds)
+		return *made, errors.Join(l.hold(ctx, record, *made), l.note(ctx, desc, *made, seconds))
 	})
 }
 
@@ -187,14 +194,18 @@ func (l *layers) info(ctx context.Context, blob digest.Digest) (content.Info, er
 	return info, err
 }
 
-// note writes down which layer was made of one, and the digest of its contents:
-// a blob that was there already, as where no time was after the epoch, may lack
-// that.
+// note writes down which layer was made of one, and the digest of its contents
+// where that is missing: a blob that was there already, as where no time was after
+// the epoch, may lack it.
 func (l *layers) note(ctx context.Context, origin, made ocispecs.Descriptor, seconds string) error {
-	return errors.Join(
-		l.label(ctx, made.Digest, labels.LabelUncompressed, made.Annotations[labels.LabelUncompressed]),
-		l.label(ctx, origin.Digest, rewrittenLabel+seconds, made.Digest.String()),
-	)
+	info, err := l.info(ctx, made.Digest)
+	if err == nil && info.Labels[labels.LabelUncompressed] == "" {
+		err = l.label(ctx, made.Digest, labels.LabelUncompressed, made.Annotations[labels.LabelUncompressed])
+	}
+	if err != nil {
+		return err
+	}
+	return l.label(ctx, origin.Digest, rewrittenLabel+seconds, made.Digest.String())
 }
 
 func (l *layers) label(ctx context.Context, blob digest.Digest, label, value string) error {
@@ -204,8 +215,11 @@ func (l *layers) label(ctx context.Context, blob digest.Digest, label, value str
 
 // hold keeps a layer's blob for as long as the cache keeps this record.
 func (l *layers) hold(ctx context.Context, record string, desc ocispecs.Descriptor) error {
-	resource := leases.Resource{ID: desc.Digest.String(), Type: "content"}
-	err := l.leases.AddResource(ctx, leases.Lease{ID: record}, resource)
+	lease, resource := leases.Lease{ID: record}, leases.Resource{ID: desc.Digest.String(), Type: "content"}
+	held, err := l.leases.ListResources(ctx, lease)
+	if err == nil && !slices.Contains(held, resource) {
+		err = l.leases.AddResource(ctx, lease, resource)
+	}
 	if err != nil && !cerrdefs.IsAlreadyExists(err) {
 		return fmt.Errorf("keeping layer %s: %w", desc.Digest, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/core/leases"
 	ctdmetadata "github.com/containerd/containerd/v2/core/metadata"
 	"github.com/containerd/containerd/v2/pkg/labels"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
@@ -22,6 +23,9 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	bolt "go.etcd.io/bbolt"
 )
+
+// record is a cache record that layers may belong to.
+const record = "record"
 
 // newLayers returns a store, and how to remove a blob from it, which BuildKit
 // leaves to garbage collection.
@@ -47,6 +51,9 @@ func newLayers(t *testing.T) (_ *layers, forget func(context.Context, digest.Dig
 	l := &layers{
 		blobs:  containerdsnapshot.NewContentStore(meta.ContentStore(), namespace),
 		leases: leaseutil.WithNamespace(ctdmetadata.NewLeaseManager(meta), namespace),
+	}
+	if _, err := l.leases.Create(t.Context(), leases.WithID(record)); err != nil {
+		t.Fatal(err)
 	}
 	return l, func(ctx context.Context, blob digest.Digest) error {
 		return meta.ContentStore().Delete(namespaces.WithNamespace(ctx, namespace), blob)
@@ -94,7 +101,7 @@ func TestRewriteLayer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			origin := addLayer(t, l, test.when)
 			comp := compression.New(compression.Default)
-			made, err := l.rewrite(t.Context(), origin, l.blobs, comp, epoch)
+			made, err := l.rewrite(t.Context(), record, origin, l.blobs, comp, epoch)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -112,7 +119,7 @@ func TestRewriteLayer(t *testing.T) {
 			if _, ok, err := l.find(t.Context(), origin, "1000000001"); ok || err != nil {
 				t.Errorf("for another epoch: %v, %v", ok, err)
 			}
-			if again, err := l.rewrite(t.Context(), made, l.blobs, comp, epoch); err != nil || again.Digest != made.Digest {
+			if again, err := l.rewrite(t.Context(), record, made, l.blobs, comp, epoch); err != nil || again.Digest != made.Digest {
 				t.Errorf("rewritten once more: %+v, %v", again, err)
 			}
 		})
@@ -137,7 +144,7 @@ func TestRewrittenLayerIsGone(t *testing.T) {
 	epoch := time.Unix(1_000_000_000, 0)
 	origin := addLayer(t, l, epoch.Add(time.Hour))
 	for range 2 {
-		made, err := l.rewrite(t.Context(), origin, l.blobs, compression.New(compression.Default), epoch)
+		made, err := l.rewrite(t.Context(), record, origin, l.blobs, compression.New(compression.Default), epoch)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -160,11 +160,19 @@ func kind(v interface{}) string {
 	return "panic"
 }
 
+// atOnce is how many bytes of a body get memory before they have come: a caller
+// may say that there are more than any memory holds.
+const atOnce = 1 << 20
+
 // body reads the request's body.
 func body(r *http.Request) (string, error) {
 	var b strings.Builder
 	if r.ContentLength > 0 {
-		b.Grow(int(r.ContentLength))
+		size := r.ContentLength
+		if size > atOnce {
+			size = atOnce
+		}
+		b.Grow(int(size))
 	}
 	_, err := io.Copy(&b, r.Body)
 	return b.String(), err
