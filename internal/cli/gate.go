@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rtbuild/rtbuild/internal/edge/engine"
+	"github.com/rtbuild/rtbuild/pkg/contract"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
@@ -17,12 +20,53 @@ import (
 func (s *session) gates(place string, o runOptions) []release.Gate {
 	var gates []release.Gate
 	if o.verify {
-		gates = append(gates, &contractGate{session: s, place: place})
+		gates = append(gates, &release.ContractGate{Project: s.project, Place: place, Reach: s.reachGateEngine, Suite: s.gateSuite})
 	}
 	if o.verifyCommand != "" {
 		gates = append(gates, &commandGate{command: o.verifyCommand, folder: s.app.root, jobs: s.jobs, output: s.app.streams.Err})
 	}
 	return gates
+}
+
+// reachGateEngine is an error if no engine runs the images of a release.
+func (s *session) reachGateEngine(ctx context.Context) error {
+	containers, err := s.openGateEngine(ctx)
+	if err != nil {
+		return err
+	}
+	return containers.Close()
+}
+
+// gateSuite verifies images of a release, and prints what came of it where people
+// look: stdout is the release's.
+func (s *session) gateSuite(ctx context.Context, subjects []contract.Subject) (*contract.Document, error) {
+	containers, err := s.openGateEngine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	document, err := s.runSuite(ctx, containers, subjects, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.app.printVerifyLogs(document.Subjects); err != nil || s.app.flags.quiet {
+		return document, err
+	}
+	return document, verifyTables(s.app.streams.Err, document, s.app.flags.verbose)
+}
+
+// openGateEngine connects to the engine that runs the images of a release: the
+// one that built them if it runs containers, else the Docker engine that the
+// environment names.
+func (s *session) openGateEngine(ctx context.Context) (*engine.Containers, error) {
+	builder := s.builder
+	if !strings.HasPrefix(builder, "docker://") {
+		builder = "auto"
+	}
+	containers, err := s.openContainers(ctx, builder)
+	if err != nil {
+		return nil, fmt.Errorf("--verify runs the images: %w", err)
+	}
+	return containers, nil
 }
 
 // A commandGate runs a shell command for each image, which passes if the

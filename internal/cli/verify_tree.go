@@ -1,11 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -18,7 +17,11 @@ import (
 // subjects are the versions that the names select. A runtime without contract
 // functions is an error if it was named.
 func (s *session) subjects(ctx context.Context, names []string, o verifyOptions) ([]contract.Subject, error) {
-	selected, err := s.selectVersions(ctx, names, o.since)
+	edges, options, err := s.wire(ctx, names, runOptions{since: o.since})
+	if err != nil {
+		return nil, err
+	}
+	selected, err := s.project.SelectVersions(ctx, edges, options)
 	if err != nil {
 		return nil, err
 	}
@@ -26,34 +29,23 @@ func (s *session) subjects(ctx context.Context, names []string, o verifyOptions)
 		s.app.notef("nothing to verify: %s", nothingSelected(names, o.since))
 		return nil, nil
 	}
-	place, err := s.place(ctx)
-	if err != nil {
-		return nil, err
-	}
 	env, err := o.variables()
 	if err != nil {
 		return nil, err
 	}
-	var subjects []contract.Subject
-	for _, r := range s.project.Tree.Runtimes {
-		if !slices.ContainsFunc(r.Versions, func(v manifest.Version) bool { return selected[versionKey{r.ID, v.Version}] }) {
-			continue
+	subjects, without := s.project.Subjects(selected, func(image manifest.Image) []string {
+		return s.project.References(image, options.Place, o.pinned)
+	})
+	for _, name := range slices.SortedFunc(maps.Keys(without), func(a, b release.VersionName) int {
+		return cmp.Or(strings.Compare(a.Runtime, b.Runtime), strings.Compare(a.Version, b.Version))
+	}) {
+		if len(names) > 0 {
+			return nil, without[name]
 		}
-		folder := contract.FunctionsFolder(s.app.root, r)
-		if _, err := os.Stat(folder); err != nil {
-			if len(names) > 0 {
-				return nil, fmt.Errorf("%s cannot be verified: it has no contract functions: %w", r.ID, err)
-			}
-			s.app.warnf("%s is not verified: it has no contract functions (%s)", r.ID, folder)
-			continue
-		}
-		for _, v := range r.Versions {
-			if selected[versionKey{r.ID, v.Version}] {
-				subject := contract.NewSubject(s.app.root, r, v, func(image manifest.Image) []string { return s.candidates(image, place, o.pinned) })
-				subject.Env = env
-				subjects = append(subjects, subject)
-			}
-		}
+		s.app.warnf("not verified: %v", without[name])
+	}
+	for i := range subjects {
+		subjects[i].Env = env
 	}
 	if len(subjects) == 0 && o.since == "" {
 		return nil, errors.New("nothing to verify: no runtime has a folder contract")
@@ -71,83 +63,6 @@ func nothingSelected(names []string, since string) string {
 		why += " that is made of something else than at " + since
 	}
 	return why
-}
-
-type versionKey struct{ runtime, version string }
-
-// selectVersions are the versions that names select: those of a runtime, and
-// those that run an image that the name stands for. No names select all. With a
-// revision, those that run an image which is made of something else than then.
-func (s *session) selectVersions(ctx context.Context, names []string, since string) (map[versionKey]bool, error) {
-	selected := map[versionKey]bool{}
-	for _, r := range s.project.Tree.Runtimes {
-		for _, v := range r.Versions {
-			if len(names) == 0 {
-				selected[versionKey{r.ID, v.Version}] = true
-			}
-		}
-	}
-	if len(names) > 0 {
-		versions, err := s.project.Discovery.Versions(names)
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range versions {
-			selected[versionKey{v.Runtime, v.Version}] = true
-		}
-	}
-	if since == "" {
-		return selected, nil
-	}
-	fed, err := s.versionsSince(ctx, since)
-	if err != nil {
-		return nil, err
-	}
-	maps.DeleteFunc(selected, func(key versionKey, _ bool) bool { return !fed[key] })
-	return selected, nil
-}
-
-// versionsSince are the versions that run an image which is made of something
-// else than at a revision.
-func (s *session) versionsSince(ctx context.Context, since string) (map[versionKey]bool, error) {
-	edges, options, err := s.wire(ctx, nil, runOptions{since: since})
-	if err != nil {
-		return nil, err
-	}
-	changed, err := s.project.Changed(ctx, edges, options)
-	if err != nil {
-		return nil, err
-	}
-	fed := map[versionKey]bool{}
-	for _, target := range s.project.Discovery.Targets {
-		for _, feed := range target.Feeds {
-			if changed[target.Name] {
-				fed[versionKey{feed.Runtime, feed.Version}] = true
-			}
-		}
-	}
-	return fed, nil
-}
-
-// candidates are where the image of a phase is looked for: under its tag, as a
-// build leaves it, then by the digest of the manifest.
-func (s *session) candidates(image manifest.Image, place string, pinned bool) []string {
-	ref := image.Ref
-	var candidates []string
-	if t := s.project.Discovery.Maker(image.Pointer); t != nil {
-		candidates = []string{t.References(place)[0].String()}
-		ref = ref.Relocate(place)
-	}
-	if pinned {
-		candidates = nil
-	}
-	if ref.Digest != "" {
-		return append(candidates, ref.WithTag("").WithDigest(ref.Digest).String())
-	}
-	if pinned || len(candidates) > 0 {
-		return candidates
-	}
-	return []string{ref.String()}
 }
 
 // sourcesOf is what the images of the subjects are made of today, as far as this

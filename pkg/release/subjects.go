@@ -1,0 +1,113 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/contract"
+	"github.com/rtbuild/rtbuild/pkg/manifest"
+)
+
+// A VersionName names a version of a runtime.
+type VersionName struct{ Runtime, Version string }
+
+// versionsFed are the versions that run a target's image, each once.
+func versionsFed(t *build.Target) []VersionName {
+	var names []VersionName
+	for _, feed := range t.Feeds {
+		if name := (VersionName{feed.Runtime, feed.Version}); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// SelectVersions are the versions that the options' names select: those of a
+// runtime, and those that run an image that the name stands for. No names select
+// all. With Since, those that run an image which is made of something else than
+// then.
+func (p *Project) SelectVersions(ctx context.Context, e Edges, o Options) (map[VersionName]bool, error) {
+	selected := map[VersionName]bool{}
+	for _, r := range p.Tree.Runtimes {
+		for _, v := range r.Versions {
+			if len(o.Names) == 0 {
+				selected[VersionName{r.ID, v.Version}] = true
+			}
+		}
+	}
+	if len(o.Names) > 0 {
+		versions, err := p.Discovery.Versions(o.Names)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range versions {
+			selected[VersionName{v.Runtime, v.Version}] = true
+		}
+	}
+	if o.Since == "" {
+		return selected, nil
+	}
+	o.Names = nil
+	changed, err := p.Changed(ctx, e, o)
+	if err != nil {
+		return nil, err
+	}
+	fed := map[VersionName]bool{}
+	for _, target := range p.Discovery.Targets {
+		if changed[target.Name] {
+			for _, name := range versionsFed(target) {
+				fed[name] = true
+			}
+		}
+	}
+	maps.DeleteFunc(selected, func(name VersionName, _ bool) bool { return !fed[name] })
+	return selected, nil
+}
+
+// Subjects are versions to verify, in the tree's order, whose images are found
+// by what references says of each. Those of a runtime without contract functions
+// cannot be: without says of each why.
+func (p *Project) Subjects(wanted map[VersionName]bool, references func(manifest.Image) []string) (subjects []contract.Subject, without map[VersionName]error) {
+	without = map[VersionName]error{}
+	for _, r := range p.Tree.Runtimes {
+		for _, v := range r.Versions {
+			name := VersionName{r.ID, v.Version}
+			if !wanted[name] {
+				continue
+			}
+			subject := contract.NewSubject(p.Tree.Root, r, v, references)
+			if _, err := os.Stat(subject.Functions); err != nil {
+				without[name] = fmt.Errorf("%s has no contract functions to verify it with: %w; docs/CONTRACT.md says what they are", subject, err)
+				continue
+			}
+			subjects = append(subjects, subject)
+		}
+	}
+	return subjects, without
+}
+
+// References are where the image of a phase is looked for: under its tag at place,
+// as a build leaves it, then by the digest of the manifest; with pinned, by that
+// alone.
+func (p *Project) References(image manifest.Image, place string, pinned bool) []string {
+	ref := image.Ref
+	var references []string
+	if t := p.Discovery.Maker(image.Pointer); t != nil {
+		references = []string{t.References(place)[0].String()}
+		ref = ref.Relocate(place)
+	}
+	if pinned {
+		references = nil
+	}
+	if ref.Digest != "" {
+		return append(references, ref.WithTag("").WithDigest(ref.Digest).String())
+	}
+	if pinned || len(references) > 0 {
+		return references
+	}
+	return []string{ref.String()}
+}
