@@ -170,6 +170,9 @@ func (b *Bases) Locate(ctx context.Context, ref reference.Reference, digest stri
 // Save writes the lock file, if something changed.
 func (b *Bases) Save() error { return b.lock.Save() }
 
+// Unsaved tells whether Save would write something.
+func (b *Bases) Unsaved() bool { return b.lock.Changed() }
+
 // A BaseImage is an image that Dockerfiles name and this tree does not build.
 type BaseImage struct {
 	Ref reference.Reference

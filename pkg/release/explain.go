@@ -29,11 +29,8 @@ type Explanation struct {
 // and why. What it learns of base images is saved in the lock file. All that
 // could not be asked is reported.
 func (p *Project) Explain(ctx context.Context, e Edges, o Options) ([]Explanation, error) {
-	prepared, err := p.Prepare(ctx, e, o)
+	prepared, err := p.prepareLocked(ctx, e, o)
 	if err != nil {
-		return nil, err
-	}
-	if err := e.saveBases(); err != nil {
 		return nil, err
 	}
 	return explainAll(ctx, e.Registry, o.Place, prepared)

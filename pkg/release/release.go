@@ -89,11 +89,8 @@ func (p *Project) Release(ctx context.Context, e Edges, o Options) (*Result, err
 	}
 	defer unlock()
 	result := &Result{Started: time.Now(), Place: o.Place}
-	prepared, err := p.Prepare(ctx, e, o)
+	prepared, err := p.prepareLocked(ctx, e, o)
 	if err != nil {
-		return nil, err
-	}
-	if err := e.saveBases(); err != nil {
 		return nil, err
 	}
 	if err := ready(ctx, e.Gates, o, prepared); err != nil {
@@ -139,12 +136,22 @@ func (p *Project) Prepare(ctx context.Context, e Edges, o Options) (*build.Prepa
 	return prepared, nil
 }
 
-// saveBases writes what was learnt of base images to the lock file.
-func (e Edges) saveBases() error {
+// prepareLocked is Prepare, and writes what was learnt of base images to the lock
+// file. That file may lie in a build context itself: where it changed, all is
+// looked at once more.
+func (p *Project) prepareLocked(ctx context.Context, e Edges, o Options) (*build.Prepared, error) {
+	prepared, err := p.Prepare(ctx, e, o)
+	if err != nil {
+		return nil, err
+	}
 	if added := e.Bases.Added(); len(added) > 0 {
 		e.Observer.Locked(added)
 	}
-	return e.Bases.Save()
+	unsaved := e.Bases.Unsaved()
+	if err := e.Bases.Save(); err != nil || !unsaved {
+		return prepared, err
+	}
+	return p.Prepare(ctx, e, o)
 }
 
 // Changed are the names of the targets that the options select and that are made

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	fake "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -406,6 +407,31 @@ func TestReleaseKeepsEdits(t *testing.T) {
 	}
 	if got := s.manifests(); !strings.Contains(got, "// edited\n") || s.pinned() != 2 {
 		t.Errorf("the manifests are\n%s", got)
+	}
+}
+
+// A lock file that lies in a build context is there when the image is hashed, in
+// the run that writes it as in the next.
+func TestReleaseLockInContext(t *testing.T) {
+	s := newStage(t)
+	base, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: "amd64"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, s.host+"/base:1", base)
+	s.write("stable/a/a.jsonnet", strings.Replace(manifestOfA, "acme/a:1'", "acme/a:1', build:: { context: '../..' }", 1))
+	s.write("stable/a/Dockerfile", "FROM "+s.host+"/base:1\nCOPY . /\n")
+	s.write(".dockerignore", "*\n!rtbuild.lock\n")
+	for _, want := range []string{"a:1 built", "a:1 fresh"} {
+		o := pushed
+		o.Names, o.Platforms = []string{"a"}, []string{"linux/amd64"}
+		result, err := s.release(t.Context(), o)
+		if err != nil || statuses(result) != want || len(result.Targets[0].Inputs.Files) != 1 {
+			t.Fatalf("got %v, %s, want %s; files %v", err, statuses(result), want, result.Targets[0].Inputs.Files)
+		}
+	}
+	if len(s.told) != 1 || !strings.HasPrefix(s.told[0], "locked") {
+		t.Errorf("told %q", s.told)
 	}
 }
 
