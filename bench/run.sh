@@ -12,9 +12,10 @@ set -euo pipefail
 repo=$(cd "$(dirname "$0")/.." && pwd)
 . "$repo/hack/setup.sh"
 . "$repo/bench/setup.sh"
+. "$repo/bench/real.sh"
 cache=$repo/.cache/bench
 out=$cache/results runs=10 cold_runs=3 images=30
-all=(plan noop rebuild one resolve honest cold) cases=() engines=(docker buildkitd) servers=()
+all=(plan noop rebuild one resolve honest cold real_one real_cold) cases=() engines=(docker buildkitd) servers=()
 
 usage() {
 	cat <<USAGE
@@ -24,7 +25,8 @@ Cases: ${all[*]} (default: all)
 
   --runs N        runs of each command (default $runs); cold ones: --cold-runs (default $cold_runs)
   --images N      how many images (default $images)
-  --engines LIST  docker,buildkitd (default both)
+  --engines LIST  docker,buildkitd (default both; the real_ cases: embedded and
+                  buildkitd)
   --rtbuild FILE  the rtbuild to measure (default: compiled from this tree)
   --out DIR       where the results go (default .cache/bench/results)
 USAGE
@@ -212,6 +214,7 @@ use_engine() {
 		[ -n "${remote:-}" ] || start_buildkitd
 		builder=$socket bake=(--builder "$remote")
 		;;
+	embedded) builder=embedded ;;
 	*) die "unknown engine $engine" ;;
 	esac
 }
@@ -246,6 +249,7 @@ main() {
 	for name in "${cases[@]}"; do
 		case $name in
 		plan | resolve) "case_$name" ;; # no engine matters
+		real_*) for engine in embedded buildkitd; do use_engine "$engine"; "case_$name"; done ;;
 		*) for engine in "${engines[@]}"; do use_engine "$engine"; "case_$name"; done ;;
 		esac
 		use_engine docker
