@@ -18,7 +18,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 )
 
 // Exit codes.
@@ -50,7 +50,7 @@ func Run(ctx context.Context, args []string, streams Streams, lookupEnv func(str
 		fmt.Fprintln(streams.Err, "rtbuild: "+strings.ReplaceAll(text, "\n", "\nrtbuild: "))
 	}
 	var usage *usageError
-	var unknown *build.UnknownNameError
+	var unknown *discover.UnknownNameError
 	if errors.As(err, &usage) || errors.As(err, &unknown) {
 		return exitUsage
 	}

@@ -6,21 +6,21 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 )
 
 // listedImage is one image of one phase, as list prints it.
 type listedImage struct {
-	Runtime    string       `json:"runtime"`
-	Version    string       `json:"version"`
-	Phase      string       `json:"phase"`
-	Image      string       `json:"image"`
-	Pinned     bool         `json:"pinned"`
-	Origin     build.Origin `json:"origin"`
-	Target     string       `json:"target,omitempty"`
-	Dockerfile string       `json:"dockerfile,omitempty"`
-	File       string       `json:"file"`
-	Line       int          `json:"line,omitempty"`
+	Runtime    string          `json:"runtime"`
+	Version    string          `json:"version"`
+	Phase      string          `json:"phase"`
+	Image      string          `json:"image"`
+	Pinned     bool            `json:"pinned"`
+	Origin     discover.Origin `json:"origin"`
+	Target     string          `json:"target,omitempty"`
+	Dockerfile string          `json:"dockerfile,omitempty"`
+	File       string          `json:"file"`
+	Line       int             `json:"line,omitempty"`
 }
 
 func (a *app) listCommand() *cobra.Command {

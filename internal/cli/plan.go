@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 )
 
 type plannedTarget struct {
@@ -18,7 +19,7 @@ type plannedTarget struct {
 	Tags       []string          `json:"tags"`
 	Context    string            `json:"context"`
 	Dockerfile string            `json:"dockerfile"`
-	Kind       build.Kind        `json:"kind"`
+	Kind       discover.Kind     `json:"kind"`
 	Args       map[string]string `json:"args,omitempty"`
 	Stage      string            `json:"target,omitempty"`
 	Platforms  []string          `json:"platforms"`
@@ -36,8 +37,8 @@ type plan struct {
 	Targets []plannedTarget `json:"targets"`
 	// Undecided are Dockerfiles that may make one image or another, and Missing
 	// images that have neither a digest nor a Dockerfile. Neither is built.
-	Undecided []build.Undecided `json:"undecided"`
-	Missing   []finding         `json:"missing"`
+	Undecided []discover.Undecided `json:"undecided"`
+	Missing   []finding            `json:"missing"`
 }
 
 func (a *app) planCommand() *cobra.Command {
@@ -78,8 +79,8 @@ or another (undecided), and images that have neither a digest nor a Dockerfile
 	return cmd
 }
 
-func (s *session) describe(steps *build.Plan, selected build.Selection) plan {
-	missing := slices.DeleteFunc(slices.Clone(selected.Usages), func(u build.Usage) bool { return u.Origin != build.OriginMissing })
+func (s *session) describe(steps *build.Plan, selected discover.Selection) plan {
+	missing := slices.DeleteFunc(slices.Clone(selected.Usages), func(u discover.Usage) bool { return u.Origin != discover.OriginMissing })
 	p := plan{Targets: []plannedTarget{}, Undecided: notNil(selected.Undecided), Missing: s.app.describeFindings(s.project.Unpinnable(missing))}
 	for _, step := range steps.Steps {
 		t := plannedTarget{

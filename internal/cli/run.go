@@ -12,6 +12,7 @@ import (
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
 	"github.com/rtbuild/rtbuild/internal/edge/runlock"
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/lockfile"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
@@ -160,7 +161,7 @@ func (s *session) prepare(ctx context.Context, names []string, o runOptions) (*b
 // An observer tells people what a release finds on its way.
 type observer struct{ *session }
 
-func (o observer) Undecided(u build.Undecided) { o.app.warnf("not built, undecided: %s", u) }
+func (o observer) Undecided(u discover.Undecided) { o.app.warnf("not built, undecided: %s", u) }
 
 func (o observer) Locked(images []string) {
 	o.app.notef("locked %s in %s", strings.Join(images, ", "), o.lockFile)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/internal/edge/jsonnet"
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
 
@@ -21,7 +22,7 @@ func BenchmarkPlan(b *testing.B) {
 			tree := benchmarkTree(b, targets)
 			b.ReportAllocs()
 			for b.Loop() {
-				discovery, err := build.Discover(tree, build.Options{})
+				discovery, err := discover.Discover(tree, discover.Options{})
 				if err != nil {
 					b.Fatal(err)
 				}

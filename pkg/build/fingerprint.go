@@ -11,6 +11,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/pkg/baseimage"
 	"github.com/rtbuild/rtbuild/pkg/buildcontext"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/dockerfile"
 )
 
@@ -21,7 +22,7 @@ func (r *Run) Fingerprint(ctx context.Context, plan *Plan) *Prepared {
 	if len(f.platforms) == 0 {
 		f.platforms = []string{HostPlatform()}
 	}
-	var targets []*Target
+	var targets []*discover.Target
 	for _, step := range plan.Steps {
 		targets = append(targets, step.Target)
 	}

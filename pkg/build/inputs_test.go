@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
@@ -35,11 +36,11 @@ func TestFingerprint(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, file(".dockerignore"), "lib/ignored.py\n")
-	target := build.Target{Name: "rt:1", Repository: reference.MustParse("acme/rt"), Tags: []string{"1"}, Context: "stable/rt", Dockerfile: "stable/rt/Dockerfile.1"}
+	target := discover.Target{Name: "rt:1", Repository: reference.MustParse("acme/rt"), Tags: []string{"1"}, Context: "stable/rt", Dockerfile: "stable/rt/Dockerfile.1"}
 	run := build.Run{Bases: where{}, Confirmer: where{}, Settings: build.Settings{Platforms: []string{"linux/amd64"}}}
 	prepare := func() build.PreparedStep {
 		t.Helper()
-		plan, err := build.NewPlan(root, []*build.Target{&target}, nil)
+		plan, err := build.NewPlan(root, []*discover.Target{&target}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

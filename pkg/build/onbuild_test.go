@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
@@ -34,7 +35,7 @@ func TestOnBuildReads(t *testing.T) {
 		}
 	}
 	// The stage is a target's, so what is wanted of it is planned again.
-	var targets []*build.Target
+	var targets []*discover.Target
 	for _, step := range plan.Steps {
 		targets = append(targets, step.Target)
 	}
@@ -90,9 +91,9 @@ func TestOnBuildChanges(t *testing.T) {
 	file := func(name string) string { return filepath.Join(root, "stable/child", name) }
 	write(t, filepath.Join(root, "stable/parent/Dockerfile"), "FROM scratch\nONBUILD COPY app /\n")
 	write(t, file("Dockerfile"), "FROM acme/parent:1\n")
-	var targets []*build.Target
+	var targets []*discover.Target
 	for _, name := range []string{"parent", "child"} {
-		targets = append(targets, &build.Target{
+		targets = append(targets, &discover.Target{
 			Name: name, Repository: reference.MustParse("acme/" + name), Tags: []string{"1"},
 			Context: "stable/" + name, Dockerfile: "stable/" + name + "/Dockerfile",
 		})

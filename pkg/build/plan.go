@@ -1,3 +1,6 @@
+// Package build makes images: it puts targets in order by what they are built
+// from, finds out what each is made of and what the registry has of it, and runs
+// the builds. Preparing needs no engine.
 package build
 
 import (
@@ -10,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/rtbuild/rtbuild/pkg/baseimage"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/dockerfile"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
@@ -24,7 +28,7 @@ type Plan struct {
 
 // A Step is a target with its Dockerfile read.
 type Step struct {
-	*Target
+	*discover.Target
 	// Source is the Dockerfile's content.
 	Source []byte
 	// Images are the images that it is built from, for any of the platforms, with
@@ -43,7 +47,7 @@ type Step struct {
 // order. Everything wrong is reported at once. A cycle is an error that prints
 // it. Nothing is known of base images here: what depends on those is left to
 // Run.Fingerprint.
-func NewPlan(root string, targets []*Target, platforms []string) (*Plan, error) {
+func NewPlan(root string, targets []*discover.Target, platforms []string) (*Plan, error) {
 	if len(platforms) == 0 {
 		platforms = []string{HostPlatform()}
 	}
@@ -83,7 +87,7 @@ func NewPlan(root string, targets []*Target, platforms []string) (*Plan, error) 
 }
 
 // makers are the names of the targets that make images, by repository and tag.
-func makers(targets []*Target) map[string]string {
+func makers(targets []*discover.Target) map[string]string {
 	names := map[string]string{}
 	for _, t := range targets {
 		for _, tag := range t.Tags {
@@ -93,7 +97,7 @@ func makers(targets []*Target) map[string]string {
 	return names
 }
 
-func readStep(root string, t *Target) (*Step, error) {
+func readStep(root string, t *discover.Target) (*Step, error) {
 	for _, rel := range []string{t.Dockerfile, t.Context} {
 		if !filepath.IsLocal(filepath.FromSlash(rel)) {
 			return nil, fmt.Errorf("%s: %s lies outside of the repository", t.Name, rel)
@@ -124,7 +128,7 @@ type planner struct {
 
 // convert reads the Dockerfiles in that order, and tells whether one is built
 // from other siblings than before.
-func (p *planner) convert(order []*Target) (changed bool, err error) {
+func (p *planner) convert(order []*discover.Target) (changed bool, err error) {
 	p.configs = map[string]map[string]baseimage.Config{}
 	var errs []error
 	for _, t := range order {
@@ -236,7 +240,7 @@ const (
 
 // sort puts the targets in order, depth first, so that their own order is kept
 // where dependencies allow.
-func (p *planner) sort(targets []*Target) ([]*Target, error) {
+func (p *planner) sort(targets []*discover.Target) ([]*discover.Target, error) {
 	order := &ordering{steps: p.steps, state: map[string]visit{}}
 	for _, t := range targets {
 		if err := order.visit(t.Name, nil); err != nil {
@@ -249,7 +253,7 @@ func (p *planner) sort(targets []*Target) ([]*Target, error) {
 type ordering struct {
 	steps map[string]*Step
 	state map[string]visit
-	done  []*Target
+	done  []*discover.Target
 }
 
 func (o *ordering) visit(name string, path []string) error {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/pkg/baseimage"
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
@@ -127,11 +128,11 @@ func tree(t *testing.T, dockerfiles map[string]string) *build.Plan {
 }
 
 // targetsIn are targets a:1, b:1 … with a folder each.
-func targetsIn(dockerfiles map[string]string) (targets []*build.Target) {
+func targetsIn(dockerfiles map[string]string) (targets []*discover.Target) {
 	for name := range dockerfiles {
-		targets = append(targets, &build.Target{
+		targets = append(targets, &discover.Target{
 			Name: name + ":1", Repository: reference.MustParse("acme/" + name), Tags: []string{"1"},
-			Context: "stable/" + name, Dockerfile: "stable/" + name + "/Dockerfile", Kind: build.KindRuntime,
+			Context: "stable/" + name, Dockerfile: "stable/" + name + "/Dockerfile", Kind: discover.KindRuntime,
 		})
 	}
 	return targets

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 )
 
@@ -42,7 +43,7 @@ func (p *Project) Audit(ctx context.Context, e Edges, o Options) ([]Audited, err
 	for _, step := range today.Steps {
 		fingerprints[step.Name] = step.Fingerprint
 	}
-	pinned := slices.DeleteFunc(slices.Clone(p.Discovery.Usages), func(u build.Usage) bool { return u.Ref.Digest == "" })
+	pinned := slices.DeleteFunc(slices.Clone(p.Discovery.Usages), func(u discover.Usage) bool { return u.Ref.Digest == "" })
 	audits := make([]Audited, len(pinned))
 	parallel.Each(len(pinned), parallel.Lookups, func(i int) {
 		audits[i] = audit(ctx, e.Registry, o.Place, pinned[i], fingerprints)
@@ -50,9 +51,9 @@ func (p *Project) Audit(ctx context.Context, e Edges, o Options) ([]Audited, err
 	return audits, nil
 }
 
-func audit(ctx context.Context, inspector Inspector, place string, u build.Usage, fingerprints map[string]string) Audited {
+func audit(ctx context.Context, inspector Inspector, place string, u discover.Usage, fingerprints map[string]string) Audited {
 	ref := u.Ref
-	if u.Origin == build.OriginBuilt {
+	if u.Origin == discover.OriginBuilt {
 		ref = ref.Relocate(place)
 	}
 	a := Audited{Runtime: u.Runtime, Version: u.Version, Phase: string(u.Phase), Image: ref.String(), Platforms: []string{}}

@@ -5,12 +5,13 @@ import (
 	"fmt"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 )
 
 // A Candidate is an image that is pushed under its content tag and would be
 // released.
 type Candidate struct {
-	Target *build.Target
+	Target *discover.Target
 	// Ref is the full reference with the content tag,
 	// "HOST/path:3.13-0123456789ab".
 	Ref string

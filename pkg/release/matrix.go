@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 )
 
 // A Stage says when a job of a matrix runs.
@@ -32,19 +33,19 @@ type Job struct {
 	// Targets are names, in the plan's order.
 	Targets []string
 	// Feeds are those of the targets, one for each version.
-	Feeds []build.Feed
+	Feeds []discover.Feed
 }
 
 // feeds tells whether the job makes an image for a feed's version.
-func (j Job) feeds(feed build.Feed) bool {
-	return slices.ContainsFunc(j.Feeds, func(known build.Feed) bool { return version(known) == version(feed) })
+func (j Job) feeds(feed discover.Feed) bool {
+	return slices.ContainsFunc(j.Feeds, func(known discover.Feed) bool { return version(known) == version(feed) })
 }
 
 // Jobs divides a plan. Targets that feed one version are in one job, so that it
 // can be verified there; so is what is built from each other, except that what
 // several jobs need is a job of its own, in the stage before. The jobs of a tree
 // depend on its structure alone, and not on what changed.
-func Jobs(d *build.Discovery, plan *build.Plan) []Job {
+func Jobs(d *discover.Discovery, plan *build.Plan) []Job {
 	g := newGrouping(plan.Steps)
 	g.joinVersions()
 	selectors := g.joinSelected(d)
@@ -80,7 +81,7 @@ func stageOrder(s Stage) int {
 }
 
 // version is a feed's on a command line.
-func version(feed build.Feed) string { return feed.Runtime + ":" + feed.Version }
+func version(feed discover.Feed) string { return feed.Runtime + ":" + feed.Version }
 
 // DueJobs are the jobs of what the options select that have something to do: of
 // whose images one is made of something else than at the revision Since, or where
@@ -164,7 +165,7 @@ func (g *grouping) joinVersions() {
 
 // joinSelected finds the word that selects as few targets as possible for each
 // of them, and joins those that no word tells apart.
-func (g *grouping) joinSelected(d *build.Discovery) (selectors map[string]string) {
+func (g *grouping) joinSelected(d *discover.Discovery) (selectors map[string]string) {
 	selectors = map[string]string{}
 	for i, step := range g.steps {
 		words := []string{step.Name}
@@ -188,7 +189,7 @@ func (g *grouping) joinSelected(d *build.Discovery) (selectors map[string]string
 }
 
 // selection are the names of the targets that an argument selects, sorted.
-func selection(d *build.Discovery, argument string) []string {
+func selection(d *discover.Discovery, argument string) []string {
 	targets, err := d.Select([]string{argument})
 	if err != nil {
 		return nil
@@ -283,7 +284,7 @@ func (g *grouping) joinShared() map[int]bool {
 // nameJob finds an argument that selects what the job has: one word where there
 // is one, else several with commas between them. Targets that feed no version
 // need no word if others of the job are built from them.
-func (g *grouping) nameJob(d *build.Discovery, job Job, selectors map[string]string) string {
+func (g *grouping) nameJob(d *discover.Discovery, job Job, selectors map[string]string) string {
 	want := map[string]bool{}
 	for _, feed := range job.Feeds {
 		want["version "+version(feed)] = true
@@ -331,7 +332,7 @@ func (g *grouping) nameJob(d *build.Discovery, job Job, selectors map[string]str
 // covered are the versions ("version go:1.24") and those of the job's targets
 // that a word stands for, with what these are built from; outside tells whether
 // it stands for more than the job.
-func (g *grouping) covered(d *build.Discovery, word string, job Job) (covered map[string]bool, outside bool) {
+func (g *grouping) covered(d *discover.Discovery, word string, job Job) (covered map[string]bool, outside bool) {
 	covered = map[string]bool{}
 	var add func(name string)
 	add = func(name string) {

@@ -8,15 +8,16 @@ import (
 	"testing"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 // planned makes a plan, and the discovery that it is of, of lines
 // "NAME:TAG [< PARENT,...] [> VERSION,...]".
-func planned(t *testing.T, lines ...string) (*build.Discovery, *build.Plan) {
+func planned(t *testing.T, lines ...string) (*discover.Discovery, *build.Plan) {
 	t.Helper()
-	d, plan := &build.Discovery{}, &build.Plan{}
+	d, plan := &discover.Discovery{}, &build.Plan{}
 	for _, line := range lines {
 		line, feeds, _ := strings.Cut(line, " > ")
 		name, parents, _ := strings.Cut(line, " < ")
@@ -25,15 +26,15 @@ func planned(t *testing.T, lines ...string) (*build.Discovery, *build.Plan) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		target := &build.Target{Name: name, Repository: ref, Tags: []string{tag}, Dockerfile: "stable/" + repository + "/Dockerfile." + tag}
+		target := &discover.Target{Name: name, Repository: ref, Tags: []string{tag}, Dockerfile: "stable/" + repository + "/Dockerfile." + tag}
 		if parents != "" {
 			target.DependsOn = strings.Split(parents, ",")
 		}
 		for _, feed := range strings.FieldsFunc(feeds, func(r rune) bool { return r == ',' }) {
 			runtime, version, _ := strings.Cut(feed, ":")
-			feed := build.Feed{Runtime: runtime, Version: version, Phase: manifest.RuntimePhase}
+			feed := discover.Feed{Runtime: runtime, Version: version, Phase: manifest.RuntimePhase}
 			target.Feeds = append(target.Feeds, feed)
-			d.Usages = append(d.Usages, build.Usage{Feed: feed, Target: name})
+			d.Usages = append(d.Usages, discover.Usage{Feed: feed, Target: name})
 		}
 		d.Targets = append(d.Targets, target)
 		plan.Steps = append(plan.Steps, build.Step{Target: target})
@@ -110,7 +111,7 @@ func TestJobs(t *testing.T) {
 // apart wants the names of jobs to select their targets and nothing else, each
 // target to be in one job, and what a job needs of others to be in the stage
 // before.
-func apart(t *testing.T, d *build.Discovery, plan *build.Plan, jobs []Job) {
+func apart(t *testing.T, d *discover.Discovery, plan *build.Plan, jobs []Job) {
 	t.Helper()
 	in := map[string]Job{}
 	for _, job := range jobs {

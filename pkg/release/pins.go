@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/pin"
 	"github.com/rtbuild/rtbuild/pkg/reference"
@@ -26,7 +27,7 @@ func (p *Project) Pin(ctx context.Context, changes []pin.Change) (*pin.Plan, err
 
 // pinned is the plan of changes that change nothing, or nil if one does.
 func (p *Project) pinned(changes []pin.Change) *pin.Plan {
-	usages := map[string]build.Usage{}
+	usages := map[string]discover.Usage{}
 	for _, u := range p.Discovery.Usages {
 		usages[u.Pointer] = u
 	}
@@ -42,7 +43,7 @@ func (p *Project) pinned(changes []pin.Change) *pin.Plan {
 }
 
 // pinsOf are the changes that a target's image asks for.
-func pinsOf(target *build.Target, digest string) []pin.Change {
+func pinsOf(target *discover.Target, digest string) []pin.Change {
 	var changes []pin.Change
 	for _, feed := range target.Feeds {
 		changes = append(changes, pin.Change{Pointer: feed.Pointer, Digest: digest})
@@ -71,7 +72,7 @@ func (p *Project) Collect(place string, images map[string]Pushed) ([]Move, []pin
 	var changes []pin.Change
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(images)) {
-		i := slices.IndexFunc(p.Discovery.Targets, func(t *build.Target) bool { return t.Name == name })
+		i := slices.IndexFunc(p.Discovery.Targets, func(t *discover.Target) bool { return t.Name == name })
 		if i < 0 {
 			errs = append(errs, fmt.Errorf("no target of this tree is named %s: the reports are of another tree, or of another state of it", name))
 			continue
@@ -167,7 +168,7 @@ func (p *Project) PinAssigned(assignments []Assignment) ([]pin.Change, error) {
 	return changes, errors.Join(errs...)
 }
 
-func tagOf(u build.Usage) string {
+func tagOf(u discover.Usage) string {
 	if u.Ref.Tag != "" {
 		return u.Ref.Tag
 	}
@@ -205,15 +206,15 @@ func (p *Project) PinResolved(ctx context.Context, resolver Resolver, place stri
 }
 
 // lookUp is the reference to resolve for an image, if it is to be resolved.
-func lookUp(u build.Usage, place string, external bool) (string, bool) {
+func lookUp(u discover.Usage, place string, external bool) (string, bool) {
 	switch u.Origin {
-	case build.OriginBuilt:
+	case discover.OriginBuilt:
 		return u.Ref.WithTag(tagOf(u)).Relocate(place).String(), true
-	case build.OriginMissing:
+	case discover.OriginMissing:
 		return u.Ref.WithTag(tagOf(u)).String(), true
-	case build.OriginUndecided:
+	case discover.OriginUndecided:
 		return u.Ref.WithTag(tagOf(u)).String(), u.Ref.Digest == ""
-	case build.OriginExternal:
+	case discover.OriginExternal:
 		return u.Ref.WithTag(u.Ref.Tag).String(), external && u.Ref.Name != "" && u.Ref.Tag != ""
 	}
 	return "", false

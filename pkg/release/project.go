@@ -13,6 +13,7 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/buildcontext"
 	"github.com/rtbuild/rtbuild/pkg/config"
 	"github.com/rtbuild/rtbuild/pkg/configmap"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 	"github.com/rtbuild/rtbuild/pkg/provenance"
 )
@@ -20,7 +21,7 @@ import (
 // A Project is a repository of runtimes, loaded.
 type Project struct {
 	Tree      *manifest.Tree
-	Discovery *build.Discovery
+	Discovery *discover.Discovery
 	// Platforms are what images are planned for, "os/arch[/variant]" each; those of
 	// the settings at first. build.HostPlatform if there are none.
 	Platforms []string
@@ -36,11 +37,11 @@ func Open(ctx context.Context, ev provenance.Evaluator, root string, c *config.C
 	if err != nil {
 		return nil, err
 	}
-	opts := build.Options{Folders: c.Roots}
+	opts := discover.Options{Folders: c.Roots}
 	for _, image := range c.Images {
-		opts.Support = append(opts.Support, build.Support(image))
+		opts.Support = append(opts.Support, discover.Support(image))
 	}
-	discovery, err := build.Discover(tree, opts)
+	discovery, err := discover.Discover(tree, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +60,7 @@ func (p *Project) Plan(names []string) (*build.Plan, error) {
 }
 
 // PlanTargets puts targets in order, with all that they are built from.
-func (p *Project) PlanTargets(targets []*build.Target) (*build.Plan, error) {
+func (p *Project) PlanTargets(targets []*discover.Target) (*build.Plan, error) {
 	selected := map[string]bool{}
 	everything := p.Discovery.Targets
 	for _, t := range targets {
@@ -94,14 +95,14 @@ func (p *Project) Releasable(names []string) error {
 
 // Unpinnable are errors for those of the images that have no digest, and for
 // which no Dockerfile is certain.
-func (p *Project) Unpinnable(usages []build.Usage) []manifest.Finding {
+func (p *Project) Unpinnable(usages []discover.Usage) []manifest.Finding {
 	var findings []manifest.Finding
 	for _, u := range usages {
 		f := manifest.Finding{Severity: manifest.SeverityError, Position: u.Image.Position, Subject: subject(u)}
 		switch {
-		case u.Origin == build.OriginMissing:
+		case u.Origin == discover.OriginMissing:
 			f.Message = fmt.Sprintf("%s has no digest and no Dockerfile makes it: add one, or pin it (rtbuild pin %s=sha256:…)", u.Ref, u.Ref.WithoutDigest())
-		case u.Origin == build.OriginUndecided && u.Ref.Digest == "":
+		case u.Origin == discover.OriginUndecided && u.Ref.Digest == "":
 			f.Message = fmt.Sprintf("%s has no digest, and which Dockerfile makes it is undecided: rtbuild check says why", u.Ref)
 		default:
 			continue
@@ -111,24 +112,24 @@ func (p *Project) Unpinnable(usages []build.Usage) []manifest.Finding {
 	return findings
 }
 
-func subject(u build.Usage) string {
+func subject(u discover.Usage) string {
 	return strings.Join([]string{u.Runtime, u.Version, string(u.Phase)}, " ")
 }
 
 // unpinned says of an image that has no digest yet how it gets one; "" where
 // that is an error already, or it has one.
-func unpinned(u build.Usage) string {
+func unpinned(u discover.Usage) string {
 	how := ""
 	switch {
 	case u.Ref.Name == "" || u.Ref.Digest != "":
 		return ""
-	case u.Origin == build.OriginBuilt:
+	case u.Origin == discover.OriginBuilt:
 		how = "a release pins it (rtbuild all --push), and so does rtbuild pin"
-	case u.Origin == build.OriginUndecided:
+	case u.Origin == discover.OriginUndecided:
 		how = "a release pins it once it is decided which Dockerfile makes it"
-	case u.Origin == build.OriginExternal && u.Ref.Tag != "":
+	case u.Origin == discover.OriginExternal && u.Ref.Tag != "":
 		how = "it is a third party's, and no release pins it: rtbuild pin --external does"
-	case u.Origin == build.OriginExternal:
+	case u.Origin == discover.OriginExternal:
 		how = fmt.Sprintf("it is a third party's, and no release pins it: rtbuild pin %s=sha256:… does, or give it a tag and use rtbuild pin --external", u.Ref)
 	default:
 		return ""
@@ -144,8 +145,8 @@ func (p *Project) Check() []manifest.Finding {
 		if message := unpinned(u); message != "" {
 			findings = append(findings, manifest.Finding{Severity: manifest.SeverityWarning, Position: u.Image.Position, Subject: subject(u), Message: message})
 		}
-		if u.Origin == build.OriginMissing {
-			findings = append(findings, p.Unpinnable([]build.Usage{u})...)
+		if u.Origin == discover.OriginMissing {
+			findings = append(findings, p.Unpinnable([]discover.Usage{u})...)
 		}
 	}
 	for _, u := range p.Discovery.Undecided {
@@ -175,7 +176,7 @@ const largeContextSize = 2 << 30
 
 // largeContext warns of a context that holds a lot. What is wrong with one that
 // cannot be read is said where it is built.
-func (p *Project) largeContext(t *build.Target) (manifest.Finding, bool) {
+func (p *Project) largeContext(t *discover.Target) (manifest.Finding, bool) {
 	dir, err := buildcontext.Open(filepath.Join(p.Tree.Root, t.Context), filepath.Join(p.Tree.Root, t.Dockerfile), "")
 	if err != nil {
 		return manifest.Finding{}, false
@@ -216,7 +217,7 @@ func (p *Project) ConfigMap(place string, opts configmap.Options) (*configmap.Co
 	opts.Data = p.config.ConfigMap.Data
 	relocated := map[string]string{}
 	for _, u := range p.Discovery.Usages {
-		if u.Origin == build.OriginBuilt && place != "" {
+		if u.Origin == discover.OriginBuilt && place != "" {
 			relocated[u.Pointer] = u.Ref.Relocate(place).String()
 		}
 	}

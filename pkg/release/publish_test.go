@@ -21,6 +21,7 @@ import (
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/config"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/pin"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 	"github.com/rtbuild/rtbuild/pkg/release"
@@ -79,7 +80,7 @@ func newFixture(t *testing.T) *fixture {
 	}
 	var changes []pin.Change
 	for i, image := range []struct{ name, digest, before string }{{"acme/a", f.newA, f.oldA}, {"acme/b", f.newB, ""}} {
-		target := &build.Target{Name: image.name, Repository: reference.MustParse(image.name), Tags: []string{"1"}}
+		target := &discover.Target{Name: image.name, Repository: reference.MustParse(image.name), Tags: []string{"1"}}
 		step := build.PreparedStep{Step: build.Step{Target: target}, Published: map[string]string{f.host + "/" + image.name + ":1": image.before}}
 		f.outcomes = append(f.outcomes, build.Outcome{PreparedStep: step, Status: build.StatusBuilt, Digest: image.digest})
 		changes = append(changes, pin.Change{Pointer: fmt.Sprintf("/0/versions/0/images/%d/image", 1-i), Digest: image.digest})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/pin"
 )
@@ -46,7 +47,7 @@ type Edges struct {
 type Observer interface {
 	// Undecided is told of a Dockerfile that is not built, since it may make one
 	// image or another.
-	Undecided(build.Undecided)
+	Undecided(discover.Undecided)
 	// Locked is told which base images the lock file has from now on.
 	Locked(images []string)
 	// AllChanged is told why all images count as changed since a revision.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
@@ -41,7 +42,7 @@ func prepared(t *testing.T, steps ...string) *build.Prepared {
 		if err != nil {
 			t.Fatal(err)
 		}
-		target := &build.Target{Name: name, Repository: ref, Tags: strings.Split(tag, "+"), Context: "stable/" + repository}
+		target := &discover.Target{Name: name, Repository: ref, Tags: strings.Split(tag, "+"), Context: "stable/" + repository}
 		p.Steps = append(p.Steps, build.PreparedStep{Step: build.Step{Target: target}, Fingerprint: fingerprint})
 	}
 	return p

@@ -24,6 +24,7 @@ import (
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/config"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/lockfile"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
@@ -130,8 +131,8 @@ func (s *stage) edges(root string) release.Edges {
 	}
 }
 
-func (s *stage) Undecided(u build.Undecided) { s.told = append(s.told, "undecided "+u.Dockerfile) }
-func (s *stage) Locked(images []string)      { s.told = append(s.told, fmt.Sprint("locked ", images)) }
+func (s *stage) Undecided(u discover.Undecided) { s.told = append(s.told, "undecided "+u.Dockerfile) }
+func (s *stage) Locked(images []string)         { s.told = append(s.told, fmt.Sprint("locked ", images)) }
 func (s *stage) AllChanged(rev, why string) {
 	s.told = append(s.told, "all changed since "+rev+": "+why)
 }

@@ -7,8 +7,8 @@ import (
 	"os"
 	"slices"
 
-	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/contract"
+	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
 
@@ -16,7 +16,7 @@ import (
 type VersionName struct{ Runtime, Version string }
 
 // versionsFed are the versions that run a target's image, each once.
-func versionsFed(t *build.Target) []VersionName {
+func versionsFed(t *discover.Target) []VersionName {
 	var names []VersionName
 	for _, feed := range t.Feeds {
 		if name := (VersionName{feed.Runtime, feed.Version}); !slices.Contains(names, name) {

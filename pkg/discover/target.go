@@ -1,7 +1,7 @@
-// Package build knows which images a repository of runtimes builds: it finds
-// the Dockerfiles, matches them with the images that the manifests name,
-// orders them by what they are built from, and runs the builds.
-package build
+// Package discover knows what there is in a repository of runtimes: it finds the
+// Dockerfiles, matches them with the images that the manifests name, and says what
+// names on a command line select.
+package discover
 
 import (
 	"path"

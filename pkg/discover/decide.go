@@ -1,4 +1,4 @@
-package build
+package discover
 
 import (
 	"fmt"
