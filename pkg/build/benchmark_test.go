@@ -26,7 +26,7 @@ func BenchmarkPlan(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				plan, err := build.NewPlan(tree.Root, discovery.Targets, nil)
+				plan, err := build.NewPlan(tree.Root, discovery.Targets, discovery.Targets, nil)
 				if err != nil {
 					b.Fatal(err)
 				}

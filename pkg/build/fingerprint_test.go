@@ -25,7 +25,8 @@ func fingerprint(t *testing.T, settings build.Settings, dockerfiles map[string]s
 			write(t, filepath.Join(root, "stable", name, file), "x")
 		}
 	}
-	plan, err := build.NewPlan(root, targetsIn(dockerfiles), settings.Platforms)
+	targets := targetsIn(dockerfiles)
+	plan, err := build.NewPlan(root, targets, targets, settings.Platforms)
 	if err != nil {
 		t.Fatal(err)
 	}

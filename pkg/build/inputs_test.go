@@ -40,7 +40,8 @@ func TestFingerprint(t *testing.T) {
 	run := build.Run{Bases: where{}, Confirmer: where{}, Settings: build.Settings{Platforms: []string{"linux/amd64"}}}
 	prepare := func() build.PreparedStep {
 		t.Helper()
-		plan, err := build.NewPlan(root, []*discover.Target{&target}, nil)
+		targets := []*discover.Target{&target}
+		plan, err := build.NewPlan(root, targets, targets, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

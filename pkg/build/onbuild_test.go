@@ -39,7 +39,7 @@ func TestOnBuildReads(t *testing.T) {
 	for _, step := range plan.Steps {
 		targets = append(targets, step.Target)
 	}
-	plan, err := build.NewPlan(plan.Root, targets, nil)
+	plan, err := build.NewPlan(plan.Root, targets, targets, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestOnBuildChanges(t *testing.T) {
 	run := build.Run{Bases: where{}, Confirmer: where{}}
 	child := func() build.PreparedStep {
 		t.Helper()
-		plan, err := build.NewPlan(root, targets, nil)
+		plan, err := build.NewPlan(root, targets, targets, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,42 +42,43 @@ type Step struct {
 	Siblings map[string]string
 }
 
-// NewPlan reads the Dockerfiles of all targets, finds which are built from
-// which, for the platforms (HostPlatform if there are none), and puts them in
-// order. Everything wrong is reported at once. A cycle is an error that prints
-// it. Nothing is known of base images here: what depends on those is left to
-// Run.Fingerprint.
-func NewPlan(root string, targets []*discover.Target, platforms []string) (*Plan, error) {
+// NewPlan reads the Dockerfiles of the wanted targets and of all that they are
+// built from, finds which are built from which, for the platforms (HostPlatform if
+// there are none), and puts them in order. Targets are all that there are; what is
+// wrong with others than those keeps nobody from planning. Everything wrong is
+// reported at once. A cycle is an error that prints it. Nothing is known of base
+// images here: what depends on those is left to Run.Fingerprint.
+func NewPlan(root string, targets, wanted []*discover.Target, platforms []string) (*Plan, error) {
 	if len(platforms) == 0 {
 		platforms = []string{HostPlatform()}
 	}
-	p := &planner{platforms: platforms, makers: makers(targets), steps: map[string]*Step{}}
-	var errs []error
-	for _, t := range targets {
-		step, err := readStep(root, t)
-		if err != nil {
-			errs = append(errs, err)
+	p := &planner{root: root, platforms: platforms, makers: makers(targets), steps: map[string]*Step{}}
+	order := wanted
+	if err := p.read(order); err != nil {
+		return nil, err
+	}
+	// What an image is built from can depend on ONBUILD instructions of a sibling,
+	// which must have been converted before: again until the order was right.
+	for {
+		if err := p.convert(order); err != nil {
+			return nil, err
+		}
+		parents := p.unread(targets)
+		if err := p.read(parents); err != nil {
+			return nil, err
+		}
+		if len(parents) > 0 {
+			order = append(order[:len(order):len(order)], parents...)
 			continue
 		}
-		p.steps[t.Name] = step
-	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	order := targets
-	// What an image is built from can depend on ONBUILD instructions of a
-	// sibling, and so on what that is built from: again until nothing is new.
-	for {
-		changed, err := p.convert(order)
+		sorted, err := p.sort(p.among(targets))
 		if err != nil {
 			return nil, err
 		}
-		if order, err = p.sort(targets); err != nil {
-			return nil, err
-		}
-		if !changed {
+		if slices.Equal(sorted, order) {
 			break
 		}
+		order = sorted
 	}
 	plan := &Plan{Root: root}
 	for _, t := range order {
@@ -118,6 +119,7 @@ func readStep(root string, t *discover.Target) (*Step, error) {
 
 // A planner finds what is built from what.
 type planner struct {
+	root      string
 	platforms []string
 	makers    map[string]string
 	steps     map[string]*Step
@@ -126,14 +128,43 @@ type planner struct {
 	configs map[string]map[string]baseimage.Config
 }
 
-// convert reads the Dockerfiles in that order, and tells whether one is built
-// from other siblings than before.
-func (p *planner) convert(order []*discover.Target) (changed bool, err error) {
+// read reads the Dockerfiles of targets.
+func (p *planner) read(targets []*discover.Target) error {
+	var errs []error
+	for _, t := range targets {
+		step, err := readStep(p.root, t)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		p.steps[t.Name] = step
+	}
+	return errors.Join(errs...)
+}
+
+// unread are those of the targets that others are built from and that are not
+// read.
+func (p *planner) unread(targets []*discover.Target) []*discover.Target {
+	needed := map[string]bool{}
+	for _, step := range p.steps {
+		for _, name := range step.DependsOn {
+			needed[name] = p.steps[name] == nil
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(targets), func(t *discover.Target) bool { return !needed[t.Name] })
+}
+
+// among are those of the targets that are read, in their order.
+func (p *planner) among(targets []*discover.Target) []*discover.Target {
+	return slices.DeleteFunc(slices.Clone(targets), func(t *discover.Target) bool { return p.steps[t.Name] == nil })
+}
+
+// convert finds what the targets are built from, in that order.
+func (p *planner) convert(order []*discover.Target) error {
 	p.configs = map[string]map[string]baseimage.Config{}
 	var errs []error
 	for _, t := range order {
 		step := p.steps[t.Name]
-		before := step.DependsOn
 		step.Images, step.Siblings, step.DependsOn = nil, map[string]string{}, nil
 		p.configs[t.Name] = map[string]baseimage.Config{}
 		for _, platform := range p.platforms {
@@ -148,9 +179,8 @@ func (p *planner) convert(order []*discover.Target) (changed bool, err error) {
 		if err := step.addFrontend(p.makers); err != nil {
 			errs = append(errs, err)
 		}
-		changed = changed || !slices.Equal(before, step.DependsOn)
 	}
-	return changed, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // convertStep takes base images to say nothing. Where that may be what is wrong,

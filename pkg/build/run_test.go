@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -120,7 +121,8 @@ func tree(t *testing.T, dockerfiles map[string]string) *build.Plan {
 	for name, source := range dockerfiles {
 		write(t, root+"/stable/"+name+"/Dockerfile", source)
 	}
-	plan, err := build.NewPlan(root, targetsIn(dockerfiles), nil)
+	targets := targetsIn(dockerfiles)
+	plan, err := build.NewPlan(root, targets, targets, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -395,4 +397,47 @@ func TestInterrupted(t *testing.T) {
 			t.Errorf("%s: %s, engine asked for %q", out.Target.Name, out.Status, engine.order)
 		}
 	}
+}
+
+// A plan of some targets has what they are built from, and what is wrong with
+// others keeps nobody from it.
+func TestPlanOfPart(t *testing.T) {
+	dockerfiles := map[string]string{
+		"grandchild": "FROM acme/child:1\n", "child": "FROM acme/parent:1\n", "parent": "FROM scratch\nONBUILD COPY --from=acme/late:1 / /\n",
+		"late": "FROM scratch\n", "broken": "FROM scratch\nNOSUCH\n", "one": "FROM acme/other:1\n", "other": "FROM acme/one:1\n", "gone": "",
+	}
+	root := t.TempDir()
+	for name, source := range dockerfiles {
+		write(t, root+"/stable/"+name+"/Dockerfile", source)
+	}
+	if err := os.Remove(root + "/stable/gone/Dockerfile"); err != nil {
+		t.Fatal(err)
+	}
+	all := targetsIn(dockerfiles)
+	for name, want := range map[string]string{
+		"parent": "parent:1", "child": "late:1 parent:1 child:1", "grandchild": "late:1 parent:1 child:1 grandchild:1",
+		"broken": "NOSUCH", "one": "built from each other", "gone": "no such Dockerfile",
+	} {
+		wanted := slices.DeleteFunc(slices.Clone(all), func(t *discover.Target) bool { return t.Name != name+":1" })
+		plan, err := build.NewPlan(root, all, wanted, nil)
+		if err != nil {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %s", name, err, want)
+			}
+			continue
+		}
+		var got []string
+		for _, step := range plan.Steps {
+			got = append(got, step.Name)
+		}
+		if slices.Sort(got); strings.Join(got, " ") != sorted(want) {
+			t.Errorf("%s: %q, want %s", name, got, want)
+		}
+	}
+}
+
+func sorted(words string) string {
+	list := strings.Fields(words)
+	slices.Sort(list)
+	return strings.Join(list, " ")
 }

@@ -61,19 +61,13 @@ func (p *Project) Plan(names []string) (*build.Plan, error) {
 
 // PlanTargets puts targets in order, with all that they are built from.
 func (p *Project) PlanTargets(targets []*discover.Target) (*build.Plan, error) {
-	selected := map[string]bool{}
 	everything := p.Discovery.Targets
 	for _, t := range targets {
-		selected[t.Name] = true
 		if len(t.Tags) == 0 {
 			everything = append(everything[:len(everything):len(everything)], t)
 		}
 	}
-	plan, err := build.NewPlan(p.Tree.Root, everything, p.Platforms)
-	if err != nil {
-		return nil, err
-	}
-	return plan.Subset(selected), nil
+	return build.NewPlan(p.Tree.Root, everything, targets, p.Platforms)
 }
 
 // Releasable returns an error if what the names select, everything if there
@@ -161,7 +155,7 @@ func (p *Project) Check() []manifest.Finding {
 			findings = append(findings, finding)
 		}
 	}
-	if _, err := build.NewPlan(p.Tree.Root, all, p.Platforms); err != nil {
+	if _, err := build.NewPlan(p.Tree.Root, all, all, p.Platforms); err != nil {
 		for _, err := range split(err) {
 			findings = append(findings, manifest.Finding{Severity: manifest.SeverityError, Message: err.Error()})
 		}

@@ -168,11 +168,12 @@ func (p *Project) Changed(ctx context.Context, e Edges, o Options) (map[string]b
 // Fingerprint finds out what some targets are made of, and all that they are
 // built from.
 func (p *Project) Fingerprint(ctx context.Context, e Edges, o Options, targets map[string]bool) (*build.Prepared, error) {
-	plan, err := p.Plan(nil)
+	wanted := slices.DeleteFunc(slices.Clone(p.Discovery.Targets), func(t *discover.Target) bool { return !targets[t.Name] })
+	plan, err := p.PlanTargets(wanted)
 	if err != nil {
 		return nil, err
 	}
-	return e.run(o).Fingerprint(ctx, plan.Subset(targets)), nil
+	return e.run(o).Fingerprint(ctx, plan), nil
 }
 
 func changedSince(ctx context.Context, e Edges, rev string, today *build.Prepared) (map[string]bool, error) {
