@@ -125,9 +125,14 @@ func (g *generator) source() string {
 			}
 		}
 	}
-	source := pick(g, sources...)
-	if strings.ContainsAny(path.Dir(source), "*?[") {
-		// Of a folder whose links a wildcard matches, BuildKit asks for all.
+	return g.wildcards(pick(g, sources...))
+}
+
+// wildcards notes that more may be read than what a source matches: where a
+// wildcard stands for folders and a link is among them, BuildKit asks for what
+// the link leads to, and for all beside it.
+func (g *generator) wildcards(source string) string {
+	if strings.ContainsAny(path.Dir(source), "*?[") && len(g.c.files.of(link)) > 0 {
 		g.c.partial = true
 	}
 	return source
@@ -152,14 +157,14 @@ func (g *generator) reading(base string) {
 	case 4:
 		g.copy("COPY ", g.source(), g.source())
 	case 5:
-		g.copy("COPY --parents ", pick(g, "src/**/*.txt", "**/*.txt", "src/in", "./src/./in", "src/*/", "src/a.txt conf", "**/keep", "src/in/**"))
+		g.copy("COPY --parents ", g.wildcards(pick(g, "src/**/*.txt", "**/*.txt", "src/in", "./src/./in", "src/*/", "src/a.txt conf", "**/keep", "src/in/**")))
 	case 6:
 		// The files that it leaves out are read, and not in the image.
 		g.c.partial = true
 		g.copy(pick(g, "COPY --exclude=*.md ", "COPY --exclude=**/*.txt ", "COPY --exclude=in ", "COPY --parents --exclude=**/c.md "), pick(g, "src", ".", "src/*"))
 	case 7:
 		g.c.partial = true // modes
-		g.copy(pick(g, "COPY --chmod=0750 ", "COPY --chmod=u=rwX,go=r ", "ADD --chmod=644 "), g.source())
+		g.copy(pick(g, "COPY --chmod=0750 ", "COPY --chmod=4711 ", "ADD --chmod=644 "), g.source())
 	case 8:
 		g.copy(pick(g, "COPY --link ", "COPY --chown=12:34 ", "COPY --link --chown=5 "), g.source())
 	case 9:
@@ -183,7 +188,7 @@ func (g *generator) reading(base string) {
 		}
 		g.add("COPY --from=acme/envs /parent %s", g.destination())
 	case 14:
-		g.add("COPY [%q, %q, %q]", pick(g, "src", "conf", "x y.*", "with?blank", "src/[[]odd[]]", "-d*", "#h*", "[[]z].txt", "[*]star"), "a.txt", g.destination())
+		g.add("COPY [%q, %q, %q]", pick(g, "src", "conf", "x y.*", "with?blank", "src/[[]odd]", "-d*", "#h*", "[[]z].txt", "[*]star"), "a.txt", g.destination())
 	case 15:
 		g.add("COPY a.txt \\\n  # between\n  src/a.txt \\\n  %s", g.destination())
 	}
