@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -25,7 +26,9 @@ func raw(l net.Listener) error {
 		}
 		go func() {
 			defer c.Close()
-			for in := bufio.NewReader(c); rawCall(c, in) == nil; {
+			in := bufio.NewReader(c)
+			for err := error(nil); err == nil; {
+				err = rawCall(c, in)
 			}
 		}()
 	}
@@ -87,7 +90,7 @@ func rawHead(in *bufio.Reader) ([]byte, error) {
 	var head []byte
 	for !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
 		line, err := in.ReadSlice('\n')
-		if err != nil && err != bufio.ErrBufferFull {
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return nil, err
 		}
 		head = append(head, line...)

@@ -60,7 +60,8 @@ func (l *baseLookup) prefetch(ctx context.Context, plan *Plan, platforms []strin
 	}
 	parallel.Each(len(images), parallel.Lookups, func(i int) {
 		for _, platform := range platforms {
-			l.config(ctx, images[i], platform)
+			// An error is kept, for who asks for the answer.
+			_, _, _ = l.config(ctx, images[i], platform)
 		}
 	})
 }

@@ -202,7 +202,7 @@ func (f *fingerprinting) files(ctx context.Context, p *PreparedStep, conversions
 
 // earliest is the time of images whose base has none: that of the first file
 // that a ZIP archive can hold.
-var earliest = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+func earliest() time.Time { return time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC) }
 
 // epochOf is the time that an image carries: the one that its Dockerfile sets,
 // else that of its base. It moves only where all layers move: with the base.
@@ -211,9 +211,9 @@ func epochOf(c *dockerfile.Conversion) time.Time {
 	case c.Epoch != nil:
 		return *c.Epoch
 	case c.Base != nil:
-		return later(earliest, c.Base.Created.UTC().Truncate(time.Second))
+		return later(earliest(), c.Base.Created.UTC().Truncate(time.Second))
 	}
-	return earliest
+	return earliest()
 }
 
 func later(a, b time.Time) time.Time {

@@ -159,9 +159,9 @@ func TestChangedFileFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, out := range run.Do(t.Context(), prepared) {
-		failed := out.Target.Name == "a:1"
+		failed := out.Name == "a:1"
 		if failed != (out.Status == build.StatusFailed) || failed && !strings.Contains(out.Err.Error(), "Dockerfile changed while the image was built: run again") {
-			t.Errorf("%s: %s, %v", out.Target.Name, out.Status, out.Err)
+			t.Errorf("%s: %s, %v", out.Name, out.Status, out.Err)
 		}
 	}
 	if len(engine.requests) != 1 {

@@ -169,7 +169,7 @@ func do(t *testing.T, run build.Run, engine *recorder, w where, plan *build.Plan
 	run.Builder, run.Bases, run.Confirmer = engine, w, w
 	outcomes := map[string]build.Outcome{}
 	for _, out := range run.Do(t.Context(), run.Prepare(t.Context(), plan)) {
-		outcomes[out.Target.Name] = out
+		outcomes[out.Name] = out
 	}
 	return outcomes
 }
@@ -394,7 +394,7 @@ func TestInterrupted(t *testing.T) {
 	run := build.Run{Builder: engine, Bases: w, Confirmer: w, Settings: build.Settings{Jobs: 2}}
 	for _, out := range run.Do(ctx, run.Prepare(ctx, tree(t, family))) {
 		if out.Status != build.StatusSkipped || len(engine.order) > 0 {
-			t.Errorf("%s: %s, engine asked for %q", out.Target.Name, out.Status, engine.order)
+			t.Errorf("%s: %s, engine asked for %q", out.Name, out.Status, engine.order)
 		}
 	}
 }

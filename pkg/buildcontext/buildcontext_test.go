@@ -230,7 +230,7 @@ func TestChangedWhileSent(t *testing.T) {
 		"longer":    func(t *testing.T, path string) { write(t, path, strings.Repeat("a", 100_001)) },
 		"shorter":   func(t *testing.T, path string) { write(t, path, strings.Repeat("a", 99_999)) },
 		"empty":     func(t *testing.T, path string) { write(t, path, "") },
-		"gone":      func(t *testing.T, path string) { os.Remove(path) },
+		"gone":      func(_ *testing.T, path string) { os.Remove(path) },
 		"a folder":  func(t *testing.T, path string) { os.Remove(path); write(t, path+"/x", "x") },
 		"last byte": func(t *testing.T, path string) { write(t, path, strings.Repeat("a", 99_999)+"b") },
 	} {

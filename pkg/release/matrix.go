@@ -49,7 +49,8 @@ func Jobs(d *discover.Discovery, plan *build.Plan) []Job {
 	g := newGrouping(plan.Steps)
 	g.joinVersions()
 	selectors := g.joinSelected(d)
-	for g.joinCircles() || g.joinOnlyChildren() {
+	for joined := true; joined; {
+		joined = g.joinCircles() || g.joinOnlyChildren()
 	}
 	shared := g.joinShared()
 	var jobs []Job

@@ -13,11 +13,11 @@ import (
 )
 
 var (
-	// ErrUnknownRevision: the clone has no such commit.
+	// ErrUnknownRevision says that the clone has no such commit.
 	ErrUnknownRevision = errors.New("not in this clone")
-	// ErrNoTree: the commit does not have the folder that the tree is in.
+	// ErrNoTree says that the commit does not have the folder that the tree is in.
 	ErrNoTree = errors.New("the tree's folder is not in it")
-	// ErrShallow: the answer lies before the commits that a shallow clone has.
+	// ErrShallow says that the answer lies before the commits that a shallow clone has.
 	ErrShallow = errors.New("this clone is shallow: run git fetch --unshallow, or set fetch-depth: 0 where a CI job checks out")
 )
 

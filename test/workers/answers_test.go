@@ -49,7 +49,7 @@ func readAnswer(from *bufio.Reader, method string) (a answer, err error) {
 	line, err := from.ReadString('\n')
 	match := statusLine.FindStringSubmatch(line)
 	if match == nil {
-		return a, fmt.Errorf("status line %q, %v", line, err)
+		return a, fmt.Errorf("status line %q, %w", line, err)
 	}
 	a.status, _ = strconv.Atoi(match[1])
 	framing := map[string]string{}
@@ -101,14 +101,14 @@ func readChunks(from *bufio.Reader) (string, error) {
 		line, err := from.ReadString('\n')
 		size, bad := strconv.ParseUint(strings.TrimSuffix(line, "\r\n"), 16, 31)
 		if err != nil || bad != nil {
-			return body.String(), fmt.Errorf("chunk size %q, %v", line, err)
+			return body.String(), fmt.Errorf("chunk size %q, %w", line, err)
 		}
 		if _, err := io.CopyN(&body, from, int64(size)); err != nil {
 			return body.String(), err
 		}
 		end := make([]byte, 2)
 		if _, err := io.ReadFull(from, end); err != nil || string(end) != "\r\n" {
-			return body.String(), fmt.Errorf("chunk ends with %q, %v", end, err)
+			return body.String(), fmt.Errorf("chunk ends with %q, %w", end, err)
 		}
 		if size == 0 {
 			return body.String(), nil

@@ -186,14 +186,14 @@ func (w *worker) dial(t *testing.T) *net.UnixConn {
 
 // send writes bytes and reads to the end of the connection, which the worker
 // must close: an error if it does not.
-func (w *worker) send(t *testing.T, data string, close bool) string {
+func (w *worker) send(t *testing.T, data string, end bool) string {
 	t.Helper()
 	conn := w.dial(t)
 	defer conn.Close()
 	go func() {
 		// The worker may close before it has read all of it.
 		_, _ = io.WriteString(conn, data)
-		if close {
+		if end {
 			_ = conn.CloseWrite()
 		}
 	}()

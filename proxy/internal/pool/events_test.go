@@ -8,35 +8,36 @@ import (
 	"time"
 )
 
-// pay answers a debt, well or badly; it returns what was said.
-func (w *world) pay(d debt, well bool, capacity int) []string {
+// pay answers a debt, well or badly.
+func (w *world) pay(d debt, well bool, capacity int) {
 	w.debts = slices.DeleteFunc(w.debts, func(other debt) bool { return other == d })
 	switch d.do {
 	case start:
 		if well {
-			return w.tell(event{kind: loaded, worker: d.w, capacity: capacity, cancels: capacity%2 == 0})
+			w.tell(event{kind: loaded, worker: d.w, capacity: capacity, cancels: capacity%2 == 0})
+			return
 		}
-		return w.tell(event{kind: unfit, worker: d.w, reason: "not ready"})
+		w.tell(event{kind: unfit, worker: d.w, reason: "not ready"})
 	case look:
 		w.workers[d.w.id-1].lookIsOpen = false
-		return w.tell(event{kind: answered, worker: d.w, agree: well})
+		w.tell(event{kind: answered, worker: d.w, agree: well})
 	case ask:
 		kind := freed
 		if !well {
 			kind = []eventKind{overdue, unreachable}[capacity%2]
 		}
-		return w.tell(event{kind: kind, call: d.c})
+		w.tell(event{kind: kind, call: d.c})
 	case cancel:
 		kind := cancelled
 		if !well {
 			kind = notCancelled
 		}
-		return w.tell(event{kind: kind, call: d.c})
+		w.tell(event{kind: kind, call: d.c})
 	default:
 		if !well {
 			capacity = 0
 		}
-		return w.tell(event{kind: measured, useful: capacity})
+		w.tell(event{kind: measured, useful: capacity})
 	}
 }
 

@@ -183,9 +183,10 @@ func (e *MalformedError) Unwrap() error { return e.Err }
 // Begin says that a call begins.
 func (c *Conn) Begin() { c.in.got, c.out.sent = false, false }
 
-// Sent says whether anything of the call was sent since Begin, and Answered
-// whether anything came back.
-func (c *Conn) Sent() bool     { return c.out.sent }
+// Sent says whether anything of the call was sent since Begin.
+func (c *Conn) Sent() bool { return c.out.sent }
+
+// Answered says whether anything came back since Begin.
 func (c *Conn) Answered() bool { return c.in.got }
 
 // ReadResponse reads a response header. early, if not nil, is called for each

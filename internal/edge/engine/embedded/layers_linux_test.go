@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"io"
 	"path/filepath"
 	"testing"
@@ -165,7 +166,7 @@ func timeOfFile(t *testing.T, l *layers, desc ocispecs.Descriptor) time.Time {
 		t.Fatal(err)
 	}
 	header, err := tar.NewReader(plain).Next()
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
 	return header.ModTime
