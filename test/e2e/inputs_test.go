@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"archive/tar"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -204,8 +205,8 @@ func TestEditedWhileBuilding(t *testing.T) {
 				if err := os.Symlink("a", filepath.Join(app, "l")); err != nil {
 					t.Fatal(err)
 				}
-				// Another parent for each, so that no engine has it yet.
-				write(t, filepath.Join(root, "base/Dockerfile"), fmt.Sprintf("FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo %s > /what; echo now sleeping; sleep 3\"]\n", t.Name()))
+				// Another parent in each run, so that no engine has it yet.
+				write(t, filepath.Join(root, "base/Dockerfile"), fmt.Sprintf("FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo %s > /what; echo now sleeping; sleep 3\"]\n", rand.Text()))
 				write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM acme/base\nCOPY app /app\n")
 				args := []string{"build", "--push", "--builder", builder, "--registry", place, "web:1"}
 				cmd, stderr := start(t, root, args...)

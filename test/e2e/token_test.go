@@ -186,7 +186,9 @@ func TestTokens(t *testing.T) {
 					t.Errorf("with a wrong password stderr does not have %q twice:\n%s", text, tail(r.stderr))
 				}
 			}
-			if refused := server.refusals(); refused != 1 {
+			// Once for a repository and once for none: what is refused for a repository
+			// alone may be one that does not exist yet.
+			if refused := server.refusals(); refused < 1 || refused > 2 {
 				t.Errorf("the wrong password was tried %d times", refused)
 			}
 			unchanged(t, root, before)
