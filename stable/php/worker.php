@@ -215,8 +215,10 @@ final class Reader
     /** So many bytes; memory follows what has come, not what a caller says will. */
     private function exactly(int $length): string
     {
-        while (($missing = $length - strlen($this->buffer)) > 0) {
-            $part = stream_get_contents($this->connection, min($missing, 1 << 20));
+        while (strlen($this->buffer) < $length) {
+            // As much as PHP's own buffer holds, always: with something left in that, the
+            // next read takes it and then waits for more.
+            $part = fread($this->connection, 1 << 16);
             if ($part === '' || $part === false) {
                 throw new Gone('the body breaks off');
             }
