@@ -8,9 +8,9 @@ real_names=python:3.13
 real_worker=stable/python/worker.py
 
 # real_tree clones the repository, and makes its base images where they are not
-# at the registry yet; sets tree and place.
+# at the registry yet; sets tree and dest.
 real_tree() {
-	tree=$work/$engine-$1 place=$address/$engine-$1
+	tree=$work/$engine-$1 dest=$address/$engine-$1
 	export RTBUILD_MIRROR=docker.io=$address/mirror RTBUILD_LOCK_FILE=$work/real.lock
 	[ -f "$work/bases" ] || "$repo/hack/base-images.sh" --registry "$address/mirror" >"$work/bases"
 	git clone -q "$repo" "$tree"
@@ -23,7 +23,7 @@ real_tree() {
 real_bake() {
 	python3 -c '
 import json, sys
-place, mirror = sys.argv[1:]
+dest, mirror = sys.argv[1:]
 targets = {t["name"]: t for t in json.load(sys.stdin)["targets"]}
 key = lambda name: name.replace(":", "_").replace(".", "_")
 bases = {"debian:%s-slim" % s: "docker-image://%s/library/debian:%s-slim" % (mirror, s) for s in ("bookworm", "trixie")}
@@ -32,12 +32,12 @@ for name, t in targets.items():
     parents = {targets[p]["repository"]: "target:" + key(p) for p in t["dependsOn"]}
     bake["target"][key(name)] = {
         "context": t["context"], "dockerfile": t["dockerfile"][len(t["context"]) + 1:], "args": t.get("args", {}),
-        "contexts": {**bases, **parents}, "tags": ["%s/bake/%s:%s" % (place, t["repository"], tag) for tag in t["tags"]]}
+        "contexts": {**bases, **parents}, "tags": ["%s/bake/%s:%s" % (dest, t["repository"], tag) for tag in t["tags"]]}
 json.dump(bake, sys.stdout, indent=1)
-' "$place" "$address/mirror"
+' "$dest" "$address/mirror"
 }
 
-real_release() { echo "$rtbuild -C $tree all $real_names --push --quiet --builder $builder --registry $place $*"; }
+real_release() { echo "$rtbuild -C $tree all $real_names --push --quiet --builder $builder --registry $dest $*"; }
 real_baking() { echo "cd $tree && docker buildx bake ${bake[*]} --file $work/$engine-bake.json --push --progress quiet"; }
 
 # One line of the worker is added and committed before each run; the engine has
@@ -58,7 +58,7 @@ case_real_cold() {
 	real_tree real-cold
 	local forget="rm -rf $tree/.rtbuild/buildkit"
 	[ "$engine" != buildkitd ] || forget="docker buildx prune --builder $remote --all --force"
-	place="$place-\$(date +%s%N)"
+	dest="$dest-\$(date +%s%N)"
 	both "real-cold-$engine-rtbuild" "$cold_runs" "$forget" "$(real_release)"
 	[ "$engine" = buildkitd ] || return 0
 	both "real-cold-$engine-bake" "$cold_runs" "$forget" "$(real_baking)"

@@ -90,21 +90,21 @@ commit() {
 }
 
 # released NAME TREE-OPTIONS...: a tree that both tools have released through
-# the engine, with its pins committed; sets tree and place. Cases that leave the
+# the engine, with its pins committed; sets tree and dest. Cases that leave the
 # registry as it is share one.
 released() {
-	tree=$work/$engine-$1 place=$address/$engine-$1
+	tree=$work/$engine-$1 dest=$address/$engine-$1
 	[ ! -d "$tree" ] || return 0
 	shift
-	"$work/tree" -dir "$tree" -images "$images" -registry "$place/bake" "$@"
+	"$work/tree" -dir "$tree" -images "$images" -registry "$dest/bake" "$@"
 	commit "$tree"
-	"$rtbuild" -C "$tree" all --push --quiet --builder "$builder" --registry "$place" >/dev/null
+	"$rtbuild" -C "$tree" all --push --quiet --builder "$builder" --registry "$dest" >/dev/null
 	commit "$tree"
 	(cd "$tree" && docker buildx bake "${bake[@]}" --push --progress quiet)
 }
 
 clone() { echo "rm -rf $work/clone && git clone -q $tree $work/clone"; }
-release() { echo "$rtbuild -C $work/clone all --push --builder $builder --registry $place $*"; }
+release() { echo "$rtbuild -C $work/clone all --push --builder $builder --registry $dest $*"; }
 # bake's own best: nothing to display.
 baking() { echo "cd $work/clone && docker buildx bake ${bake[*]} --push --progress quiet $*"; }
 
@@ -146,7 +146,7 @@ case_one() {
 case_cold() {
 	local fresh
 	fresh="rm -rf $work/clone && date +%s%N >$work/salt && $work/tree -dir $work/clone -images $images -salt \$(cat $work/salt) -registry $address/cold-\$(cat $work/salt)/bake && cd $work/clone && git init -q && git add -A && git -c user.name=bench -c user.email=bench@localhost commit -qm bench"
-	place="$address/cold-\$(cat $work/salt)"
+	dest="$address/cold-\$(cat $work/salt)"
 	measure "cold-$engine-rtbuild" "$cold_runs" "$fresh" "$(release)"
 	measure "cold-$engine-bake" "$cold_runs" "$fresh" "$(baking)"
 	if [ "$engine" != docker ]; then
@@ -180,12 +180,12 @@ case_resolve() {
 	local accept='Accept: application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json' urls=$work/urls
 	"$rtbuild" -C "$tree" plan --output json |
 		python3 -c 'import json, sys; [print(sys.argv[1] + t["repository"] + "/manifests/" + tag) for t in json.load(sys.stdin)["targets"] for tag in t["tags"]]' \
-			"http://$slow/v2/${place#*/}/" >"$urls"
+			"http://$slow/v2/${dest#*/}/" >"$urls"
 	[ "$(wc -l <"$urls")" -eq "$images" ] || die "$(wc -l <"$urls") references, want $images"
 	measure start "$runs" "" "$rtbuild version"
-	measure resolve-rtbuild-0ms "$runs" "" "$rtbuild -C $tree pin --check --registry $place"
-	measure resolve-rtbuild "$runs" "" "$rtbuild -C $tree pin --check --registry $slow/${place#*/}"
-	requests resolve-rtbuild "$slow_counter" "" "$rtbuild -C $tree pin --check --registry $slow/${place#*/}"
+	measure resolve-rtbuild-0ms "$runs" "" "$rtbuild -C $tree pin --check --registry $dest"
+	measure resolve-rtbuild "$runs" "" "$rtbuild -C $tree pin --check --registry $slow/${dest#*/}"
+	requests resolve-rtbuild "$slow_counter" "" "$rtbuild -C $tree pin --check --registry $slow/${dest#*/}"
 	measure resolve-curl-each "$runs" "" "while read -r url; do curl -sfI -H '$accept' \$url; done <$urls"
 	measure resolve-curl-kept-alive "$runs" "" "xargs curl -sfI -H '$accept' <$urls"
 	# In one process: one after the other, and as a run does it.

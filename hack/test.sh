@@ -89,7 +89,7 @@ build_runtimes() {
 
 # The contract suite is the gate. A second run has nothing left to do, and needs
 # no engine. Then the suite once more for each language, where net/http alone
-# serves callers.
+# serves clients.
 runtimes() {
 	wait "$runtimes_build" || { tail -n 100 "$logs/runtimes"; return 1; }
 	of_the_copy all --push --verify --quiet --registry local >"$copy/configmap.yaml" &&

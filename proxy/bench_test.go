@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// callers is how many connections send calls at once.
-const callers = 32
+// clients is how many connections send calls at once.
+const clients = 32
 
 // BenchmarkProxy measures calls of a trivial Go worker through the proxy, by 32
 // keep-alive connections on loopback. The worker of "hello" does not even read
@@ -147,9 +147,9 @@ func (p *proxy) number(b *testing.B, series string) float64 {
 func load(b *testing.B, address string, w workload) {
 	var all sync.WaitGroup
 	b.ResetTimer()
-	for i := range callers {
-		n := b.N / callers
-		if i < b.N%callers {
+	for i := range clients {
+		n := b.N / clients
+		if i < b.N%clients {
 			n++
 		}
 		all.Add(1)

@@ -27,7 +27,7 @@ func chunks(headers, body string) string {
 	return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + headers + "\r\n" + body
 }
 
-// brokenCase is what a worker answers, and what its caller must get.
+// brokenCase is what a worker answers, and what its client must get.
 type brokenCase struct {
 	name   string
 	steps  []string
@@ -142,7 +142,7 @@ func brokenHeaders() []brokenCase {
 	}
 }
 
-// Whatever a worker answers: its caller gets a sound answer, an error, or a
+// Whatever a worker answers: its client gets a sound answer, an error, or a
 // connection that ends in the middle, soon; and the next call, on the same
 // connection if it goes on, its own.
 func TestBrokenWorkers(t *testing.T) {
@@ -161,7 +161,7 @@ func TestBrokenWorkers(t *testing.T) {
 	}
 }
 
-// forbidden are headers and trailers that no caller gets.
+// forbidden are headers and trailers that no client gets.
 func forbidden() []string {
 	return []string{"X-Func-A", "X-Func-Z", "X-Func-Call-Id", "X-Func-Error", "X-A", "Keep-Alive", "Upgrade", "Proxy-Authenticate"}
 }

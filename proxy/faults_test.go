@@ -184,7 +184,7 @@ func TestMisbehavingFunctions(t *testing.T) {
 				}
 				p.ready()
 				crashed := tt.path == "/exit" || tt.path == "/segv" || tt.path == "/half"
-				// More than two where the caller's HTTP library tries again.
+				// More than two where the client's HTTP library tries again.
 				if got := p.metric("function_worker_restarts_total"); crashed && (got == "0" || got == "1") {
 					t.Errorf("%s restarts", got)
 				}

@@ -183,7 +183,7 @@ func TestFaultyRequests(t *testing.T) {
 		{"a folded length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n 3\r\n\r\nabc" + next, class{"200 ", false}},
 		{"an empty line before", "\r\n" + next, class{"200 ", true}},
 		{"empty lines before", "\r\n\n\r\n" + next + "\r\n\r\n" + next, class{"200 200 ", true}},
-		{"an empty line before what is uncommon", "\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n", class{"200 ", true}},
+		{"an empty line before what the slow path serves", "\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n", class{"200 ", true}},
 		{"empty lines without end", strings.Repeat("\r\n", 100) + next, class{"400 ", false}},
 		{"CONNECT", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n" + next, class{"405 ", false}},
 		{"CONNECT to a path", "CONNECT /healthz HTTP/1.1\r\nHost: a\r\n\r\n" + next, class{"405 ", false}},
@@ -253,8 +253,8 @@ func TestRequestsInTwoParts(t *testing.T) {
 	}
 }
 
-// A caller who ends what it sends behind its request gets the answer.
-func TestHalfClosedCallers(t *testing.T) {
+// A client that ends what it sends behind its request gets the answer.
+func TestHalfClosedClients(t *testing.T) {
 	bothWays(t, func(t *testing.T, loops string) {
 		p := start(t, loops, "TEST_CONCURRENCY=64").ready()
 		for _, c := range []struct{ sent, want string }{
@@ -282,7 +282,7 @@ func TestHalfClosedCallers(t *testing.T) {
 			}
 		}
 		if log := p.out.String(); strings.Contains(log, " 499 ") {
-			t.Errorf("callers were taken for gone:\n%s", shorten(log))
+			t.Errorf("clients were taken for gone:\n%s", shorten(log))
 		}
 		for sent, status := range map[string]int{"GET / HTTP/1.1\r\nHost": 400, "POST /trailer HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc": 400} {
 			w := p.wire(t)

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// wire is a caller's connection without a client's ways.
+// wire is a client's connection without a client's ways.
 type wire struct {
 	net.Conn
 	t  *testing.T
@@ -120,7 +120,7 @@ func TestRequestsInPartsAndTogether(t *testing.T) {
 	})
 }
 
-// A caller who reads late gets all answers, and holds up nobody.
+// A client that reads late gets all answers, and holds up nobody.
 func TestSlowReaders(t *testing.T) {
 	p := start(t, "FUNC_MAX_WORKERS=1").ready()
 	w := p.wire(t)
@@ -137,7 +137,7 @@ func TestSlowReaders(t *testing.T) {
 			}
 		}
 	}()
-	p.eventually("a stuck caller", func() bool {
+	p.eventually("a stuck client", func() bool {
 		before := strings.Count(p.out.String(), "/echo")
 		time.Sleep(50 * time.Millisecond)
 		return before > 0 && before < answers && strings.Count(p.out.String(), "/echo") == before
@@ -150,7 +150,7 @@ func TestSlowReaders(t *testing.T) {
 	}
 }
 
-func TestCallersWhoLeave(t *testing.T) {
+func TestClientsThatLeave(t *testing.T) {
 	p := start(t, "FUNC_MAX_WORKERS=1").ready()
 	running, waiting := p.wire(t), p.wire(t)
 	running.send("GET /sleep?s=2 HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -169,7 +169,7 @@ func TestCallersWhoLeave(t *testing.T) {
 	}
 }
 
-// What common requests get does not depend on how they are served: those with
+// What usual requests get does not depend on how they are served: those with
 // a Pragma header are never served by the front.
 func TestBothWaysAreAlike(t *testing.T) {
 	for _, origins := range []string{"*", "off", "http://one.example"} {
@@ -204,7 +204,7 @@ func TestBothWaysAreAlike(t *testing.T) {
 	}
 }
 
-// Calls of all kinds on kept connections, more than workers, from callers some
+// Calls of all kinds on kept connections, more than workers, from clients some
 // of whom leave: each gets its own answer.
 func TestCallsOfAllKindsAtOnce(t *testing.T) {
 	for _, loops := range []string{"1", "3"} {
@@ -238,7 +238,7 @@ func allKindsAtOnce(t *testing.T, p *proxy) {
 }
 
 func oneOfAll(p *proxy, i, kind int) error {
-	text := strings.Repeat(fmt.Sprintf("caller %d, ", i), []int{1, 1, 1, 100, 1000, 10000, 1, 1}[kind])
+	text := strings.Repeat(fmt.Sprintf("client %d, ", i), []int{1, 1, 1, 100, 1000, 10000, 1, 1}[kind])
 	var a answer
 	want := answer{status: 200, body: text}
 	switch kind {
@@ -275,38 +275,38 @@ func (w *wire) head() {
 	}
 }
 
-// An uncommon request does not make all others of its connection slow: net/http
-// serves some, and then the caller connects again.
-func TestCommonRequestsEndOtherConnections(t *testing.T) {
+// An unusual request does not make all others of its connection slow: net/http
+// serves some, and then the client connects again.
+func TestUsualRequestsEndOtherConnections(t *testing.T) {
 	if os.Getenv("TEST_LOOPS") == "0" {
 		t.Skip("net/http serves all requests")
 	}
 	p := start(t).ready()
-	common, large := p.wire(t), p.wire(t)
-	for _, w := range []*wire{common, large} {
+	usual, large := p.wire(t), p.wire(t)
+	for _, w := range []*wire{usual, large} {
 		w.head()
 	}
 	served := 0
 	for closed := false; !closed; served++ {
-		common.send(hello)
-		resp, _ := common.answer(200)
+		usual.send(hello)
+		resp, _ := usual.answer(200)
 		closed = resp.Close
 	}
-	common.closed()
+	usual.closed()
 	if served < 2 || served > 100 {
-		t.Errorf("the connection ended after %d common requests", served)
+		t.Errorf("the connection ended after %d usual requests", served)
 	}
 	for range 10 * served {
 		large.send(echo(strings.Repeat("x", 40<<10)))
 		if resp, _ := large.answer(200); resp.Close {
-			t.Fatal("the connection ended after uncommon requests")
+			t.Fatal("the connection ended after large requests")
 		}
 	}
 	kept := p.wire(t)
 	for range 10 * served {
 		kept.send(hello)
 		if resp, _ := kept.answer(200); resp.Close {
-			t.Fatal("the connection ended though all requests were common")
+			t.Fatal("the connection ended though all requests were usual")
 		}
 	}
 }
@@ -337,14 +337,14 @@ func TestShutdownOfKeptConnections(t *testing.T) {
 	if _, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://")); err == nil {
 		t.Error("a connection was accepted after SIGTERM")
 	}
-	// The call took a second; for another one callers may say that they have
+	// The call took a second; for another one clients may say that they have
 	// the answer, which is lost otherwise if the container ends at once.
 	time.Sleep(100 * time.Millisecond)
 	select {
 	case err := <-p.ended:
 		p.ended <- err
 		if time.Since(start) < 2*time.Second {
-			t.Error("the proxy ended before its callers had closed their connections")
+			t.Error("the proxy ended before its clients had closed their connections")
 		}
 	default:
 	}

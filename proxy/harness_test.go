@@ -115,7 +115,7 @@ func newClient() *http.Client {
 	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}
 }
 
-// http2 has the proxy's caller speak HTTP/2 from here on.
+// http2 has the proxy's client speak HTTP/2 from here on.
 func (p *proxy) http2() {
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)

@@ -9,7 +9,7 @@ import (
 )
 
 // With FUNC_LOG_FORMAT=json, each line of the output is a JSON value that says
-// whose it is, whatever callers have the function print.
+// whose it is, whatever clients have the function print.
 func TestLinesCannotBeForged(t *testing.T) {
 	const forged = `{"time":"2026-01-01T00:00:00.000Z","method":"GET","path":"/forged","status":200}`
 	bothWays(t, func(t *testing.T, loops string) {

@@ -123,14 +123,14 @@ func serve(cfg config.Config, limits config.Limits, stdout, stderr *output.Sink,
 	}
 	defer workers.Close()
 	handler := newGateway(cfg, workers, stdout, stderr, log)
-	callers, err := newFront(cfg, listener, handler, workers, log)
+	clients, err := newFront(cfg, listener, handler, workers, log)
 	if err != nil {
 		return err
 	}
-	defer callers.Close()
-	server := newServer(cfg, callers, handler, log)
+	defer clients.Close()
+	server := newServer(cfg, clients, handler, log)
 	failed := make(chan error, 2)
-	go func() { failed <- server.Serve(callers.Listener()) }()
+	go func() { failed <- server.Serve(clients.Listener()) }()
 	if cfg.AdminPort > 0 {
 		admin := newAdmin(cfg, handler, log)
 		defer admin.Close()
@@ -141,12 +141,12 @@ func serve(cfg config.Config, limits config.Limits, stdout, stderr *output.Sink,
 		select {
 		case err := <-failed:
 			return fmt.Errorf("serving: %w", err)
-		case err := <-callers.Failed():
+		case err := <-clients.Failed():
 			return fmt.Errorf("serving: %w", err)
 		case s := <-signals:
 			switch s {
 			case syscall.SIGTERM, syscall.SIGINT:
-				shutDown(cfg, callers, server, handler, signals, log)
+				shutDown(cfg, clients, server, handler, signals, log)
 				return nil
 			case syscall.SIGPIPE:
 			default:
@@ -156,7 +156,7 @@ func serve(cfg config.Config, limits config.Limits, stdout, stderr *output.Sink,
 	}
 }
 
-// reserved are the paths of the worker protocol, hidden from callers.
+// reserved are the paths of the worker protocol, hidden from clients.
 func reserved(cfg config.Config) []string {
 	if cfg.Network == "unix" {
 		return []string{cfg.HealthPath, pool.CancelPath}
@@ -195,7 +195,7 @@ func newFront(cfg config.Config, listener net.Listener, handler *gateway.Gateway
 }
 
 // newServer serves what the front hands over.
-func newServer(cfg config.Config, callers *front.Front, handler http.Handler, log *slog.Logger) *http.Server {
+func newServer(cfg config.Config, clients *front.Front, handler http.Handler, log *slog.Logger) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
@@ -204,7 +204,7 @@ func newServer(cfg config.Config, callers *front.Front, handler http.Handler, lo
 		ReadHeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout, MaxHeaderBytes: int(cfg.MaxHeader),
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	callers.Attach(server)
+	clients.Attach(server)
 	return server
 }
 

@@ -55,7 +55,7 @@ func TestCallsPassAsTheyAre(t *testing.T) {
 	a.want(t, http.StatusTeapot)
 	if h := a.header; h.Get("X-Hop")+h.Get("Keep-Alive")+h.Get("X-Func-Secret")+h.Get("Content-Type") != "" ||
 		h.Get("Set-Cookie") != "a=b" {
-		t.Errorf("the caller saw %v", h)
+		t.Errorf("the client saw %v", h)
 	}
 	p.get("/_health").want(t, 404)
 	p.do("POST", "/%5Fcancel", nil).want(t, 404)
@@ -122,7 +122,7 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-func TestServerSentEventsEndWithTheCaller(t *testing.T) {
+func TestServerSentEventsEndWithTheClient(t *testing.T) {
 	p := start(t, "FUNC_MAX_WORKERS=1").ready()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

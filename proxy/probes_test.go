@@ -16,7 +16,7 @@ import (
 )
 
 // /readyz is 503 until the function is loaded, /healthz only if a new start
-// could help. Neither tells callers what the function printed.
+// could help. Neither tells clients what the function printed.
 func TestProbesTellWhy(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -53,7 +53,7 @@ func TestProbesTellWhy(t *testing.T) {
 					}
 					for _, secret := range tt.secrets {
 						if strings.Contains(ready.body+health.body, secret) && !told {
-							t.Errorf("callers are told %q", ready.body)
+							t.Errorf("clients are told %q", ready.body)
 						}
 						if !strings.Contains(ready.body, secret) && told {
 							return false
@@ -63,7 +63,7 @@ func TestProbesTellWhy(t *testing.T) {
 				})
 				if tt.name != "never" && where != "FUNC_DEBUG=1" {
 					if body := p.get("/").want(t, 503); strings.Contains(body, "ImportError") {
-						t.Errorf("callers see %q", body)
+						t.Errorf("clients see %q", body)
 					}
 				}
 				p.signal(syscall.SIGTERM)

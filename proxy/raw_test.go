@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// raw is a worker that answers what its caller tells it to, byte by byte, and
+// raw is a worker that answers what its client tells it to, byte by byte, and
 // shows what it was sent. TEST_RAW=1 chooses it.
 func raw(l net.Listener) error {
 	for {

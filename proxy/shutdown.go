@@ -16,7 +16,7 @@ import (
 
 // shutDown serves on for a while, then stops accepting and lets calls finish.
 // Another signal ends the waits.
-func shutDown(cfg config.Config, callers *front.Front, server *http.Server, handler *gateway.Gateway, signals <-chan os.Signal,
+func shutDown(cfg config.Config, clients *front.Front, server *http.Server, handler *gateway.Gateway, signals <-chan os.Signal,
 	log *slog.Logger) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -24,8 +24,8 @@ func shutDown(cfg config.Config, callers *front.Front, server *http.Server, hand
 		second(signals)
 		cancel()
 	}()
-	leave(ctx, callers, handler, cfg.ShutdownDelay, log)
-	drain(ctx, callers, server, newServer(cfg, callers, handler, log), cfg.Shutdown, log)
+	leave(ctx, clients, handler, cfg.ShutdownDelay, log)
+	drain(ctx, clients, server, newServer(cfg, clients, handler, log), cfg.Shutdown, log)
 }
 
 // second waits for another signal to stop.
@@ -40,9 +40,9 @@ func second(signals <-chan os.Signal) {
 // leave goes on serving for a while, but ends each connection with its next
 // answer: those who send calls learn of the end only some time after it was
 // decided.
-func leave(ctx context.Context, callers *front.Front, handler *gateway.Gateway, delay time.Duration, log *slog.Logger) {
+func leave(ctx context.Context, clients *front.Front, handler *gateway.Gateway, delay time.Duration, log *slog.Logger) {
 	handler.Leave()
-	callers.Leave()
+	clients.Leave()
 	if delay == 0 {
 		return
 	}
@@ -55,16 +55,16 @@ func leave(ctx context.Context, callers *front.Front, handler *gateway.Gateway, 
 
 // drain stops accepting and lets calls finish, unless ctx ends. A server that
 // shuts down accepts nothing: late serves what is handed over meanwhile.
-func drain(ctx context.Context, callers *front.Front, server, late *http.Server, limit time.Duration, log *slog.Logger) {
+func drain(ctx context.Context, clients *front.Front, server, late *http.Server, limit time.Duration, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	log.Info("shutting down", "within", limit)
 	late.SetKeepAlivesEnabled(false)
 	ended := make(chan error, 1)
-	go func() { ended <- late.Serve(callers.Listener()) }()
+	go func() { ended <- late.Serve(clients.Listener()) }()
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.Shutdown(ctx) }()
-	err := callers.Shutdown(ctx)
+	err := clients.Shutdown(ctx)
 	err = errors.Join(err, <-stopped, late.Shutdown(ctx))
 	if bad := <-ended; !errors.Is(bad, http.ErrServerClosed) {
 		err = errors.Join(err, bad)

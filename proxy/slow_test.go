@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// slowCaller sends a request, then goes on as slowly as it likes.
-type slowCaller struct {
+// slowClient sends a request, then goes on as slowly as it likes.
+type slowClient struct {
 	name, request string
 	more          string // sent again and again
 	every         time.Duration
 }
 
-func slowCallers() []slowCaller {
+func slowClients() []slowClient {
 	const chunked, sized = "POST /trailer HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
 		"POST /trailer HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
-	return []slowCaller{
+	return []slowClient{
 		{"a chunk, then nothing", chunked + "1\r\nx\r\n", "", 0},
 		{"a large chunk, then nothing", chunked + "9000\r\n" + strings.Repeat("x", 0x9000) + "\r\n", "", 0},
 		{"half a chunk, then nothing", chunked + "5\r\nx", "", 0},
@@ -32,7 +32,7 @@ func slowCallers() []slowCaller {
 	}
 }
 
-func (s slowCaller) call(t *testing.T, p *proxy) {
+func (s slowClient) call(t *testing.T, p *proxy) {
 	w := p.wire(t)
 	w.send(s.request)
 	if s.every == 0 {
@@ -48,10 +48,10 @@ func (s slowCaller) call(t *testing.T, p *proxy) {
 	}()
 }
 
-// Callers who send slowly keep nobody else out, nor those forever who send
+// Clients that send slowly keep nobody else out, nor those forever who send
 // large bodies, too.
 func TestSlowBodies(t *testing.T) {
-	for _, s := range slowCallers() {
+	for _, s := range slowClients() {
 		t.Run(s.name, func(t *testing.T) {
 			bothWays(t, func(t *testing.T, loops string) {
 				p := start(t, loops, "FUNC_MAX_WORKERS=4", "FUNC_TIMEOUT=300").ready()
@@ -78,11 +78,11 @@ func TestSlowBodies(t *testing.T) {
 	}
 }
 
-// A body that stands still is given up, even if nobody else waits.
+// A body that stalls is given up, even if nobody else waits.
 func TestBodiesThatStandStill(t *testing.T) {
 	bothWays(t, func(t *testing.T, loops string) {
 		p := start(t, loops, "FUNC_MAX_WORKERS=1", "FUNC_TIMEOUT=300", "FUNC_HEADER_TIMEOUT=1").ready()
-		for _, s := range slowCallers()[:6] {
+		for _, s := range slowClients()[:6] {
 			w := p.wire(t)
 			w.send(s.request)
 			w.answer(http.StatusRequestTimeout)
@@ -103,7 +103,7 @@ func TestBodiesThatStandStill(t *testing.T) {
 	})
 }
 
-// Callers who do not take their answers keep nobody else out.
+// Clients that do not take their answers keep nobody else out.
 func TestSlowReadersOfLargeAnswers(t *testing.T) {
 	for name, answer := range map[string][]string{
 		"of known length":   {"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n", "@fill 50000000"},
@@ -139,7 +139,7 @@ func TestSlowReadersOfLargeAnswers(t *testing.T) {
 	}
 }
 
-// Callers of HTTP/2 are no exception.
+// Clients of HTTP/2 are no exception.
 func TestSlowBodiesOfHTTP2(t *testing.T) {
 	p := start(t, "FUNC_MAX_WORKERS=4", "FUNC_TIMEOUT=300", "FUNC_HEADER_TIMEOUT=2").ready()
 	slow := &proxy{t: t, url: p.url, client: newClient()}

@@ -37,9 +37,9 @@ func soakWorkers() []soakWorker {
 	}
 }
 
-// Callers of all kinds send tokens to every language that is installed, for
+// Clients of all kinds send tokens to every language that is installed, for
 // SOAK, a duration such as 60s, altogether. Whatever happens beside it, with
-// workers that end and callers who leave, a call gets its own token or an error.
+// workers that end and clients that leave, a call gets its own token or an error.
 func TestSoak(t *testing.T) {
 	within, err := time.ParseDuration(os.Getenv("SOAK"))
 	if err != nil {
@@ -78,21 +78,21 @@ func soak(t *testing.T, p *proxy, within time.Duration) {
 		all.Add(1)
 		go func() {
 			defer all.Done()
-			caller := &proxy{t: t, url: p.url, client: newClient()}
+			own := &proxy{t: t, url: p.url, client: newClient()}
 			if i%4 == 3 {
-				caller.http2()
+				own.http2()
 			}
-			defer caller.client.CloseIdleConnections()
+			defer own.client.CloseIdleConnections()
 			random := rand.New(rand.NewPCG(2, uint64(i)))
 			for n, end := 0, time.Now().Add(within); time.Now().Before(end); n++ {
-				token := strings.Repeat(fmt.Sprintf("caller %d call %d; ", i, n), []int{1, 1, 1, 20, 5000}[random.IntN(5)])
-				switch status, body := soakCall(p, caller, random, token); {
+				token := strings.Repeat(fmt.Sprintf("client %d call %d; ", i, n), []int{1, 1, 1, 20, 5000}[random.IntN(5)])
+				switch status, body := soakCall(p, own, random, token); {
 				case status == http.StatusOK && body != token:
 					crossed.Add(1)
 					t.Errorf("%q came back as %q", shorten(token), shorten(body))
 				case status == http.StatusOK:
 					good.Add(1)
-				case strings.Contains(body, "caller "):
+				case strings.Contains(body, "client "):
 					t.Errorf("an error has somebody's token: %d, %q", status, shorten(body))
 				default:
 					failed.Add(1)
@@ -111,7 +111,7 @@ func soak(t *testing.T, p *proxy, within time.Duration) {
 }
 
 // soakCall sends a token, and sometimes something else before.
-func soakCall(p, caller *proxy, random *rand.Rand, token string) (status int, body string) {
+func soakCall(p, own *proxy, random *rand.Rand, token string) (status int, body string) {
 	ask := func(what map[string]any) io.Reader {
 		data, err := json.Marshal(what)
 		if err != nil {
@@ -122,23 +122,23 @@ func soakCall(p, caller *proxy, random *rand.Rand, token string) (status int, bo
 	asJSON := []string{"Content-Type", "application/json"}
 	switch random.IntN(400) {
 	case 0: // of which others may be in the worker
-		caller.do("POST", "/", ask(map[string]any{"do": []string{"exit", "crash"}[random.IntN(2)]}), asJSON...)
+		own.do("POST", "/", ask(map[string]any{"do": []string{"exit", "crash"}[random.IntN(2)]}), asJSON...)
 	case 1, 2, 3, 4, 5: // leaves
 		if c, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://")); err == nil {
-			const call = `{"do":"echo","value":"caller who left"}`
+			const call = `{"do":"echo","value":"client that left"}`
 			fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(call), call)
 			c.Close()
 		}
 	case 6, 7, 8:
-		caller.do("POST", "/", ask(map[string]any{"do": "fail"}), asJSON...)
+		own.do("POST", "/", ask(map[string]any{"do": "fail"}), asJSON...)
 	case 9, 10, 11:
-		caller.do("POST", "/", ask(map[string]any{"do": "sleep", "seconds": 0.05}), asJSON...)
+		own.do("POST", "/", ask(map[string]any{"do": "sleep", "seconds": 0.05}), asJSON...)
 	}
 	sent := ask(map[string]any{"do": "echo", "value": token})
 	if random.IntN(4) == 0 {
 		sent = io.MultiReader(sent) // without a length
 	}
-	a := caller.do("POST", "/", sent, asJSON...)
+	a := own.do("POST", "/", sent, asJSON...)
 	if a.err != nil {
 		return 0, ""
 	}

@@ -8,16 +8,16 @@ import (
 )
 
 // Streamed bodies leave their connections as they were, however late the
-// writer runs on a busy machine: no caller is taken for gone, and none is cut
+// writer runs on a busy machine: no client is taken for gone, and none is cut
 // off.
 func TestStreamedBodiesOnKeptConnections(t *testing.T) {
 	p := start(t, "TEST_CONCURRENCY=64").ready()
 	sent := strings.Repeat("0123456789abcdef", 100<<10/16)
-	var callers sync.WaitGroup
+	var clients sync.WaitGroup
 	for range 64 {
-		callers.Add(1)
+		clients.Add(1)
 		go func() {
-			defer callers.Done()
+			defer clients.Done()
 			for range 20 {
 				if got := p.do("POST", "/echo", strings.NewReader(sent)).want(t, http.StatusOK); got != sent {
 					t.Errorf("%d bytes came back as %d", len(sent), len(got))
@@ -25,8 +25,8 @@ func TestStreamedBodiesOnKeptConnections(t *testing.T) {
 			}
 		}()
 	}
-	callers.Wait()
+	clients.Wait()
 	if log := p.out.String(); strings.Contains(log, " 499 ") {
-		t.Errorf("callers were taken for gone:\n%s", shorten(log))
+		t.Errorf("clients were taken for gone:\n%s", shorten(log))
 	}
 }

@@ -1,4 +1,4 @@
-// Command count stands between clients and a registry, counts requests and
+// Command count sits between clients and a registry, counts requests and
 // can delay each:
 //
 //	go run ./bench/count -target http://127.0.0.1:5000 -latency 50ms

@@ -47,10 +47,10 @@ type coldStart struct {
 	RunningSeconds float64 `json:"runningSeconds"`
 }
 
-// A measurement is one load by so many callers.
+// A measurement is one load by so many clients.
 type measurement struct {
 	Load    string `json:"load"`
-	Callers int    `json:"callers"`
+	Clients int    `json:"clients"`
 	// LoadAverage is the machine's of the minute before.
 	LoadAverage       float64 `json:"loadAverage"`
 	RequestsPerSecond float64 `json:"requestsPerSecond"`
@@ -95,10 +95,10 @@ func (m *measurement) set(r result) {
 // String is the measurement for people who wait.
 func (m measurement) String() string {
 	if m.Error != "" {
-		return fmt.Sprintf("%s, %d callers: %s", m.Load, m.Callers, m.Error)
+		return fmt.Sprintf("%s, %d clients: %s", m.Load, m.Clients, m.Error)
 	}
-	text := fmt.Sprintf("%s, %d callers: %.0f/s, p50 %.2f ms, p99 %.2f ms, %.1f MiB, load average %.1f",
-		m.Load, m.Callers, m.RequestsPerSecond, 1000*m.P50Seconds, 1000*m.P99Seconds, mebibytes(m.MemoryBytes), m.LoadAverage)
+	text := fmt.Sprintf("%s, %d clients: %.0f/s, p50 %.2f ms, p99 %.2f ms, %.1f MiB, load average %.1f",
+		m.Load, m.Clients, m.RequestsPerSecond, 1000*m.P50Seconds, 1000*m.P99Seconds, mebibytes(m.MemoryBytes), m.LoadAverage)
 	if m.Failures > 0 {
 		text += fmt.Sprintf(", %d FAILED: %s", m.Failures, m.Failure)
 	}
@@ -114,7 +114,7 @@ func (d *document) err() error {
 		}
 		for _, m := range s.Measurements {
 			if m.Error != "" {
-				errs = append(errs, fmt.Errorf("%s %s: %s, %d callers: %s", s.name(), s.Server, m.Load, m.Callers, m.Error))
+				errs = append(errs, fmt.Errorf("%s %s: %s, %d clients: %s", s.name(), s.Server, m.Load, m.Clients, m.Error))
 			}
 		}
 	}

@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// redialPause keeps callers that lost their connection from taking the
+	// redialPause keeps clients that lost their connection from taking the
 	// machine from the server.
 	redialPause = 10 * time.Millisecond
-	// lastCallLimit is how long callers wait for the answers to their last
+	// lastCallLimit is how long clients wait for the answers to their last
 	// calls. They do not count, but a server that still works on them would be
 	// slower in the next measurement.
 	lastCallLimit = 10 * time.Second
@@ -29,7 +29,7 @@ const (
 // address on it.
 type endpoint struct{ network, address string }
 
-// A load is one request, sent over and over by some callers at once: each
+// A load is one request, sent over and over by some clients at once: each
 // sends the next when it has the answer to the last.
 type load struct {
 	name, method, contentType string
@@ -38,7 +38,7 @@ type load struct {
 	request []byte
 }
 
-// A result is what the callers saw. Latencies are of successful calls; calls
+// A result is what the clients saw. Latencies are of successful calls; calls
 // that had no answer when the time was up count as neither.
 type result struct {
 	perSecond       float64
@@ -59,18 +59,18 @@ func newLoad(name, method, contentType string, body []byte) load {
 	return load{name, method, contentType, body, b.Bytes()}
 }
 
-// run lets callers call for a while, first for warmUp, then during the time
+// run lets clients call for a while, first for warmUp, then during the time
 // whose answers count. The latencies of all calls are kept: some hundred
 // thousand numbers. That no call succeeded is an error, and so is an end of the
 // context before that time.
-func (l load) run(ctx context.Context, at endpoint, callers int, warmUp, during time.Duration) (result, error) {
+func (l load) run(ctx context.Context, at endpoint, clients int, warmUp, during time.Duration) (result, error) {
 	begin := time.Now().Add(warmUp)
 	end := begin.Add(during)
 	limited, cancel := context.WithDeadline(ctx, end.Add(lastCallLimit))
 	defer cancel()
-	seen := make([]tally, callers)
+	seen := make([]tally, clients)
 	var group sync.WaitGroup
-	for i := range callers {
+	for i := range clients {
 		group.Go(func() { seen[i] = l.call(limited, at, begin, end) })
 	}
 	group.Wait()
@@ -99,7 +99,7 @@ func (l load) run(ctx context.Context, at endpoint, callers int, warmUp, during 
 	return r, nil
 }
 
-// A tally is what one caller saw.
+// A tally is what one client saw.
 type tally struct {
 	latencies []time.Duration
 	failures  int
@@ -110,7 +110,7 @@ type tally struct {
 // on.
 func (l load) call(ctx context.Context, at endpoint, begin, end time.Time) tally {
 	var t tally
-	c := caller{at: at}
+	c := client{at: at}
 	defer c.hangUp()
 	for start := time.Now(); start.Before(end); start = time.Now() {
 		status, err := c.call(ctx, l.request)
@@ -135,8 +135,8 @@ func (l load) call(ctx context.Context, at endpoint, begin, end time.Time) tally
 	return t
 }
 
-// A caller keeps one connection, and makes another where the server closed it.
-type caller struct {
+// A client keeps one connection, and makes another where the server closed it.
+type client struct {
 	at         endpoint
 	connection net.Conn
 	reader     *bufio.Reader
@@ -145,7 +145,7 @@ type caller struct {
 }
 
 // call sends a request and returns the answer's status. It ends when ctx does.
-func (c *caller) call(ctx context.Context, request []byte) (int, error) {
+func (c *client) call(ctx context.Context, request []byte) (int, error) {
 	if c.connection == nil {
 		if err := c.dial(ctx); err != nil {
 			return 0, err
@@ -162,7 +162,7 @@ func (c *caller) call(ctx context.Context, request []byte) (int, error) {
 	return status, err
 }
 
-func (c *caller) dial(ctx context.Context) error {
+func (c *client) dial(ctx context.Context) error {
 	connection, err := (&net.Dialer{}).DialContext(ctx, c.at.network, c.at.address)
 	if err != nil {
 		return err
@@ -173,7 +173,7 @@ func (c *caller) dial(ctx context.Context) error {
 	return nil
 }
 
-func (c *caller) hangUp() {
+func (c *client) hangUp() {
 	if c.connection != nil {
 		c.forget()
 		c.connection.Close()
@@ -182,7 +182,7 @@ func (c *caller) hangUp() {
 }
 
 // answer reads one response: its status, and whether it is the connection's
-// last. Where the length is announced it is parsed by hand, so that the callers
+// last. Where the length is announced it is parsed by hand, so that the clients
 // leave the machine to the server.
 func answer(reader *bufio.Reader) (status int, last bool, err error) {
 	head, err := peekHead(reader)

@@ -15,7 +15,7 @@ import (
 
 // echo answers what it got.
 func echo(w http.ResponseWriter, r *http.Request) {
-	// A caller whose time is up has left.
+	// A client whose time is up has left.
 	_, _ = io.Copy(w, r.Body)
 }
 

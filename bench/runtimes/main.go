@@ -1,5 +1,5 @@
 // Command runtimes measures the servers of function runtimes: requests per
-// second and latencies by callers and load, memory, cold start and image size,
+// second and latencies by clients and load, memory, cold start and image size,
 // of the image as it is, of its worker without the proxy, and of
 // functions-framework in the same image.
 //
@@ -51,7 +51,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.StringVar(&o.registry, "registry", "", "`HOST[/PREFIX]` of the images; default: as the manifests have them")
 	set.StringVar(&o.output, "output", "table", "`FORMAT` of the results: table or json")
 	names := set.String("runtimes", "", "`NAMES` of runtimes, python or python:3.13, with commas between; default: the newest of each")
-	callers := set.String("callers", "1,32,256", "how many callers call at once: `NUMBERS`")
+	clients := set.String("clients", "1,32,256", "how many clients call at once: `NUMBERS`")
 	selected := set.String("loads", "", "`NAMES` of loads: hello, json1k, json100k; default: all")
 	servers := set.String("servers", strings.Join(serverNames(), ","), "`NAMES` of servers")
 	during := set.Float64("seconds", 3, "`SECONDS` of each measurement, after 1 s of calls that do not count")
@@ -79,7 +79,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	o.bench = bench{root: o.root, during: time.Duration(*during * float64(time.Second)), progress: stderr}
 	var errs [3]error
 	o.bench.loads, errs[0] = chooseLoads(words(*selected))
-	o.bench.callers, errs[1] = numbers(words(*callers))
+	o.bench.clients, errs[1] = numbers(words(*clients))
 	o.bench.servers, errs[2] = chooseServers(words(*servers))
 	return o, errors.Join(errs[:]...)
 }
@@ -121,12 +121,12 @@ func numbers(texts []string) ([]int, error) {
 	for _, text := range texts {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			return nil, fmt.Errorf("--callers: %q is no number of callers", text)
+			return nil, fmt.Errorf("--clients: %q is no number of clients", text)
 		}
 		found = append(found, n)
 	}
 	if len(found) == 0 {
-		return nil, errors.New("--callers is empty")
+		return nil, errors.New("--clients is empty")
 	}
 	return found, nil
 }
@@ -162,7 +162,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if o.output == "json" {
 		err = d.json(stdout)
 	} else {
-		err = d.table(stdout, o.bench.callers, o.bench.loads)
+		err = d.table(stdout, o.bench.clients, o.bench.loads)
 	}
 	if ctx.Err() != nil {
 		return errors.Join(err, context.Cause(ctx))

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// warmUp is how long callers call before each measurement.
+	// warmUp is how long clients call before each measurement.
 	warmUp = time.Second
 	// coldStarts is how often each server is started; the last one is measured.
 	coldStarts = 3
@@ -33,7 +33,7 @@ type bench struct {
 	root   string
 	// servers are names of serverNames.
 	servers []string
-	callers []int
+	clients []int
 	loads   []load
 	// during is the time of one measurement.
 	during time.Duration
@@ -131,18 +131,18 @@ func (b *bench) site(ctx context.Context, s site, image imageDetail, report *ser
 	if err != nil {
 		return err
 	}
-	callers := b.callers
+	clients := b.clients
 	if report.Server == asBare {
 		most, err := callsAtOnce(ctx, at, image)
 		if err != nil {
 			return err
 		}
 		if most == 1 {
-			report.Note = "takes one call at once: one caller only"
-			callers = slices.DeleteFunc(slices.Clone(callers), func(n int) bool { return n > 1 })
+			report.Note = "takes one call at once: one client only"
+			clients = slices.DeleteFunc(slices.Clone(clients), func(n int) bool { return n > 1 })
 		}
 	}
-	for _, n := range callers {
+	for _, n := range clients {
 		for _, l := range b.loads {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
@@ -208,7 +208,7 @@ func (b *bench) firstAnswer(ctx context.Context, s site, running contract.Server
 	defer cancel()
 	hello := newLoad("first", http.MethodGet, "", nil)
 	for {
-		c := caller{at: at}
+		c := client{at: at}
 		status, err := c.call(limited, hello.request)
 		c.hangUp()
 		if err == nil && status == http.StatusOK {
@@ -236,8 +236,8 @@ func (b *bench) lastWords(ctx context.Context, running contract.Server) error {
 }
 
 // measure is one measurement.
-func (b *bench) measure(ctx context.Context, l load, at endpoint, callers int, detail containerDetail) measurement {
-	m := measurement{Load: l.name, Callers: callers}
+func (b *bench) measure(ctx context.Context, l load, at endpoint, clients int, detail containerDetail) measurement {
+	m := measurement{Load: l.name, Clients: clients}
 	m.fail(b.measureInto(ctx, l, at, detail, &m))
 	return m
 }
@@ -251,7 +251,7 @@ func (b *bench) measureInto(ctx context.Context, l load, at endpoint, detail con
 	if err := l.check(checking, at); err != nil {
 		return err
 	}
-	seen, err := l.run(ctx, at, m.Callers, warmUp, b.during)
+	seen, err := l.run(ctx, at, m.Clients, warmUp, b.during)
 	m.set(seen)
 	if err != nil {
 		return err

@@ -82,19 +82,19 @@ func TestCommandLine(t *testing.T) {
 func TestParse(t *testing.T) {
 	for line, want := range map[string]string{
 		"":                          "",
-		"--loads hello --callers 7": "",
+		"--loads hello --clients 7": "",
 		"--env A=1 --env B=2=3":     "",
 		"--env A":                   "NAME=VALUE",
 		"--loads hallo":             "hallo",
-		"--callers 0":               "callers",
-		"--callers=":                "callers",
+		"--clients 0":               "clients",
+		"--clients=":                "clients",
 		"--servers classic":         "classic",
 		"--seconds 0":               "seconds",
 		"--output xml":              "xml",
 		"python":                    "--runtimes",
 	} {
 		o, err := parse(strings.Fields(line), io.Discard)
-		if want == "" && (err != nil || len(o.bench.loads) == 0 || len(o.bench.callers) == 0) {
+		if want == "" && (err != nil || len(o.bench.loads) == 0 || len(o.bench.clients) == 0) {
 			t.Errorf("%q: got %+v, %v", line, o, err)
 		}
 		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
@@ -105,12 +105,12 @@ func TestParse(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	all := loads()
-	measured := func(load string, callers int) measurement {
-		m := measurement{Load: load, Callers: callers, LoadAverage: 0.5, MemoryBytes: 20 << 20}
+	measured := func(load string, clients int) measurement {
+		m := measurement{Load: load, Clients: clients, LoadAverage: 0.5, MemoryBytes: 20 << 20}
 		m.set(result{perSecond: 1234.5, p50: 250 * time.Microsecond, p99: 2 * time.Millisecond, calls: 10, failures: 1, failure: errors.New("status 503")})
 		return m
 	}
-	broken := measurement{Load: "hello", Callers: 32, LoadAverage: 1.5}
+	broken := measurement{Load: "hello", Clients: 32, LoadAverage: 1.5}
 	broken.fail(errors.New("no answer"))
 	d := &document{Servers: []*server{
 		{Runtime: "a", Version: "1", Server: asProxy, ImageBytes: 120e6, ColdStarts: []coldStart{{3, 0.3}, {1, 0.1}, {2, 0.2}},
@@ -134,7 +134,7 @@ func TestTable(t *testing.T) {
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
-	if err := d.err(); err == nil || err.Error() != "a 1 proxy: hello, 32 callers: no answer" {
+	if err := d.err(); err == nil || err.Error() != "a 1 proxy: hello, 32 clients: no answer" {
 		t.Errorf("got error %v", err)
 	}
 }

@@ -16,10 +16,10 @@ import (
 )
 
 // subjects are the versions that names select in the tree at root, "python" or
-// "python:3.13"; no names select all runtimes. A runtime stands for its newest
+// "python:3.13"; no names select all runtimes. A runtime means its newest
 // version. Images are those of the manifests' tags, at registry if it is set.
 func subjects(ctx context.Context, root, registry string, names []string) ([]contract.Subject, error) {
-	if err := reference.CheckPlace(registry); registry != "" && err != nil {
+	if err := reference.CheckRegistry(registry); registry != "" && err != nil {
 		return nil, err
 	}
 	root, err := filepath.Abs(root)

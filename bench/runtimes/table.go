@@ -10,19 +10,19 @@ import (
 
 // table writes two tables in Markdown, as documentation has them: calls, then
 // starts and sizes.
-func (d *document) table(w io.Writer, callers []int, loads []load) error {
+func (d *document) table(w io.Writer, clients []int, loads []load) error {
 	calls := [][]string{{"runtime", "server", "load"}}
 	starts := [][]string{{"runtime", "server", "cold start, s", "of it running, s", "image, MB"}}
-	for _, n := range callers {
+	for _, n := range clients {
 		calls[0] = append(calls[0], fmt.Sprintf("c=%d: req/s", n), "p50 ms", "p99 ms")
 		starts[0] = append(starts[0], fmt.Sprintf("MiB after c=%d", n))
 	}
 	calls[0] = append(calls[0], "failed", "load average")
 	starts[0] = append(starts[0], "note")
 	for _, s := range d.Servers {
-		starts = append(starts, s.startRow(callers))
+		starts = append(starts, s.startRow(clients))
 		for _, l := range loads {
-			if row := s.callRow(l.name, callers); row != nil {
+			if row := s.callRow(l.name, clients); row != nil {
 				calls = append(calls, row)
 			}
 		}
@@ -37,10 +37,10 @@ func (d *document) table(w io.Writer, callers []int, loads []load) error {
 }
 
 // callRow is one load of a server; nil if it was not measured at all.
-func (s *server) callRow(load string, callers []int) []string {
+func (s *server) callRow(load string, clients []int) []string {
 	row := []string{s.name(), s.Server, load}
 	failed, quiet, busy, measured := 0, 0.0, 0.0, false
-	for _, n := range callers {
+	for _, n := range clients {
 		m := s.find(load, n)
 		if m == nil {
 			row = append(row, "", "", "")
@@ -63,9 +63,9 @@ func (s *server) callRow(load string, callers []int) []string {
 	return append(row, fmt.Sprint(failed), fmt.Sprintf("%.1f–%.1f", quiet, busy))
 }
 
-func (s *server) find(load string, callers int) *measurement {
+func (s *server) find(load string, clients int) *measurement {
 	for i, m := range s.Measurements {
-		if m.Load == load && m.Callers == callers {
+		if m.Load == load && m.Clients == clients {
 			return &s.Measurements[i]
 		}
 	}
@@ -73,8 +73,8 @@ func (s *server) find(load string, callers int) *measurement {
 }
 
 // startRow is a server's start, size and memory: that after the last load of
-// so many callers.
-func (s *server) startRow(callers []int) []string {
+// so many clients.
+func (s *server) startRow(clients []int) []string {
 	row := []string{s.name(), s.Server, "", "", ""}
 	if len(s.ColdStarts) > 0 {
 		median := slices.SortedFunc(slices.Values(s.ColdStarts), func(a, b coldStart) int { return cmp.Compare(a.Seconds, b.Seconds) })[len(s.ColdStarts)/2]
@@ -83,10 +83,10 @@ func (s *server) startRow(callers []int) []string {
 	if s.ImageBytes > 0 {
 		row[4] = fmt.Sprintf("%.0f", float64(s.ImageBytes)/1e6)
 	}
-	for _, n := range callers {
+	for _, n := range clients {
 		cell := ""
 		for _, m := range s.Measurements {
-			if m.Callers == n && m.MemoryBytes > 0 {
+			if m.Clients == n && m.MemoryBytes > 0 {
 				cell = fmt.Sprintf("%.0f", mebibytes(m.MemoryBytes))
 			}
 		}

@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		host = server.Address()
 	}
 	target := strings.TrimSuffix(host+"/"+prefix, "/")
-	if err := reference.CheckPlace(target); err != nil {
+	if err := reference.CheckRegistry(target); err != nil {
 		return fmt.Errorf("%w\n%w", err, errUsage)
 	}
 	return put(ctx, target, sources, stdout)

@@ -1,5 +1,5 @@
 # Prints each certificate of PEM files on a line of its own: its base64 text
-# without line breaks. The text stands for the DER bytes one to one, so equal
+# without line breaks. The text equals the DER bytes one to one, so equal
 # lines are equal certificates, whatever comments and line lengths the files
 # have.
 /^-----BEGIN CERTIFICATE-----/ { inside = 1; text = ""; next }

@@ -38,7 +38,7 @@ platforms, and do today's sources make that same image? Exit 1 if one is gone.`,
 					}
 				}
 				if bad > 0 {
-					return fmt.Errorf("%d of %d pinned images are not to be had; rtbuild all --push releases new ones", bad, len(audits))
+					return fmt.Errorf("%d of %d pinned images cannot be pulled; rtbuild all --push releases new ones", bad, len(audits))
 				}
 				return nil
 			})

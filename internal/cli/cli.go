@@ -35,7 +35,7 @@ type Streams struct {
 }
 
 // Run runs the command line and returns its exit code. lookupEnv is
-// os.LookupEnv or stands in for it.
+// os.LookupEnv or a replacement.
 func Run(ctx context.Context, args []string, streams Streams, lookupEnv func(string) (string, bool)) int {
 	a := &app{streams: streams, lookupEnv: lookupEnv}
 	root := a.command()

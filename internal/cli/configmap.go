@@ -58,11 +58,11 @@ func (s *session) printConfigMap(ctx context.Context, o configMapOptions) error 
 	if err := s.project.Tree.Valid(); err != nil {
 		return err
 	}
-	place, err := s.place(ctx)
+	destination, err := s.destination(ctx)
 	if err != nil {
 		return err
 	}
-	c, err := s.project.ConfigMap(place, configmap.Options{OnlyRuntimes: o.only != "", NamespaceObject: o.namespaceObject, ServerSide: o.serverSide})
+	c, err := s.project.ConfigMap(destination, configmap.Options{OnlyRuntimes: o.only != "", NamespaceObject: o.namespaceObject, ServerSide: o.serverSide})
 	if err != nil {
 		return err
 	}

@@ -17,10 +17,10 @@ import (
 )
 
 // gates are those that a run's options ask for. An image must pass them all.
-func (s *session) gates(place string, o runOptions) []release.Gate {
+func (s *session) gates(destination string, o runOptions) []release.Gate {
 	var gates []release.Gate
 	if o.verify {
-		gates = append(gates, &release.ContractGate{Project: s.project, Place: place, Reach: s.reachGateEngine, Suite: s.gateSuite})
+		gates = append(gates, &release.ContractGate{Project: s.project, Destination: destination, Reach: s.reachGateEngine, Suite: s.gateSuite})
 	}
 	if o.verifyCommand != "" {
 		gates = append(gates, &commandGate{command: o.verifyCommand, folder: s.app.root, jobs: s.jobs, output: s.app.streams.Err})

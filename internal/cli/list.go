@@ -26,7 +26,7 @@ type listedImage struct {
 func (a *app) listCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list [NAME...]",
-		Short: "List runtimes, versions, phases, images and the Dockerfiles that feed them",
+		Short: "List runtimes, versions, phases, images and the Dockerfiles that make them",
 		Long: `List every image that the manifests name, and where it comes from:
 
   built      a Dockerfile of this tree makes it
@@ -58,7 +58,7 @@ func (s *session) list(names []string) ([]listedImage, error) {
 			Pinned: u.Ref.Digest != "", Origin: u.Origin, Target: u.Target,
 			File: s.app.relative(u.Image.Position.File), Line: u.Image.Position.Line,
 		}
-		if target := s.project.Discovery.Maker(u.Pointer); target != nil {
+		if target := s.project.Discovery.TargetOf(u.Pointer); target != nil {
 			image.Dockerfile = target.Dockerfile
 		}
 		images = append(images, image)

@@ -49,7 +49,7 @@ func (a *app) matrixCommand() *cobra.Command {
 		Short: "Print a GitHub Actions matrix of the jobs that a release takes",
 		Long: `Print {"include": […]}, on one line, with an entry for each job that has
 something to do: of whose images the registry lacks one, or a version tag that
-stands for it. With --since, that has an image made of something else than at a
+points to it. With --since, that has an image made of something else than at a
 git revision, which asks no registry.
 
 A job is a group of images that are for one version or are built from each other.
@@ -103,8 +103,8 @@ func newMatrix(jobs []release.Job) matrix {
 	m := matrix{Include: []matrixEntry{}}
 	for _, job := range jobs {
 		var versions []string
-		for _, feed := range job.Feeds {
-			versions = append(versions, feed.Runtime+" "+feed.Version)
+		for _, field := range job.UsedBy {
+			versions = append(versions, field.Runtime+" "+field.Version)
 		}
 		m.Include = append(m.Include, matrixEntry{Target: job.Name, Stage: job.Stage, Targets: job.Targets, Runtimes: strings.Join(versions, ", ")})
 	}

@@ -106,11 +106,11 @@ func (s *settings) lockPath() string {
 }
 
 func (s *settings) check() error {
-	for _, place := range append([]string{s.registry}, slices.Sorted(maps.Values(s.mirrors))...) {
-		if _, isLocal := localPrefix(place); place == "" || isLocal {
+	for _, registry := range append([]string{s.registry}, slices.Sorted(maps.Values(s.mirrors))...) {
+		if _, isLocal := localPrefix(registry); registry == "" || isLocal {
 			continue
 		}
-		if err := reference.CheckPlace(place); err != nil {
+		if err := reference.CheckRegistry(registry); err != nil {
 			return &usageError{err: err}
 		}
 	}

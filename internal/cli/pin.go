@@ -46,7 +46,7 @@ not at all. A tag that somebody else moved since the jobs began is an error, and
 so is an image that is made of other inputs than this tree has. With --matrix,
 an image of which no report is there is one as well.
 
-Only the bytes of the digests change, in whatever file they stand; either all
+Only the bytes of the digests change, in whatever file they are; either all
 files are written or none. What cannot be pinned for certain is refused with a
 reason.`,
 		Example: `  rtbuild pin
@@ -114,11 +114,11 @@ func (s *session) asked(ctx context.Context, args []string, o pinOptions) ([]pin
 	if len(assignments) > 0 {
 		return s.project.PinAssigned(assignments)
 	}
-	place, err := s.place(ctx)
+	destination, err := s.destination(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return s.project.PinResolved(ctx, s.registryClient(), place, args, o.external)
+	return s.project.PinResolved(ctx, s.registryClient(), destination, args, o.external)
 }
 
 // reported is what the merged reports of matrix jobs ask for. A report of a run
@@ -162,12 +162,12 @@ func (s *session) merge(ctx context.Context, reports []*report.Report) (*report.
 		return nil, nil, err
 	}
 	if s.registry != "" {
-		place, err := s.place(ctx)
+		destination, err := s.destination(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
-		if place != merged.Registry {
-			return nil, nil, fmt.Errorf("the reports are of images at %q, and the registry is %q: name the one that the jobs pushed to", merged.Registry, place)
+		if destination != merged.Registry {
+			return nil, nil, fmt.Errorf("the reports are of images at %q, and the registry is %q: name the one that the jobs pushed to", merged.Registry, destination)
 		}
 	}
 	images := map[string]release.Pushed{}
@@ -236,7 +236,7 @@ func (s *session) pin(ctx context.Context, moves []release.Move, changes []pin.C
 		return errors.New("the manifests are not pinned to what they should be; run rtbuild pin without --check")
 	}
 	if o.check && len(moved) > 0 {
-		return fmt.Errorf("%d of %d version tags do not stand for the images of the reports; run rtbuild pin without --check", len(moved), len(moves))
+		return fmt.Errorf("%d of %d version tags do not point to the images of the reports; run rtbuild pin without --check", len(moved), len(moves))
 	}
 	if len(moves) > 0 {
 		s.app.notef("moved %d of %d version tags", len(moved), len(moves))
@@ -245,7 +245,7 @@ func (s *session) pin(ctx context.Context, moves []release.Move, changes []pin.C
 	return nil
 }
 
-func pinTotals(plan *pin.Plan, check bool) string {
+func pinTotals(plan *pin.Patch, check bool) string {
 	changed := 0
 	for _, p := range plan.Pins {
 		if p.Old != p.New {
@@ -262,7 +262,7 @@ func pinTotals(plan *pin.Plan, check bool) string {
 	return fmt.Sprintf("%s %d of %d images in %d files", verb, changed, len(plan.Pins), len(plan.Files))
 }
 
-func (a *app) describePins(plan *pin.Plan) []pinnedImage {
+func (a *app) describePins(plan *pin.Patch) []pinnedImage {
 	pins := []pinnedImage{}
 	for _, p := range plan.Pins {
 		pins = append(pins, pinnedImage{File: a.relative(p.Position.File), Line: p.Position.Line, Old: p.Old, New: p.New, Changed: p.Old != p.New})

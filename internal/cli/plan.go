@@ -24,10 +24,10 @@ type plannedTarget struct {
 	Stage      string            `json:"target,omitempty"`
 	Platforms  []string          `json:"platforms"`
 	DependsOn  []string          `json:"dependsOn"`
-	Feeds      []plannedFeed     `json:"feeds"`
+	UsedBy     []plannedField    `json:"feeds"`
 }
 
-type plannedFeed struct {
+type plannedField struct {
 	Runtime string `json:"runtime"`
 	Version string `json:"version"`
 	Phase   string `json:"phase"`
@@ -86,10 +86,10 @@ func (s *session) describe(steps *build.Plan, selected discover.Selection) plan 
 		t := plannedTarget{
 			Name: step.Name, Repository: step.Repository.Name, Tags: notNil(step.Tags),
 			Context: step.Context, Dockerfile: step.Dockerfile, Kind: step.Kind, Args: step.Args, Stage: step.Stage,
-			Platforms: notNil(s.platforms), DependsOn: notNil(step.DependsOn), Feeds: []plannedFeed{},
+			Platforms: notNil(s.platforms), DependsOn: notNil(step.DependsOn), UsedBy: []plannedField{},
 		}
-		for _, feed := range step.Feeds {
-			t.Feeds = append(t.Feeds, plannedFeed{Runtime: feed.Runtime, Version: feed.Version, Phase: string(feed.Phase)})
+		for _, field := range step.UsedBy {
+			t.UsedBy = append(t.UsedBy, plannedField{Runtime: field.Runtime, Version: field.Version, Phase: string(field.Phase)})
 		}
 		p.Targets = append(p.Targets, t)
 	}
@@ -99,11 +99,11 @@ func (s *session) describe(steps *build.Plan, selected discover.Selection) plan 
 func (p plan) text(out io.Writer) error {
 	var rows [][]string
 	for i, t := range p.Targets {
-		var feeds []string
-		for _, feed := range t.Feeds {
-			feeds = append(feeds, feed.Runtime+" "+feed.Version+" "+feed.Phase)
+		var users []string
+		for _, field := range t.UsedBy {
+			users = append(users, field.Runtime+" "+field.Version+" "+field.Phase)
 		}
-		rows = append(rows, []string{fmt.Sprint(i + 1), t.Name, t.Dockerfile, t.Repository + ":" + strings.Join(t.Tags, ","), strings.Join(t.DependsOn, ","), strings.Join(feeds, ", ")})
+		rows = append(rows, []string{fmt.Sprint(i + 1), t.Name, t.Dockerfile, t.Repository + ":" + strings.Join(t.Tags, ","), strings.Join(t.DependsOn, ","), strings.Join(users, ", ")})
 	}
 	if err := table(out, []string{"#", "TARGET", "DOCKERFILE", "IMAGE", "BUILT FROM", "FEEDS"}, rows); err != nil {
 		return err

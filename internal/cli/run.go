@@ -80,7 +80,7 @@ func (s *session) release(ctx context.Context, names []string, o runOptions, pin
 	if err != nil {
 		return nil, err
 	}
-	options.Pin, edges.Gates = pin, s.gates(options.Place, o)
+	options.Pin, edges.Gates = pin, s.gates(options.Destination, o)
 	result, err := s.project.Release(ctx, edges, options)
 	if result == nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (s *session) wire(ctx context.Context, names []string, o runOptions) (relea
 
 // releaseOptions are what flags and settings say of a release.
 func (s *session) releaseOptions(ctx context.Context, o runOptions) (release.Options, error) {
-	place, err := s.place(ctx)
+	destination, err := s.destination(ctx)
 	if err != nil {
 		return release.Options{}, err
 	}
@@ -120,7 +120,7 @@ func (s *session) releaseOptions(ctx context.Context, o runOptions) (release.Opt
 	}
 	return release.Options{
 		Settings: build.Settings{
-			Place: place, Push: o.push, Rebuild: o.rebuild, FailFast: o.failFast,
+			Destination: destination, Push: o.push, Rebuild: o.rebuild, FailFast: o.failFast,
 			Jobs: s.jobs, Labels: s.config.Labels, Platforms: s.platforms, State: filepath.Join(s.app.root, stateDir),
 			BuildPlatform: s.ownPlatform, KeepTimes: !o.rewriteTimestamp || s.config.KeepsTimes(), Secrets: secrets, SSH: ssh,
 		},

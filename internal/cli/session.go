@@ -98,16 +98,16 @@ func (s *session) load(ctx context.Context) error {
 	return nil
 }
 
-// place is HOST[/PREFIX] to push to, or empty for where the manifests say. It
-// starts the embedded registry if that is the one.
-func (s *session) place(ctx context.Context) (string, error) {
+// destination is HOST[/PREFIX] to push to, or empty for where the manifests say.
+// It starts the embedded registry if that is the one.
+func (s *session) destination(ctx context.Context) (string, error) {
 	return s.locate(ctx, s.registry)
 }
 
-func (s *session) locate(ctx context.Context, place string) (string, error) {
-	prefix, isLocal := localPrefix(place)
+func (s *session) locate(ctx context.Context, registry string) (string, error) {
+	prefix, isLocal := localPrefix(registry)
 	if !isLocal {
-		return place, nil
+		return registry, nil
 	}
 	if s.local == nil {
 		folder, err := s.app.stateFolder("registry")
@@ -132,8 +132,8 @@ func (a *app) warnDisplaced(server *registryserver.Server) {
 }
 
 // localPrefix splits "local/prefix" into "/prefix" and true.
-func localPrefix(place string) (string, bool) {
-	prefix, ok := strings.CutPrefix(place, "local")
+func localPrefix(registry string) (string, bool) {
+	prefix, ok := strings.CutPrefix(registry, "local")
 	return prefix, ok && (prefix == "" || prefix[0] == '/')
 }
 
@@ -204,8 +204,8 @@ func (s *session) engineConfig() (engine.Config, error) {
 }
 
 // login is the registry client's login, for the engine.
-func login(ctx context.Context, place string) (engine.Login, error) {
-	found, err := registry.FindLogin(ctx, place)
+func login(ctx context.Context, address string) (engine.Login, error) {
+	found, err := registry.FindLogin(ctx, address)
 	return engine.Login(found), err
 }
 

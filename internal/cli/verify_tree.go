@@ -34,7 +34,7 @@ func (s *session) subjects(ctx context.Context, names []string, o verifyOptions)
 		return nil, err
 	}
 	subjects, without := s.project.Subjects(selected, func(image manifest.Image) []string {
-		return s.project.References(image, options.Place, o.pinned)
+		return s.project.References(image, options.Destination, o.pinned)
 	})
 	for _, name := range slices.SortedFunc(maps.Keys(without), func(a, b release.VersionName) int {
 		return cmp.Or(strings.Compare(a.Runtime, b.Runtime), strings.Compare(a.Version, b.Version))
@@ -68,21 +68,21 @@ func nothingSelected(names []string, since string) string {
 // sourcesOf is what the images of the subjects are made of today, as far as this
 // tree makes them. That it cannot be told keeps nobody from verifying.
 func (s *session) sourcesOf(ctx context.Context, subjects []contract.Subject) *build.Prepared {
-	makers := map[string]bool{}
+	built := map[string]bool{}
 	for _, u := range s.project.Discovery.Usages {
 		if slices.ContainsFunc(subjects, func(subject contract.Subject) bool {
 			return subject.Runtime == u.Runtime && subject.Version == u.Version
 		}) {
-			makers[u.Target] = true
+			built[u.Target] = true
 		}
 	}
-	if len(makers) == 0 {
+	if len(built) == 0 {
 		return &build.Prepared{}
 	}
 	edges, options, err := s.wire(ctx, nil, runOptions{})
 	if err == nil {
 		var today *build.Prepared
-		if today, err = s.project.Fingerprint(ctx, edges, options, makers); err == nil {
+		if today, err = s.project.Fingerprint(ctx, edges, options, built); err == nil {
 			return today
 		}
 	}

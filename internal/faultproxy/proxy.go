@@ -1,4 +1,4 @@
-// Package faultproxy is a reverse proxy for tests: it stands between a client
+// Package faultproxy is a reverse proxy for tests: it sits between a client
 // and a registry (or any HTTP server) and injects faults, by rate and by
 // route, repeatably.
 //

@@ -71,8 +71,8 @@ func readAddress(path string) (string, error) {
 	return address, nil
 }
 
-// listenFirst opens the first free port from the one that the folder's path
-// stands for, so that folders which never run at the same time have ports of
+// listenFirst opens the first free port from the one that the hash of the folder's path
+// gives, so that folders which never run at the same time have ports of
 // their own, too.
 func listenFirst(ctx context.Context, root string) (net.Listener, error) {
 	sum := fnv.New32a()

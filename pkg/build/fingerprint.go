@@ -26,7 +26,7 @@ func (r *Run) Fingerprint(ctx context.Context, plan *Plan) *Prepared {
 	for _, step := range plan.Steps {
 		targets = append(targets, step.Target)
 	}
-	f.makers = makers(targets)
+	f.targets = targetsByImage(targets)
 	f.bases.prefetch(ctx, plan, f.platforms)
 	p := &Prepared{Root: plan.Root}
 	for _, step := range plan.Steps {
@@ -44,7 +44,7 @@ type fingerprinting struct {
 	platforms []string
 	hasher    *buildcontext.Hasher
 	bases     *baseLookup
-	makers    map[string]string
+	targets   map[string]string
 	made      map[string]*made
 }
 
@@ -118,10 +118,10 @@ func (f *fingerprinting) convert(ctx context.Context, p *PreparedStep) ([]*docke
 			return nil, err
 		}
 		conversions = append(conversions, converted)
-		p.add(converted.Images, f.makers)
+		p.add(converted.Images, f.targets)
 	}
 	p.BuildPlatform = buildPlatform
-	return conversions, p.addFrontend(f.makers)
+	return conversions, p.addFrontend(f.targets)
 }
 
 // namesBuildPlatform tells whether a Dockerfile may use one of the arguments
@@ -134,7 +134,7 @@ func namesBuildPlatform(source []byte) bool {
 
 // image implements dockerfile.Images.
 func (f *fingerprinting) image(ctx context.Context, image, platform string) (baseimage.Config, bool, error) {
-	sibling, ok := makerOf(image, f.makers)
+	sibling, ok := targetOf(image, f.targets)
 	if !ok {
 		return f.bases.config(ctx, image, platform)
 	}

@@ -52,7 +52,7 @@ func NewPlan(root string, targets, wanted []*discover.Target, platforms []string
 	if len(platforms) == 0 {
 		platforms = []string{HostPlatform()}
 	}
-	p := &planner{root: root, platforms: platforms, makers: makers(targets), steps: map[string]*Step{}}
+	p := &planner{root: root, platforms: platforms, targets: targetsByImage(targets), steps: map[string]*Step{}}
 	order := wanted
 	if err := p.read(order); err != nil {
 		return nil, err
@@ -87,8 +87,8 @@ func NewPlan(root string, targets, wanted []*discover.Target, platforms []string
 	return plan, nil
 }
 
-// makers are the names of the targets that make images, by repository and tag.
-func makers(targets []*discover.Target) map[string]string {
+// targetsByImage are the names of the targets that make images, by repository and tag.
+func targetsByImage(targets []*discover.Target) map[string]string {
 	names := map[string]string{}
 	for _, t := range targets {
 		for _, tag := range t.Tags {
@@ -121,7 +121,7 @@ func readStep(root string, t *discover.Target) (*Step, error) {
 type planner struct {
 	root      string
 	platforms []string
-	makers    map[string]string
+	targets   map[string]string
 	steps     map[string]*Step
 	// configs are what the siblings say that were converted in this round, by
 	// target and platform.
@@ -174,9 +174,9 @@ func (p *planner) convert(order []*discover.Target) error {
 				break
 			}
 			p.configs[t.Name][platform] = converted.Config
-			step.add(converted.Images, p.makers)
+			step.add(converted.Images, p.targets)
 		}
-		if err := step.addFrontend(p.makers); err != nil {
+		if err := step.addFrontend(p.targets); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -188,7 +188,7 @@ func (p *planner) convert(order []*discover.Target) error {
 func (p *planner) convertStep(step *Step, platform string) (*dockerfile.Conversion, error) {
 	known := true
 	opts := step.options(platform, func(_ context.Context, image, platform string) (baseimage.Config, bool, error) {
-		sibling, ok := makerOf(image, p.makers)
+		sibling, ok := targetOf(image, p.targets)
 		if !ok {
 			return baseimage.Config{}, known, nil
 		}
@@ -217,12 +217,12 @@ func (s *Step) options(platform string, images dockerfile.Images) dockerfile.Opt
 }
 
 // add notes images that the step is built from.
-func (s *Step) add(images []dockerfile.Use, makers map[string]string) {
+func (s *Step) add(images []dockerfile.Use, targets map[string]string) {
 	for _, use := range images {
 		if !slices.ContainsFunc(s.Images, func(known dockerfile.Use) bool { return known.Image == use.Image }) {
 			s.Images = append(s.Images, use)
 		}
-		if sibling, ok := makerOf(use.Image, makers); ok {
+		if sibling, ok := targetOf(use.Image, targets); ok {
 			s.Siblings[use.Image] = sibling
 			if !slices.Contains(s.DependsOn, sibling) {
 				s.DependsOn = append(s.DependsOn, sibling)
@@ -232,7 +232,7 @@ func (s *Step) add(images []dockerfile.Use, makers map[string]string) {
 }
 
 // addFrontend notes the image that reads the Dockerfile.
-func (s *Step) addFrontend(makers map[string]string) error {
+func (s *Step) addFrontend(targets map[string]string) error {
 	frontend := dockerfile.Frontend(s.Source, s.Args)
 	if frontend == "" {
 		return nil
@@ -242,12 +242,12 @@ func (s *Step) addFrontend(makers map[string]string) error {
 		return fmt.Errorf("%s:1: # syntax=: %w", s.Dockerfile, err)
 	}
 	use.Line, s.Frontend = 1, use.Image
-	s.add([]dockerfile.Use{use}, makers)
+	s.add([]dockerfile.Use{use}, targets)
 	return nil
 }
 
-// makerOf is the name of the target that makes an image.
-func makerOf(image string, makers map[string]string) (string, bool) {
+// targetOf is the name of the target that makes an image.
+func targetOf(image string, targets map[string]string) (string, bool) {
 	ref, err := reference.Parse(image)
 	if err != nil || ref.Digest != "" {
 		return "", false // with a digest it asks for one certain image, not for this run's
@@ -256,7 +256,7 @@ func makerOf(image string, makers map[string]string) (string, bool) {
 	if tag == "" {
 		tag = "latest"
 	}
-	name, ok := makers[ref.Repository()+":"+tag]
+	name, ok := targets[ref.Repository()+":"+tag]
 	return name, ok
 }
 

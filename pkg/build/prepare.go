@@ -72,7 +72,7 @@ func (p *Prepared) Subset(names map[string]bool) *Prepared {
 	return subset
 }
 
-// Prepare is Fingerprint and LookUp at once: where the version tags stand does
+// Prepare is Fingerprint and LookUp at once: what the version tags point to does
 // not depend on what the images are made of, so that is asked meanwhile.
 func (r *Run) Prepare(ctx context.Context, plan *Plan) *Prepared {
 	if !r.Push {
@@ -122,7 +122,7 @@ func (r *Run) contentTag(p *PreparedStep) error {
 	if p.Fingerprint == "" {
 		return fmt.Errorf("%s: the digest of a base image is not known, so its image cannot be released", p.Dockerfile)
 	}
-	p.Content = p.Repository.WithTag(p.Tags[0] + "-" + p.Fingerprint[:contentTagLength]).Relocate(r.Place).String()
+	p.Content = p.Repository.WithTag(p.Tags[0] + "-" + p.Fingerprint[:contentTagLength]).Relocate(r.Destination).String()
 	return nil
 }
 
@@ -144,7 +144,7 @@ type answer struct {
 func (r *Run) versionTags(plan *Plan) []question {
 	var questions []question
 	for i, step := range plan.Steps {
-		for _, ref := range step.References(r.Place) {
+		for _, ref := range step.References(r.Destination) {
 			questions = append(questions, question{i, ref.String()})
 		}
 	}
@@ -195,7 +195,7 @@ func (p *Prepared) fill(answers []answer) {
 	}
 }
 
-// recognize finds the steps whose version tags all stand for one image that
+// recognize finds the steps whose version tags all point to one image that
 // says that it was made from the step's inputs: the content tag has nothing to
 // add to that.
 func (p *Prepared) recognize(published []answer) {

@@ -76,8 +76,8 @@ type Run struct {
 
 // Settings say how images are made, and where they go.
 type Settings struct {
-	// Place is HOST[/PREFIX] to push to; empty: where the references say.
-	Place string
+	// Destination is HOST[/PREFIX] to push to; empty: where the references say.
+	Destination string
 	// Push pushes every image under its content tag, unless the registry has
 	// it already, and confirms its digest there.
 	Push bool
@@ -210,7 +210,7 @@ func (r *Run) request(ctx context.Context, step PreparedStep, parents map[string
 	if r.Push {
 		req.References = []string{step.Content}
 	} else {
-		for _, ref := range step.References(r.Place) {
+		for _, ref := range step.References(r.Destination) {
 			req.References = append(req.References, ref.String())
 		}
 	}
@@ -231,7 +231,7 @@ func (r *Run) locate(ctx context.Context, step PreparedStep, use dockerfile.Use,
 	if sibling, ok := step.Siblings[use.Image]; ok {
 		parent := parents[sibling]
 		if r.Push {
-			req.Images[use.Full] = parent.Target.References(r.Place)[0].WithTag("").WithDigest(parent.Digest).String()
+			req.Images[use.Full] = parent.Target.References(r.Destination)[0].WithTag("").WithDigest(parent.Digest).String()
 		} else {
 			req.Parents[use.Full] = Result{Digest: parent.Digest, ImageID: parent.ImageID, References: parent.References}
 		}

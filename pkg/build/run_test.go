@@ -184,7 +184,7 @@ var family = map[string]string{
 // this run; base images are taken from where the locator says.
 func TestParentsComeFirst(t *testing.T) {
 	engine := &recorder{}
-	outcomes := do(t, build.Run{Settings: build.Settings{Push: true, Place: "localhost:5000", Jobs: 4}}, engine, where{}, tree(t, family))
+	outcomes := do(t, build.Run{Settings: build.Settings{Push: true, Destination: "localhost:5000", Jobs: 4}}, engine, where{}, tree(t, family))
 	if slices.Index(engine.order, "parent:1") > slices.Index(engine.order, "child:1") {
 		t.Errorf("order %q", engine.order)
 	}
@@ -257,7 +257,7 @@ func TestMovedTag(t *testing.T) {
 func TestFresh(t *testing.T) {
 	plan := tree(t, family)
 	engine := &recorder{}
-	run := build.Run{Settings: build.Settings{Push: true, Place: "localhost:5000", Jobs: 2}}
+	run := build.Run{Settings: build.Settings{Push: true, Destination: "localhost:5000", Jobs: 2}}
 	do(t, run, engine, where{}, plan)
 	existing := map[string]string{}
 	for name, req := range engine.requests {
@@ -293,11 +293,11 @@ func TestFresh(t *testing.T) {
 }
 
 // An image that says what it was made from is known by its version tags alone,
-// if they all stand for it; else the content tag decides.
+// if they all point to it; else the content tag decides.
 func TestRecognized(t *testing.T) {
 	plan := tree(t, map[string]string{"other": "FROM alpine\n"})
 	plan.Steps[0].Tags = []string{"1", "1.0"}
-	run := build.Run{Bases: where{}, Settings: build.Settings{Push: true, Place: "localhost:5000", Jobs: 1}}
+	run := build.Run{Bases: where{}, Settings: build.Settings{Push: true, Destination: "localhost:5000", Jobs: 1}}
 	prepared := run.Fingerprint(t.Context(), plan)
 	made := prepared.Steps[0].Fingerprint
 	const one, two = "localhost:5000/acme/other:1", "localhost:5000/acme/other:1.0"
@@ -337,7 +337,7 @@ func TestRecognized(t *testing.T) {
 			}
 			for _, ref := range []string{one, two} {
 				if step.Published[ref] != test.existing[ref] {
-					t.Errorf("%s stands at %q, want %q", ref, step.Published[ref], test.existing[ref])
+					t.Errorf("%s points to %q, want %q", ref, step.Published[ref], test.existing[ref])
 				}
 			}
 			if asked := w.asked.Load(); asked != test.asked {
@@ -353,7 +353,7 @@ func TestPreparedSubset(t *testing.T) {
 	plan := tree(t, family)
 	engine := &recorder{requests: map[string]build.Request{}}
 	w := where{engine: engine, existing: map[string]string{"localhost:5000/acme/parent:1": digestOf("old")}}
-	run := build.Run{Bases: w, Confirmer: w, Settings: build.Settings{Push: true, Place: "localhost:5000"}}
+	run := build.Run{Bases: w, Confirmer: w, Settings: build.Settings{Push: true, Destination: "localhost:5000"}}
 	wanted := map[string]bool{"child:1": true}
 	part := run.Fingerprint(t.Context(), plan).Subset(wanted)
 	run.LookUp(t.Context(), part)
@@ -368,7 +368,7 @@ func TestPreparedSubset(t *testing.T) {
 		}
 	}
 	if got := part.Steps[0].Published["localhost:5000/acme/parent:1"]; got != digestOf("old") {
-		t.Errorf("the parent's version tag stands at %q", got)
+		t.Errorf("the parent's version tag points to %q", got)
 	}
 }
 

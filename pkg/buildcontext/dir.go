@@ -16,7 +16,7 @@ import (
 	"github.com/moby/patternmatcher/ignorefile"
 )
 
-// Everything is the path that stands for all of a context.
+// Everything is the path that means all of a context.
 const Everything = "."
 
 // A Dir is a folder that images are built from, less what its ignore file
@@ -31,7 +31,7 @@ type Dir struct {
 }
 
 // Open opens the folder dir, which may be a symbolic link, as the context of
-// the Dockerfile at the path dockerfile. What is ignored stands in the file
+// the Dockerfile at the path dockerfile. What is ignored is in the file
 // beside the Dockerfile that is named like it with .dockerignore at the end,
 // wherever the context is, and only if there is none in the context's own
 // .dockerignore. State is a folder of rtbuild's own, which is never part of a

@@ -133,7 +133,7 @@ func (c *ConfigMap) checkSize(serverSide bool) error {
 // runtimeImages is the document as the controller reads it: JSON, indented,
 // keys sorted, a newline at the end. The controller reads it as YAML 1.1,
 // which refuses raw control characters and escaped surrogate pairs; other
-// characters stand as they are.
+// characters stay as they are.
 func runtimeImages(runtimes []byte, replace map[string]string) (string, error) {
 	var document any
 	decoder := json.NewDecoder(bytes.NewReader(runtimes))

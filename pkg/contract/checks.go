@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// A stand is where a check runs.
-type stand int
+// A placement is where a check runs.
+type placement int
 
 const (
 	// onShared: in the container of contract.<ext> that most checks share. They
 	// come one after the other there, so that what it counts and logs belongs
 	// to one of them.
-	onShared stand = iota
+	onShared placement = iota
 	// onLimited: the same in a container with a short FUNC_TIMEOUT.
 	onLimited
 	// byItself: in a container of its own, at the same time as others.
@@ -24,7 +24,7 @@ type check struct {
 	name string
 	// about is what it demands, for people.
 	about string
-	where stand
+	where placement
 	// run makes sure of it. It returns something worth telling, or what was
 	// expected and what came.
 	run func(context.Context, *trial) (string, error)

@@ -107,11 +107,11 @@ func checkSyntaxError(ctx context.Context, t *trial) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	place := newPlace(f)
+	want := newErrorPosition(f)
 	s, err := t.start(ctx, f)
 	if t.subject.phase(manifest.Compilation) == nil {
 		if err == nil {
-			err = s.awaitFailure(ctx, place.String(), place.in)
+			err = s.awaitFailure(ctx, want.String(), want.in)
 		}
 		return "", err
 	}
@@ -121,27 +121,27 @@ func checkSyntaxError(ctx context.Context, t *trial) (string, error) {
 		return "", fmt.Errorf("%s was compiled, and it has a syntax error", f.file)
 	case !errors.As(err, &failed) || failed.phase != manifest.Compilation:
 		return "", err
-	case !place.in(failed.outcome.Stderr):
-		return "", fmt.Errorf("want %s on stderr: %w", place, failed)
-	case !place.in(failed.outcome.TerminationLog):
-		return "", fmt.Errorf("stderr has %s, the termination log has %s: %w", place, quote(failed.outcome.TerminationLog), failed)
+	case !want.in(failed.outcome.Stderr):
+		return "", fmt.Errorf("want %s on stderr: %w", want, failed)
+	case !want.in(failed.outcome.TerminationLog):
+		return "", fmt.Errorf("stderr has %s, the termination log has %s: %w", want, quote(failed.outcome.TerminationLog), failed)
 	}
 	return "", nil
 }
 
-// A place is that of the syntax error in a user's file.
-type place struct {
+// An errorPosition is that of the syntax error in a user's file.
+type errorPosition struct {
 	file string
 	// from and to are the lines in which a parser may notice it.
 	from, to int
 	pattern  *regexp.Regexp
 }
 
-// newPlace finds the comment that announces the error: it stands on the line
+// newErrorPosition finds the comment that announces the error: it is on the line
 // before. Parsers may notice it later, at the latest after the file's end.
-func newPlace(f function) place {
+func newErrorPosition(f function) errorPosition {
 	lines := strings.Split(string(f.content), "\n")
-	p := place{file: filepath.Base(f.file), from: 1, to: len(lines) + 1}
+	p := errorPosition{file: filepath.Base(f.file), from: 1, to: len(lines) + 1}
 	announced := regexp.MustCompile(`(?i)syntax error|does not compile|not parse`)
 	for i, line := range lines {
 		if announced.MatchString(line) {
@@ -153,12 +153,12 @@ func newPlace(f function) place {
 	return p
 }
 
-func (p place) String() string {
+func (p errorPosition) String() string {
 	return fmt.Sprintf("%s and the error's line (%d or later)", p.file, p.from)
 }
 
 // in tells whether a text names the file with such a line after it.
-func (p place) in(text string) bool {
+func (p errorPosition) in(text string) bool {
 	for _, match := range p.pattern.FindAllStringSubmatch(text, -1) {
 		if line, err := strconv.Atoi(match[1]); err == nil && line >= p.from && line <= p.to {
 			return true

@@ -137,7 +137,7 @@ func accessLine(lines []string, path, method, status, size string) (string, erro
 	return found[0], nil
 }
 
-// logWords are the words of a line without its date: what stands between
+// logWords are the words of a line without its date: what is between
 // spaces and the punctuation of JSON and of the common log formats.
 func logWords(line string) []string {
 	line = httpVersion.ReplaceAllString(logDate.ReplaceAllString(line, ""), "")

@@ -30,7 +30,7 @@ type Suite struct {
 
 // Verify runs the checks on a subject. A check that fails is in the report and
 // no error; an error is what kept the suite from running: a folder without
-// contract functions, an image that is not to be had, an unknown check, a
+// contract functions, an image that cannot be pulled, an unknown check, a
 // cancelled context.
 func (s *Suite) Verify(ctx context.Context, subject Subject) (*Report, error) {
 	report, err := s.verify(ctx, subject)
@@ -153,7 +153,7 @@ func (r *runner) runAll(ctx context.Context, selected []check) []Result {
 }
 
 // inTurn runs the checks of one container.
-func (r *runner) inTurn(ctx context.Context, selected []check, where stand, on opened, results []Result) {
+func (r *runner) inTurn(ctx context.Context, selected []check, where placement, on opened, results []Result) {
 	for i, c := range selected {
 		if c.where == where {
 			results[i] = r.try(ctx, c, on)
@@ -168,7 +168,7 @@ type opened struct {
 }
 
 // open starts a container of the contract function if a check needs it.
-func (r *runner) open(ctx context.Context, selected []check, where stand, timeout string) opened {
+func (r *runner) open(ctx context.Context, selected []check, where placement, timeout string) opened {
 	needed := func(c check) bool { return c.where == where && r.exempt(c) == "" }
 	if !slices.ContainsFunc(selected, needed) {
 		return opened{}

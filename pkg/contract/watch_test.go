@@ -61,9 +61,9 @@ func TestAccessLine(t *testing.T) {
 	}
 }
 
-func TestPlace(t *testing.T) {
+func TestErrorPosition(t *testing.T) {
 	f := function{file: "broken.py", content: []byte("import os\n# The next line is a syntax error.\nx = = 1\n")}
-	p := newPlace(f)
+	p := newErrorPosition(f)
 	for text, want := range map[string]bool{
 		`File "/kubeless/broken.py", line 3`:                     true,
 		"./broken.py:3:5: unexpected":                            true,

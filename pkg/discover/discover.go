@@ -36,7 +36,7 @@ type Support struct {
 type Discovery struct {
 	// Targets make the images that manifests name, and the support images.
 	Targets []*Target
-	// Unused are targets for Dockerfiles that feed nothing.
+	// Unused are targets for Dockerfiles whose image nothing uses.
 	Unused []*Target
 	// Undecided are Dockerfiles that the conventions do not decide.
 	Undecided []Undecided
@@ -44,11 +44,11 @@ type Discovery struct {
 	Usages []Usage
 }
 
-// Maker is the target that makes the image at a JSON pointer of the evaluated
+// TargetOf is the target that makes the image at a JSON pointer of the evaluated
 // document; nil if this tree does not make it.
-func (d *Discovery) Maker(pointer string) *Target {
+func (d *Discovery) TargetOf(pointer string) *Target {
 	for _, t := range d.Targets {
-		if slices.ContainsFunc(t.Feeds, func(f Feed) bool { return f.Pointer == pointer }) {
+		if slices.ContainsFunc(t.UsedBy, func(f Field) bool { return f.Pointer == pointer }) {
 			return t
 		}
 	}
@@ -58,7 +58,7 @@ func (d *Discovery) Maker(pointer string) *Target {
 // Discover finds the Dockerfiles of a tree and matches them with the images
 // that its manifests name. Which image a Dockerfile makes is the manifest's
 // word: a phase's reference gives the repository and, by its tag or else the
-// version that it stands in, the version.
+// version that it is in, the version.
 func Discover(tree *manifest.Tree, opts Options) (*Discovery, error) {
 	folders := opts.Folders
 	if len(folders) == 0 {
@@ -83,7 +83,7 @@ func Discover(tree *manifest.Tree, opts Options) (*Discovery, error) {
 	if err := nameTargets(d); err != nil {
 		return nil, err
 	}
-	d.Usages = m.feed(d.Targets)
+	d.Usages = m.resolve(d.Targets)
 	return d, nil
 }
 
@@ -148,13 +148,13 @@ func nameTargets(d *Discovery) error {
 	return nil
 }
 
-// feed says for every image of every phase where it comes from, and records
-// on each target what it feeds. An image is made by the target that has its
+// resolve says for every image of every phase where it comes from, and records
+// on each target what it is used by. An image is made by the target that has its
 // repository and its tag, or, where the reference has no tag, its version.
-func (m *matcher) feed(targets []*Target) []Usage {
+func (m *matcher) resolve(targets []*Target) []Usage {
 	byReference := map[string]*Target{}
 	for _, t := range targets {
-		t.Feeds = nil
+		t.UsedBy = nil
 		for _, tag := range t.Tags {
 			byReference[t.Repository.Repository()+":"+tag] = t
 		}
@@ -168,7 +168,7 @@ func (m *matcher) feed(targets []*Target) []Usage {
 			usages[i].Origin = OriginExternal
 		case target != nil:
 			usages[i].Origin, usages[i].Target = OriginBuilt, target.Name
-			target.Feeds = append(target.Feeds, u.Feed)
+			target.UsedBy = append(target.UsedBy, u.Field)
 		case m.isUndecided[u]:
 			usages[i].Origin = OriginUndecided
 		case u.Ref.Official() || !m.namespaces[u.Ref.Namespace()]:
@@ -182,8 +182,8 @@ func (m *matcher) feed(targets []*Target) []Usage {
 	return usages
 }
 
-// unused makes targets of the Dockerfiles in runtime folders that feed
-// nothing and are not undecided either.
+// unused makes targets of the Dockerfiles in runtime folders whose image nothing
+// uses and that are not undecided either.
 func (m *matcher) unused(d *Discovery) []*Target {
 	used := map[string]bool{}
 	for _, t := range d.Targets {

@@ -17,7 +17,7 @@ type usage struct {
 }
 
 // version is the version whose Dockerfile makes the image: the one that the
-// tag names, else the one that the image stands in.
+// tag names, else the one that the image is in.
 func (u *usage) version() string {
 	if u.versions[u.Ref.Tag] {
 		return u.Ref.Tag
@@ -63,7 +63,7 @@ func newMatcher(tree *manifest.Tree, files map[string][]file) *matcher {
 		for _, v := range r.Versions {
 			for _, image := range v.Images {
 				u := &usage{versions: versions}
-				u.Feed = Feed{Runtime: r.ID, Version: v.Version, Phase: image.Phase, Pointer: image.Pointer, Ref: image.Ref}
+				u.Field = Field{Runtime: r.ID, Version: v.Version, Phase: image.Phase, Pointer: image.Pointer, Ref: image.Ref}
 				u.Image, u.Folder = image, r.Folder
 				m.usages = append(m.usages, u)
 			}

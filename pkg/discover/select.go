@@ -9,7 +9,7 @@ import (
 
 // A Selection is what the arguments of a command name.
 type Selection struct {
-	// Targets are built, even those of Dockerfiles that feed nothing.
+	// Targets are built, even those of Dockerfiles whose image nothing uses.
 	Targets []*Target
 	// Undecided are Dockerfiles that are not.
 	Undecided []Undecided
@@ -44,10 +44,10 @@ func (d *Discovery) Find(args []string) (Selection, error) {
 		return found
 	}
 	var s Selection
-	makers := map[string]bool{}
+	chosen := map[string]bool{}
 	for _, t := range slices.Concat(d.Targets, d.Unused) {
 		if named(t.matches) {
-			s.Targets, makers[t.Name] = append(s.Targets, t), true
+			s.Targets, chosen[t.Name] = append(s.Targets, t), true
 		}
 	}
 	for _, u := range d.Undecided {
@@ -56,7 +56,7 @@ func (d *Discovery) Find(args []string) (Selection, error) {
 		}
 	}
 	for _, u := range d.Usages {
-		if named(u.matches) || u.Target != "" && makers[u.Target] {
+		if named(u.matches) || u.Target != "" && chosen[u.Target] {
 			s.Usages = append(s.Usages, u)
 		}
 	}
@@ -102,13 +102,13 @@ func (d *Discovery) Select(args []string) ([]*Target, error) {
 	return s.Targets, err
 }
 
-// Versions are the versions that arguments name, a feed for each: those of a
+// Versions are the versions that arguments name, a field for each: those of a
 // runtime, that version, and else all that run an image of the targets that the
 // argument selects.
-func (d *Discovery) Versions(args []string) ([]Feed, error) {
-	var versions []Feed
-	add := func(f Feed) {
-		if !slices.ContainsFunc(versions, func(known Feed) bool { return known.Runtime == f.Runtime && known.Version == f.Version }) {
+func (d *Discovery) Versions(args []string) ([]Field, error) {
+	var versions []Field
+	add := func(f Field) {
+		if !slices.ContainsFunc(versions, func(known Field) bool { return known.Runtime == f.Runtime && known.Version == f.Version }) {
 			versions = append(versions, f)
 		}
 	}
@@ -116,7 +116,7 @@ func (d *Discovery) Versions(args []string) ([]Feed, error) {
 		arg, found := trimmed(arg), false
 		for _, u := range d.Usages {
 			if arg != "" && (arg == u.Runtime || arg == u.Runtime+":"+u.Version || arg == u.Folder) {
-				add(u.Feed)
+				add(u.Field)
 				found = true
 			}
 		}
@@ -128,8 +128,8 @@ func (d *Discovery) Versions(args []string) ([]Feed, error) {
 			return nil, err
 		}
 		for _, target := range targets {
-			for _, feed := range target.Feeds {
-				add(feed)
+			for _, field := range target.UsedBy {
+				add(field)
 			}
 		}
 	}
@@ -146,7 +146,7 @@ func (t *Target) matches(arg string) bool {
 		return true
 	}
 	if t.Repository.Name == "" {
-		return false // a Dockerfile that feeds nothing goes by its path only
+		return false // a Dockerfile whose image nothing uses goes by its path only
 	}
 	if arg == t.Repository.Name || arg == t.Folder() {
 		return true
@@ -156,8 +156,8 @@ func (t *Target) matches(arg string) bool {
 			return true
 		}
 	}
-	for _, feed := range t.Feeds {
-		if arg == feed.Runtime || arg == feed.Runtime+":"+feed.Version {
+	for _, field := range t.UsedBy {
+		if arg == field.Runtime || arg == field.Runtime+":"+field.Version {
 			return true
 		}
 	}

@@ -31,8 +31,8 @@ type Target struct {
 	// unique; the Dockerfile for an image that nothing names.
 	Name string
 	// Repository is the image's repository as the manifest writes it, without
-	// tag and digest. It is the zero value for a Dockerfile that feeds
-	// nothing: such an image can be built but not pushed.
+	// tag and digest. It is the zero value for a Dockerfile whose
+	// image nothing uses: it can be built but not pushed.
 	Repository reference.Reference
 	// Tags are the tags the image gets, at least one where Repository is set.
 	Tags []string
@@ -45,12 +45,12 @@ type Target struct {
 	Stage string
 	// DependsOn are the names of targets that this image is built from.
 	DependsOn []string
-	// Feeds are the manifest fields that carry the image's digest.
-	Feeds []Feed
+	// UsedBy are the manifest fields that carry the image's digest.
+	UsedBy []Field
 }
 
-// A Feed is a place in the manifests that names an image.
-type Feed struct {
+// A Field is a field of the manifests that names an image.
+type Field struct {
 	Runtime, Version string
 	Phase            manifest.Phase
 	// Pointer is the JSON pointer of the reference in the evaluated document.
@@ -60,11 +60,11 @@ type Feed struct {
 }
 
 // References are the target's references with each of its tags, relocated to
-// place (HOST[/PREFIX]; empty leaves them as the manifests have them).
-func (t *Target) References(place string) []reference.Reference {
+// destination (HOST[/PREFIX]; empty leaves them as the manifests have them).
+func (t *Target) References(destination string) []reference.Reference {
 	refs := make([]reference.Reference, len(t.Tags))
 	for i, tag := range t.Tags {
-		refs[i] = t.Repository.WithTag(tag).Relocate(place)
+		refs[i] = t.Repository.WithTag(tag).Relocate(destination)
 	}
 	return refs
 }
@@ -124,7 +124,7 @@ const (
 
 // A Usage is an image of a phase and where it comes from.
 type Usage struct {
-	Feed
+	Field
 	Origin Origin
 	// Target is the name of the target that makes the image, for OriginBuilt.
 	Target string

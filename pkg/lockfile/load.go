@@ -109,7 +109,7 @@ func (p *parser) file(root *yaml.Node) error {
 			return p.at(key, "unknown key %q; the keys are version, images and configs", key.Value)
 		}
 	}
-	// What stood under onbuild, earlier versions' part of configs, is read anew.
+	// What was under onbuild, earlier versions' part of configs, is read anew.
 	return errors.Join(p.each(keys["images"], "images", p.image), p.each(keys["configs"], "configs", p.platforms))
 }
 

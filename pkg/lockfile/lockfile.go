@@ -55,7 +55,7 @@ func (c content) equal(other content) bool {
 	return maps.Equal(c.images, other.images) && maps.EqualFunc(c.configs, other.configs, same)
 }
 
-// Key is the reference under which an image stands in the file: in full, as
+// Key is the reference under which an image is in the file: in full, as
 // people write it ("docker.io/library/debian:bookworm-slim"), with the tag
 // "latest" if ref has none and without ref's digest.
 func Key(ref reference.Reference) string {
@@ -96,7 +96,7 @@ func (f *File) Set(ref reference.Reference, digest string) (old string) {
 	return old
 }
 
-// Remove removes the entry that stands under Key(ref), if there is one.
+// Remove removes the entry under Key(ref), if there is one.
 func (f *File) Remove(ref reference.Reference) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

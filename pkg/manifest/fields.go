@@ -46,7 +46,7 @@ func (d *decoding) object(pointer, subject string, value any, known ...string) (
 			continue
 		}
 		if fields[name].value != nil {
-			d.errorf(pointer+"/"+provenance.EscapeKey(key), subject, "%q and another spelling of %s stand in one object; keep one", key, name)
+			d.errorf(pointer+"/"+provenance.EscapeKey(key), subject, "%q and another spelling of %s are in one object; keep one", key, name)
 			continue
 		}
 		fields[name] = field{pointer: pointer + "/" + provenance.EscapeKey(key), value: members[key]}

@@ -85,7 +85,7 @@ type Image struct {
 	// Pointer is the JSON pointer of the image's reference in the evaluated
 	// document ("/0/versions/1/images/0/image").
 	Pointer string
-	// Position is where the reference stands in the source, or where its
+	// Position is where the reference is in the source, or where its
 	// nearest traceable neighbour does.
 	Position provenance.Position
 

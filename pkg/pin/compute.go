@@ -20,7 +20,7 @@ import (
 //
 // Changes that cannot be made are reported all at once, each as a *Refusal.
 // The result is a plan for all changes or none.
-func Compute(ctx context.Context, ev provenance.Evaluator, root, entry string, changes []Change) (*Plan, error) {
+func Compute(ctx context.Context, ev provenance.Evaluator, root, entry string, changes []Change) (*Patch, error) {
 	root, entry, err := resolve(root, entry)
 	if err != nil {
 		return nil, err
@@ -194,7 +194,7 @@ func (c *computation) position(file string, offset int) provenance.Position {
 func (c *computation) placeRefusals(ctx context.Context) {
 	origins, err := c.doc.Origins(ctx)
 	if err != nil {
-		// The refusals stand without positions: what they say is as true.
+		// The refusals have no positions then: what they say is as true.
 		origins = nil
 	}
 	for _, refusal := range c.refusals {
@@ -208,7 +208,7 @@ func (c *computation) placeRefusals(ctx context.Context) {
 	}
 }
 
-// edits are the images' edits without repetition: one place may feed several
+// edits are the images' edits without repetition: one literal may be used by several
 // images.
 func (c *computation) edits() []provenance.Edit {
 	var edits []provenance.Edit
@@ -222,8 +222,8 @@ func (c *computation) edits() []provenance.Edit {
 	return edits
 }
 
-func (c *computation) plan(changes []Change, edits []provenance.Edit) (*Plan, error) {
-	plan := &Plan{}
+func (c *computation) plan(changes []Change, edits []provenance.Edit) (*Patch, error) {
+	plan := &Patch{}
 	byPointer := map[string]*image{}
 	for _, img := range c.wanted {
 		byPointer[img.pointer] = img
@@ -247,7 +247,7 @@ func (c *computation) plan(changes []Change, edits []provenance.Edit) (*Plan, er
 		if err != nil {
 			return nil, fmt.Errorf("pinning: %w", err)
 		}
-		file := File{Path: path, Old: c.doc.Files[path], New: edited, Mode: info.Mode()}
+		file := PatchedFile{Path: path, Old: c.doc.Files[path], New: edited, Mode: info.Mode()}
 		if !bytes.Equal(file.Old, file.New) {
 			plan.Files = append(plan.Files, file)
 		}

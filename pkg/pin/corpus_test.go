@@ -166,7 +166,7 @@ func runCase(t *testing.T, c corpusCase) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkInvariant(t, c.root, c.entry, c.changes, plan, (*pin.Plan).Write)
+	checkInvariant(t, c.root, c.entry, c.changes, plan, (*pin.Patch).Write)
 	after := readTree(t, c.dir)
 	for name, want := range c.want {
 		if after[name] != want {
@@ -212,7 +212,7 @@ func masked(content []byte) string {
 // checkInvariant writes the plan by write and checks, by means of its own, what every
 // plan must hold to: the document is the old one with the wanted digests, and
 // no byte outside of digests differs.
-func checkInvariant(t testing.TB, root, entry string, changes []pin.Change, plan *pin.Plan, write func(*pin.Plan) error) {
+func checkInvariant(t testing.TB, root, entry string, changes []pin.Change, plan *pin.Patch, write func(*pin.Patch) error) {
 	t.Helper()
 	want := evaluateTree(t, entry)
 	for _, change := range changes {

@@ -34,13 +34,13 @@ func digestRuns(source []byte) []int {
 
 func isHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' }
 
-// A site is a run of digits in a source and what it feeds.
+// A site is a run of digits in a source and what uses it.
 type site struct {
 	mark  provenance.Edit
 	trace provenance.Trace
 }
 
-// traceDigests finds where the digests of the images stand that have one.
+// traceDigests finds where the digests are of the images that have one.
 func (c *computation) traceDigests(ctx context.Context) error {
 	pinned := false
 	for _, img := range c.wanted {
@@ -103,7 +103,7 @@ func (c *computation) files() []string {
 	return paths
 }
 
-// othersAgree tells whether all that the site feeds is to have the digest
+// othersAgree tells whether all that uses the site is to have the digest
 // that img is to have. If not, it refuses img and every image in conflict.
 func (c *computation) othersAgree(img *image, s *site) bool {
 	refusal := &Refusal{Pointers: []string{img.pointer}, Image: img.token.Value, Position: img.position}
@@ -129,7 +129,7 @@ func (c *computation) othersAgree(img *image, s *site) bool {
 	}
 	if !img.refused {
 		img.refused = true
-		refusal.Reason = fmt.Sprintf("it is to get %s, but the digest written here also feeds %s; give each a digest of its own",
+		refusal.Reason = fmt.Sprintf("it is to get %s, but the digest written here is also used by %s; give each a digest of its own",
 			img.digest, strings.Join(conflicts, " and "))
 		c.refuse(refusal)
 	}
@@ -162,5 +162,5 @@ func (c *computation) untraced(img *image, sites []site) (provenance.Position, s
 			return c.position(file, offset), "the digest is written in upper case and folded by the document; write it in lower case"
 		}
 	}
-	return at, "its digest does not stand in any source file as one run of 64 lower-case hexadecimal digits: it is computed, folded or put together from pieces; write the digest as one string"
+	return at, "its digest is not in any source file as one run of 64 lower-case hexadecimal digits: it is computed, folded or put together from pieces; write the digest as one string"
 }

@@ -119,7 +119,7 @@ func neverSilentlyWrong(t *testing.T, source string, next func() byte) {
 }
 
 // writePlainly is Plan.Write without what makes that safe, and slow.
-func writePlainly(plan *pin.Plan) error {
+func writePlainly(plan *pin.Patch) error {
 	for _, file := range plan.Files {
 		if err := os.WriteFile(file.Path, file.New, file.Mode); err != nil {
 			return err

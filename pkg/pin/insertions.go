@@ -69,7 +69,7 @@ func (c *computation) traceInsertions(ctx context.Context) error {
 	return nil
 }
 
-// disagrees is an image that the candidate feeds and that does not have the
+// disagrees is an image that uses the candidate and that does not have the
 // candidate for its own, or nil.
 func (c *computation) disagrees(cand *candidate, chosen map[*image]*candidate) *image {
 	for _, hit := range cand.trace.Hits {
@@ -210,7 +210,7 @@ func (c *computation) obstacle(img *image, cand *candidate) string {
 	case !ends:
 		return unrelated
 	case len(others) > 0:
-		return fmt.Sprintf("it is to get %s, but the literal here also feeds %s; write the image as a literal of its own",
+		return fmt.Sprintf("it is to get %s, but the literal here is also used by %s; write the image as a literal of its own",
 			img.digest, strings.Join(others, " and "))
 	}
 	return c.foreign(cand.literal.File)

@@ -22,17 +22,17 @@ type Change struct {
 	Digest string
 }
 
-// A Plan is what pinning would write. Compute has evaluated the document with
+// A Patch is what pinning would write. Compute has evaluated the document with
 // these files: it is the old document with just the wanted digests changed.
-type Plan struct {
+type Patch struct {
 	// Files are the files whose bytes change, sorted by path.
-	Files []File
+	Files []PatchedFile
 	// Pins has one entry for each Change, in the order of the changes.
 	Pins []Pin
 }
 
-// A File is a source file before and after.
-type File struct {
+// A PatchedFile is a source file before and after.
+type PatchedFile struct {
 	// Path is the real absolute path.
 	Path string
 	// Old is the content that the plan was computed from, New what it becomes.
@@ -48,7 +48,7 @@ type Pin struct {
 	// Old and New are whole references. They are equal where the image had
 	// the digest already.
 	Old, New string
-	// Position is where the digest stands, or the literal to which it is
+	// Position is where the digest is, or the literal to which it is
 	// appended. It is the zero Position where an image that stays as it is
 	// has a digest that cannot be traced.
 	Position provenance.Position
@@ -56,7 +56,7 @@ type Pin struct {
 
 // Diff is a unified diff of the files, in the form that "git apply" and
 // "patch -p1" read, with slash-separated paths relative to root.
-func (p *Plan) Diff(root string) []byte {
+func (p *Patch) Diff(root string) []byte {
 	if resolved, err := filepath.EvalSymlinks(root); err == nil {
 		root = resolved
 	}

@@ -15,7 +15,7 @@ import (
 // A file that is read-only by its mode, or that is no longer what the plan
 // was computed from, is an error, also for root. After an error all files are
 // as they were, unless the error says otherwise.
-func (p *Plan) Write() (err error) {
+func (p *Patch) Write() (err error) {
 	var staged []*stagedFile
 	defer func() {
 		for _, s := range staged {
@@ -53,7 +53,7 @@ func (p *Plan) Write() (err error) {
 }
 
 // check tells whether the file can be replaced.
-func (f File) check() error {
+func (f PatchedFile) check() error {
 	info, err := os.Lstat(f.Path)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", f.Path, err)
@@ -96,7 +96,7 @@ type stagedFile struct {
 
 // stage writes the new content beside the file and keeps the old there too. It
 // returns what it made, also with an error.
-func stage(file File) (*stagedFile, error) {
+func stage(file PatchedFile) (*stagedFile, error) {
 	info, err := os.Lstat(file.Path)
 	if err != nil {
 		return nil, err
@@ -184,7 +184,7 @@ func (s *stagedFile) discard() error {
 }
 
 // syncFolders makes the renames last through a crash.
-func syncFolders(files []File) error {
+func syncFolders(files []PatchedFile) error {
 	done := map[string]bool{}
 	for _, file := range files {
 		folder := filepath.Dir(file.Path)

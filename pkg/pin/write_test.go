@@ -15,7 +15,7 @@ import (
 )
 
 // twoFiles is a tree of two files that a plan changes.
-func twoFiles(t *testing.T, dir string, padding int) *pin.Plan {
+func twoFiles(t *testing.T, dir string, padding int) *pin.Patch {
 	t.Helper()
 	comment := "//" + strings.Repeat("x", padding) + "\n"
 	writeFile(t, filepath.Join(dir, "main.jsonnet"), comment+expand("[import 'sub/lib.libsonnet', 'a/x@sha256:<a>']\n"))
@@ -35,7 +35,7 @@ func twoFiles(t *testing.T, dir string, padding int) *pin.Plan {
 
 // writeFails checks that Write fails with a message that has all parts, and
 // leaves the tree as it was.
-func writeFails(t *testing.T, dir string, plan *pin.Plan, parts ...string) {
+func writeFails(t *testing.T, dir string, plan *pin.Patch, parts ...string) {
 	t.Helper()
 	before := readTree(t, dir)
 	err := plan.Write()
@@ -117,7 +117,7 @@ func TestWriteRefuses(t *testing.T) {
 }
 
 func TestWriteNothing(t *testing.T) {
-	if err := new(pin.Plan).Write(); err != nil {
+	if err := new(pin.Patch).Write(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -10,7 +10,7 @@ type Evaluator interface {
 	// Evaluate evaluates one document. Errors carry file:line:column where
 	// Jsonnet gives it.
 	Evaluate(ctx context.Context, req Request) (Result, error)
-	// Literals lists the string literals of a Jsonnet source that stand for
+	// Literals lists the string literals of a Jsonnet source that are
 	// values, in source order: no field names, no import paths, no text
 	// blocks.
 	Literals(file string, source []byte) ([]Literal, error)

@@ -28,7 +28,7 @@ func (d *Document) Origins(ctx context.Context) (map[string]Position, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Literals that are in the document as they stand come first: they are
+	// Literals that are in the document as they are come first: they are
 	// the least likely to be compared, measured or parsed on the way.
 	values := make(map[string]bool, len(d.Strings))
 	for _, token := range d.Strings {
@@ -68,7 +68,7 @@ func (d *Document) Origins(ctx context.Context) (map[string]Position, error) {
 	return origins, nil
 }
 
-// A FileLiteral is a string literal and the file that it stands in.
+// A FileLiteral is a string literal and the file that it is in.
 type FileLiteral struct {
 	Literal
 	// File is the file's real absolute path.

@@ -22,7 +22,7 @@ type String struct {
 }
 
 // Strings lists the string tokens of a JSON document in the order in which
-// they stand there.
+// they are there.
 func Strings(doc []byte) ([]String, error) {
 	if !json.Valid(doc) {
 		return nil, fmt.Errorf("reading the evaluated document: it is no JSON document")

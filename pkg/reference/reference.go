@@ -3,7 +3,7 @@
 // "ghcr.io/acme/rt:1@sha256:…".
 //
 // go-containerregistry's name package decides what is a valid reference and
-// what it stands for; this package adds what a tool that edits references
+// what it points to; this package adds what a tool that edits references
 // needs: the parts as they were written, and moving a reference to another
 // registry without losing its tag or digest.
 package reference
@@ -132,42 +132,42 @@ func (r Reference) String() string {
 	return r.WithoutDigest() + "@" + r.Digest
 }
 
-// Relocate moves the reference to another place: HOST[/PREFIX]/<path>. The
+// Relocate moves the reference to another registry: HOST[/PREFIX]/<path>. The
 // path is the repository's without its registry as written, so "kubeless/go"
 // at "127.0.0.1:5000/ci" is "127.0.0.1:5000/ci/kubeless/go". Tag and digest
-// stay: a digest names the same bytes everywhere. An empty place changes
+// stay: a digest names the same bytes everywhere. An empty registry changes
 // nothing.
-func (r Reference) Relocate(place string) Reference {
-	if place == "" {
+func (r Reference) Relocate(registry string) Reference {
+	if registry == "" {
 		return r
 	}
 	path := r.Path()
 	if !strings.HasPrefix(r.Name, "library/") && !strings.Contains(r.Name, "/library/") {
 		path = strings.TrimPrefix(path, "library/")
 	}
-	r.Name = strings.TrimSuffix(place, "/") + "/" + path
+	r.Name = strings.TrimSuffix(registry, "/") + "/" + path
 	moved, err := name.NewRepository(r.Name)
 	if err != nil {
-		// The place was checked by CheckPlace; the path comes from a parsed
+		// The registry was checked by CheckRegistry; the path comes from a parsed
 		// reference.
-		panic(fmt.Sprintf("relocating to %q: %v", place, err))
+		panic(fmt.Sprintf("relocating to %q: %v", registry, err))
 	}
 	r.repository = moved.Name()
 	return r
 }
 
-// CheckPlace tells whether place is a HOST[/PREFIX] to which references can
+// CheckRegistry tells whether registry is a HOST[/PREFIX] to which references can
 // be relocated.
-func CheckPlace(place string) error {
-	if scheme, _, found := strings.Cut(place, "://"); found {
-		return fmt.Errorf("registry %q: leave %s:// out and write HOST[:PORT][/PREFIX]; plain HTTP is a setting of its own (--insecure-registry)", place, scheme)
+func CheckRegistry(registry string) error {
+	if scheme, _, found := strings.Cut(registry, "://"); found {
+		return fmt.Errorf("registry %q: leave %s:// out and write HOST[:PORT][/PREFIX]; plain HTTP is a setting of its own (--insecure-registry)", registry, scheme)
 	}
-	host, _, _ := strings.Cut(place, "/")
+	host, _, _ := strings.Cut(registry, "/")
 	if !strings.ContainsAny(host, ".:") && host != "localhost" {
-		return fmt.Errorf("registry %q: %q is no host name; write HOST[:PORT][/PREFIX], as in ghcr.io/acme or localhost:5000", place, host)
+		return fmt.Errorf("registry %q: %q is no host name; write HOST[:PORT][/PREFIX], as in ghcr.io/acme or localhost:5000", registry, host)
 	}
-	if _, err := name.NewRepository(strings.TrimSuffix(place, "/") + "/x"); err != nil {
-		return fmt.Errorf("registry %q: %w; write HOST[:PORT][/PREFIX]", place, err)
+	if _, err := name.NewRepository(strings.TrimSuffix(registry, "/") + "/x"); err != nil {
+		return fmt.Errorf("registry %q: %w; write HOST[:PORT][/PREFIX]", registry, err)
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func TestParseErrors(t *testing.T) {
 }
 
 func TestRelocate(t *testing.T) {
-	tests := []struct{ in, place, want string }{
+	tests := []struct{ in, registry, want string }{
 		{"kubeless/go:1@" + digest, "127.0.0.1:5000", "127.0.0.1:5000/kubeless/go:1@" + digest},
 		{"kubeless/go", "ghcr.io/acme/ci/", "ghcr.io/acme/ci/kubeless/go"},
 		{"ghcr.io/acme/rt:1", "localhost:1", "localhost:1/acme/rt:1"},
@@ -54,21 +54,21 @@ func TestRelocate(t *testing.T) {
 		{"kubeless/go:1", "", "kubeless/go:1"},
 	}
 	for _, test := range tests {
-		if got := reference.MustParse(test.in).Relocate(test.place).String(); got != test.want {
-			t.Errorf("%s at %s: got %s, want %s", test.in, test.place, got, test.want)
+		if got := reference.MustParse(test.in).Relocate(test.registry).String(); got != test.want {
+			t.Errorf("%s at %s: got %s, want %s", test.in, test.registry, got, test.want)
 		}
 	}
 }
 
-func TestCheckPlace(t *testing.T) {
-	for _, place := range []string{"ghcr.io", "ghcr.io/acme", "localhost", "localhost:5000/x", "127.0.0.1:5000", "[::1]:5000/x"} {
-		if err := reference.CheckPlace(place); err != nil {
-			t.Errorf("%s: %v", place, err)
+func TestCheckRegistry(t *testing.T) {
+	for _, registry := range []string{"ghcr.io", "ghcr.io/acme", "localhost", "localhost:5000/x", "127.0.0.1:5000", "[::1]:5000/x"} {
+		if err := reference.CheckRegistry(registry); err != nil {
+			t.Errorf("%s: %v", registry, err)
 		}
 	}
-	for _, place := range []string{"acme", "acme/x", "ghcr.io/ACME", "https://ghcr.io", "ghcr.io/a b"} {
-		if err := reference.CheckPlace(place); err == nil {
-			t.Errorf("%s: no error", place)
+	for _, registry := range []string{"acme", "acme/x", "ghcr.io/ACME", "https://ghcr.io", "ghcr.io/a b"} {
+		if err := reference.CheckRegistry(registry); err == nil {
+			t.Errorf("%s: no error", registry)
 		}
 	}
 }

@@ -33,7 +33,7 @@ type Audited struct {
 func (a Audited) Sound() bool { return a.Exists && a.Error == "" }
 
 // Audit asks for every pinned image of the manifests. Those that this tree
-// builds are looked for at the options' place. Nothing is written.
+// builds are looked for at the options' destination. Nothing is written.
 func (p *Project) Audit(ctx context.Context, e Edges, o Options) ([]Audited, error) {
 	today, err := p.Prepare(ctx, e, o)
 	if err != nil {
@@ -46,15 +46,15 @@ func (p *Project) Audit(ctx context.Context, e Edges, o Options) ([]Audited, err
 	pinned := slices.DeleteFunc(slices.Clone(p.Discovery.Usages), func(u discover.Usage) bool { return u.Ref.Digest == "" })
 	audits := make([]Audited, len(pinned))
 	parallel.Each(len(pinned), parallel.Lookups, func(i int) {
-		audits[i] = audit(ctx, e.Registry, o.Place, pinned[i], fingerprints)
+		audits[i] = audit(ctx, e.Registry, o.Destination, pinned[i], fingerprints)
 	})
 	return audits, nil
 }
 
-func audit(ctx context.Context, inspector Inspector, place string, u discover.Usage, fingerprints map[string]string) Audited {
+func audit(ctx context.Context, inspector Inspector, destination string, u discover.Usage, fingerprints map[string]string) Audited {
 	ref := u.Ref
 	if u.Origin == discover.OriginBuilt {
-		ref = ref.Relocate(place)
+		ref = ref.Relocate(destination)
 	}
 	a := Audited{Runtime: u.Runtime, Version: u.Version, Phase: string(u.Phase), Image: ref.String(), Platforms: []string{}}
 	image, err := inspector.Inspect(ctx, ref.WithTag("").WithDigest(ref.Digest).String())

@@ -222,7 +222,7 @@ func (p *Project) BaseImages() ([]BaseImage, error) {
 	return list, nil
 }
 
-// A LockChange is a change to the lock file. An empty digest stands for no
+// A LockChange is a change to the lock file. An empty digest means no
 // entry.
 type LockChange struct {
 	Image string `json:"image"`

@@ -83,7 +83,7 @@ func TestBases(t *testing.T) {
 }
 
 // What a base says is read once, of an image named by its digest as well, and then
-// stands in the lock file.
+// is in the lock file.
 func TestBasesConfig(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	inner, requests := fake.New(fake.Logger(log.New(io.Discard, "", 0))), atomic.Int32{}

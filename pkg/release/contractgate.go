@@ -9,14 +9,14 @@ import (
 )
 
 // A ContractGate runs the contract suite on every version of a runtime that a
-// candidate feeds, in the images of the release. A version that breaks the
-// contract refuses all candidates that feed it. An image that feeds none, as
+// candidate is used by, in the images of the release. A version that breaks the
+// contract refuses all candidates that it uses. An image that none uses, as
 // one that others are built from, is admitted: what is built from it is asked
 // for itself.
 type ContractGate struct {
 	Project *Project
-	// Place is the release's.
-	Place string
+	// Destination is where the release pushes to.
+	Destination string
 	// Reach is an error if no engine runs containers.
 	Reach func(ctx context.Context) error
 	// Suite verifies subjects and tells people what came of it. The document has a
@@ -44,7 +44,7 @@ func (g *ContractGate) Admit(ctx context.Context, admission Admission) []error {
 	return errs
 }
 
-// verify verifies the versions that the candidates feed, each once.
+// verify verifies the versions that use the candidates, each once.
 func (g *ContractGate) verify(ctx context.Context, admission Admission) (map[VersionName]error, error) {
 	fed := map[VersionName]bool{}
 	for _, c := range admission.Candidates {
@@ -69,8 +69,8 @@ func (g *ContractGate) verify(ctx context.Context, admission Admission) (map[Ver
 // references are where the image of a phase is looked for: among the release's,
 // by target, else what the manifest names.
 func (g *ContractGate) references(image manifest.Image, images map[string]string) []string {
-	if t := g.Project.Discovery.Maker(image.Pointer); t != nil && images[t.Name] != "" {
+	if t := g.Project.Discovery.TargetOf(image.Pointer); t != nil && images[t.Name] != "" {
 		return []string{images[t.Name]}
 	}
-	return g.Project.References(image, g.Place, image.Ref.Digest != "")
+	return g.Project.References(image, g.Destination, image.Ref.Digest != "")
 }

@@ -33,27 +33,27 @@ func (p *Project) Explain(ctx context.Context, e Edges, o Options) ([]Explanatio
 	if err != nil {
 		return nil, err
 	}
-	return explainAll(ctx, e.Registry, o.Place, prepared)
+	return explainAll(ctx, e.Registry, o.Destination, prepared)
 }
 
 // explainAll compares what each step is made of with what the registry's image
 // of its version says that it was made of.
-func explainAll(ctx context.Context, inspector Inspector, place string, prepared *build.Prepared) ([]Explanation, error) {
+func explainAll(ctx context.Context, inspector Inspector, destination string, prepared *build.Prepared) ([]Explanation, error) {
 	explanations, errs := make([]Explanation, len(prepared.Steps)), make([]error, len(prepared.Steps))
 	parallel.Each(len(prepared.Steps), parallel.Lookups, func(i int) {
 		if errs[i] = prepared.Steps[i].Err; errs[i] == nil {
-			explanations[i], errs[i] = explain(ctx, inspector, place, prepared.Steps[i])
+			explanations[i], errs[i] = explain(ctx, inspector, destination, prepared.Steps[i])
 		}
 	})
 	return explanations, errors.Join(errs...)
 }
 
-func explain(ctx context.Context, inspector Inspector, place string, step build.PreparedStep) (Explanation, error) {
+func explain(ctx context.Context, inspector Inspector, destination string, step build.PreparedStep) (Explanation, error) {
 	e := Explanation{Target: step.Name, Fresh: step.Fresh(), Fingerprint: step.Fingerprint, Image: step.Content, Digest: step.Existing, Reasons: []string{}}
 	if e.Fresh {
 		return e, nil
 	}
-	ref := step.References(place)[0].String()
+	ref := step.References(destination)[0].String()
 	if step.Published[ref] == "" {
 		e.Reasons = append(e.Reasons, "the registry has no "+ref)
 		return e, nil

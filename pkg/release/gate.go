@@ -15,7 +15,7 @@ type Candidate struct {
 	// Ref is the full reference with the content tag,
 	// "HOST/path:3.13-0123456789ab".
 	Ref string
-	// Digest is what Ref stands for.
+	// Digest is what Ref points to.
 	Digest string
 }
 
@@ -41,10 +41,10 @@ type Gate interface {
 
 // verify asks the gate for every image of a run that is not released yet,
 // whether it was built now or before: one that a gate refused once is at the
-// registry all the same. An image whose version tags all stand for it already
+// registry all the same. An image whose version tags all point to it already
 // was admitted when they moved there, and is not asked for again. A refused
 // image's outcome becomes a failure.
-func verify(ctx context.Context, gate Gate, place string, outcomes []build.Outcome) {
+func verify(ctx context.Context, gate Gate, destination string, outcomes []build.Outcome) {
 	admission := Admission{Images: map[string]string{}}
 	var asked []*build.Outcome
 	for i := range outcomes {
@@ -52,8 +52,8 @@ func verify(ctx context.Context, gate Gate, place string, outcomes []build.Outco
 		if !out.Status.Done() {
 			continue
 		}
-		admission.Images[out.Name] = out.Target.References(place)[0].WithTag("").WithDigest(out.Digest).String()
-		if !released(place, *out) {
+		admission.Images[out.Name] = out.Target.References(destination)[0].WithTag("").WithDigest(out.Digest).String()
+		if !released(destination, *out) {
 			admission.Candidates = append(admission.Candidates, Candidate{Target: out.Target, Ref: out.Content, Digest: out.Digest})
 			asked = append(asked, out)
 		}
@@ -74,10 +74,10 @@ func verify(ctx context.Context, gate Gate, place string, outcomes []build.Outco
 	}
 }
 
-// released tells whether all version tags stood for the image when the run
+// released tells whether all version tags pointed to the image when the run
 // began.
-func released(place string, out build.Outcome) bool {
-	for _, ref := range out.Target.References(place) {
+func released(destination string, out build.Outcome) bool {
+	for _, ref := range out.Target.References(destination) {
 		if out.Published[ref.String()] != out.Digest {
 			return false
 		}

@@ -32,16 +32,16 @@ type Job struct {
 	Stage Stage
 	// Targets are names, in the plan's order.
 	Targets []string
-	// Feeds are those of the targets, one for each version.
-	Feeds []discover.Feed
+	// UsedBy are those of the targets, one for each version.
+	UsedBy []discover.Field
 }
 
-// feeds tells whether the job makes an image for a feed's version.
-func (j Job) feeds(feed discover.Feed) bool {
-	return slices.ContainsFunc(j.Feeds, func(known discover.Feed) bool { return version(known) == version(feed) })
+// uses tells whether the job makes an image for a field's version.
+func (j Job) uses(field discover.Field) bool {
+	return slices.ContainsFunc(j.UsedBy, func(known discover.Field) bool { return version(known) == version(field) })
 }
 
-// Jobs divides a plan. Targets that feed one version are in one job, so that it
+// Jobs divides a plan. Targets that one version uses are in one job, so that it
 // can be verified there; so is what is built from each other, except that what
 // several jobs need is a job of its own, in the stage before. The jobs of a tree
 // depend on its structure alone, and not on what changed.
@@ -61,9 +61,9 @@ func Jobs(d *discover.Discovery, plan *build.Plan) []Job {
 		}
 		for _, i := range members {
 			job.Targets = append(job.Targets, plan.Steps[i].Name)
-			for _, feed := range plan.Steps[i].Feeds {
-				if !job.feeds(feed) {
-					job.Feeds = append(job.Feeds, feed)
+			for _, field := range plan.Steps[i].UsedBy {
+				if !job.uses(field) {
+					job.UsedBy = append(job.UsedBy, field)
 				}
 			}
 		}
@@ -81,8 +81,8 @@ func stageOrder(s Stage) int {
 	return 1
 }
 
-// version is a feed's on a command line.
-func version(feed discover.Feed) string { return feed.Runtime + ":" + feed.Version }
+// version is a field's on a command line.
+func version(field discover.Field) string { return field.Runtime + ":" + field.Version }
 
 // DueJobs are the jobs of what the options select that have something to do: of
 // whose images one is made of something else than at the revision Since, or where
@@ -96,7 +96,7 @@ func (p *Project) DueJobs(ctx context.Context, e Edges, o Options) ([]Job, error
 	if o.Since != "" {
 		due, err = p.Changed(ctx, e, o)
 	} else {
-		due, err = Unreleased(o.Place, e.run(o).Prepare(ctx, plan))
+		due, err = Unreleased(o.Destination, e.run(o).Prepare(ctx, plan))
 	}
 	if err != nil {
 		return nil, err
@@ -150,15 +150,15 @@ func (g *grouping) groups() [][]int {
 	return groups
 }
 
-// joinVersions joins what feeds one version.
+// joinVersions joins what one version uses.
 func (g *grouping) joinVersions() {
 	first := map[string]int{}
 	for i, step := range g.steps {
-		for _, feed := range step.Feeds {
-			if known, ok := first[version(feed)]; ok {
+		for _, field := range step.UsedBy {
+			if known, ok := first[version(field)]; ok {
 				g.join(known, i)
 			} else {
-				first[version(feed)] = i
+				first[version(field)] = i
 			}
 		}
 	}
@@ -283,23 +283,23 @@ func (g *grouping) joinShared() map[int]bool {
 }
 
 // nameJob finds an argument that selects what the job has: one word where there
-// is one, else several with commas between them. Targets that feed no version
+// is one, else several with commas between them. Targets that no version uses
 // need no word if others of the job are built from them.
 func (g *grouping) nameJob(d *discover.Discovery, job Job, selectors map[string]string) string {
 	want := map[string]bool{}
-	for _, feed := range job.Feeds {
-		want["version "+version(feed)] = true
+	for _, field := range job.UsedBy {
+		want["version "+version(field)] = true
 	}
 	for _, name := range job.Targets {
 		want[name] = true
 	}
 	var words []string
-	for _, feed := range job.Feeds {
-		words = append(words, version(feed))
+	for _, field := range job.UsedBy {
+		words = append(words, version(field))
 	}
 	words = append(words, job.Targets...)
-	for _, feed := range job.Feeds {
-		words = append(words, feed.Runtime)
+	for _, field := range job.UsedBy {
+		words = append(words, field.Runtime)
 	}
 	inside := words[:0:0]
 	covers := map[string]map[string]bool{}
@@ -331,8 +331,8 @@ func (g *grouping) nameJob(d *discover.Discovery, job Job, selectors map[string]
 }
 
 // covered are the versions ("version go:1.24") and those of the job's targets
-// that a word stands for, with what these are built from; outside tells whether
-// it stands for more than the job.
+// that a word names, with what these are built from; outside tells whether
+// it names more than the job.
 func (g *grouping) covered(d *discover.Discovery, word string, job Job) (covered map[string]bool, outside bool) {
 	covered = map[string]bool{}
 	var add func(name string)
@@ -353,22 +353,22 @@ func (g *grouping) covered(d *discover.Discovery, word string, job Job) (covered
 	if err != nil {
 		return nil, true
 	}
-	for _, feed := range versions {
-		outside = outside || !job.feeds(feed)
-		covered["version "+version(feed)] = true
+	for _, field := range versions {
+		outside = outside || !job.uses(field)
+		covered["version "+version(field)] = true
 	}
 	return covered, outside
 }
 
 // Unreleased are the names of the targets of which the registry lacks something:
-// the image of today's inputs, or a version tag that stands for it. What could
+// the image of today's inputs, or a version tag that points to it. What could
 // not be asked is an error.
-func Unreleased(place string, prepared *build.Prepared) (map[string]bool, error) {
+func Unreleased(destination string, prepared *build.Prepared) (map[string]bool, error) {
 	unreleased := map[string]bool{}
 	var errs []error
 	for _, step := range prepared.Steps {
 		errs = append(errs, step.Err)
-		for _, ref := range step.References(place) {
+		for _, ref := range step.References(destination) {
 			if !step.Fresh() || step.Published[ref.String()] != step.Existing {
 				unreleased[step.Name] = true
 			}

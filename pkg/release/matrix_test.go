@@ -19,7 +19,7 @@ func planned(t *testing.T, lines ...string) (*discover.Discovery, *build.Plan) {
 	t.Helper()
 	d, plan := &discover.Discovery{}, &build.Plan{}
 	for _, line := range lines {
-		line, feeds, _ := strings.Cut(line, " > ")
+		line, users, _ := strings.Cut(line, " > ")
 		name, parents, _ := strings.Cut(line, " < ")
 		repository, tag, _ := strings.Cut(name, ":")
 		ref, err := reference.Parse("acme/" + repository)
@@ -30,11 +30,11 @@ func planned(t *testing.T, lines ...string) (*discover.Discovery, *build.Plan) {
 		if parents != "" {
 			target.DependsOn = strings.Split(parents, ",")
 		}
-		for _, feed := range strings.FieldsFunc(feeds, func(r rune) bool { return r == ',' }) {
-			runtime, version, _ := strings.Cut(feed, ":")
-			feed := discover.Feed{Runtime: runtime, Version: version, Phase: manifest.RuntimePhase}
-			target.Feeds = append(target.Feeds, feed)
-			d.Usages = append(d.Usages, discover.Usage{Feed: feed, Target: name})
+		for _, field := range strings.FieldsFunc(users, func(r rune) bool { return r == ',' }) {
+			runtime, version, _ := strings.Cut(field, ":")
+			field := discover.Field{Runtime: runtime, Version: version, Phase: manifest.RuntimePhase}
+			target.UsedBy = append(target.UsedBy, field)
+			d.Usages = append(d.Usages, discover.Usage{Field: field, Target: name})
 		}
 		d.Targets = append(d.Targets, target)
 		plan.Steps = append(plan.Steps, build.Step{Target: target})
@@ -129,8 +129,8 @@ func apart(t *testing.T, d *discover.Discovery, plan *build.Plan, jobs []Job) {
 				t.Errorf("%s does not build %s", job.Name, name)
 			}
 		}
-		if versions, err := d.Versions([]string{job.Name}); err != nil || len(versions) != len(job.Feeds) {
-			t.Errorf("%s names the versions %v, %v; want %v", job.Name, versions, err, job.Feeds)
+		if versions, err := d.Versions([]string{job.Name}); err != nil || len(versions) != len(job.UsedBy) {
+			t.Errorf("%s names the versions %v, %v; want %v", job.Name, versions, err, job.UsedBy)
 		}
 		for _, target := range job.Targets {
 			if other, ok := in[target]; ok {

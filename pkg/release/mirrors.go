@@ -11,8 +11,8 @@ import (
 
 // Mirrors knows where images are found besides where their references say.
 type Mirrors struct {
-	resolver Resolver
-	places   map[string]string // start of a repository to its place
+	resolver  Resolver
+	locations map[string]string // start of a repository to HOST[/PREFIX]
 
 	mu    sync.Mutex
 	found map[string]*location
@@ -25,12 +25,12 @@ type location struct {
 	err  error
 }
 
-// NewMirrors makes mirrors of places: from a repository or the start of one
+// NewMirrors makes mirrors of locations: from a repository or the start of one
 // ("docker.io", "docker.io/library/debian") to HOST[/PREFIX].
-func NewMirrors(resolver Resolver, places map[string]string) *Mirrors {
-	m := &Mirrors{resolver: resolver, places: map[string]string{}, found: map[string]*location{}}
-	for from, to := range places {
-		m.places[reference.CanonicalPrefix(from)] = strings.TrimSuffix(to, "/")
+func NewMirrors(resolver Resolver, locations map[string]string) *Mirrors {
+	m := &Mirrors{resolver: resolver, locations: map[string]string{}, found: map[string]*location{}}
+	for from, to := range locations {
+		m.locations[reference.CanonicalPrefix(from)] = strings.TrimSuffix(to, "/")
 	}
 	return m
 }
@@ -70,11 +70,11 @@ func (m *Mirrors) lookUp(ctx context.Context, mirrored string) (reference.Refere
 func (m *Mirrors) mirrored(ref reference.Reference) (string, bool) {
 	repository := ref.Repository()
 	for prefix := repository; prefix != ""; prefix = prefix[:max(0, strings.LastIndexByte(prefix, '/'))] {
-		place, ok := m.places[prefix]
+		location, ok := m.locations[prefix]
 		if !ok {
 			continue
 		}
-		image := place + strings.TrimPrefix(repository, prefix)
+		image := location + strings.TrimPrefix(repository, prefix)
 		switch {
 		case ref.Digest != "":
 			return image + "@" + ref.Digest, true

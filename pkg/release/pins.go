@@ -18,7 +18,7 @@ import (
 // Pin computes the edits that put the digests into the manifests. Nothing is
 // written. Where every image has its digest already, the sources are not
 // looked into.
-func (p *Project) Pin(ctx context.Context, changes []pin.Change) (*pin.Plan, error) {
+func (p *Project) Pin(ctx context.Context, changes []pin.Change) (*pin.Patch, error) {
 	if plan := p.pinned(changes); plan != nil {
 		return plan, nil
 	}
@@ -26,12 +26,12 @@ func (p *Project) Pin(ctx context.Context, changes []pin.Change) (*pin.Plan, err
 }
 
 // pinned is the plan of changes that change nothing, or nil if one does.
-func (p *Project) pinned(changes []pin.Change) *pin.Plan {
+func (p *Project) pinned(changes []pin.Change) *pin.Patch {
 	usages := map[string]discover.Usage{}
 	for _, u := range p.Discovery.Usages {
 		usages[u.Pointer] = u
 	}
-	plan := &pin.Plan{}
+	plan := &pin.Patch{}
 	for _, change := range changes {
 		u, ok := usages[change.Pointer]
 		if !ok || u.Ref.Digest != change.Digest {
@@ -45,8 +45,8 @@ func (p *Project) pinned(changes []pin.Change) *pin.Plan {
 // pinsOf are the changes that a target's image asks for.
 func pinsOf(target *discover.Target, digest string) []pin.Change {
 	var changes []pin.Change
-	for _, feed := range target.Feeds {
-		changes = append(changes, pin.Change{Pointer: feed.Pointer, Digest: digest})
+	for _, field := range target.UsedBy {
+		changes = append(changes, pin.Change{Pointer: field.Pointer, Digest: digest})
 	}
 	return changes
 }
@@ -63,11 +63,11 @@ type Pushed struct {
 }
 
 // Collect is what images by target's name ask for: the moves of their version
-// tags at place, and the changes to the manifests. A name that is no target of
+// tags at destination, and the changes to the manifests. A name that is no target of
 // this tree, and a version tag that Before does not have, are errors: the run
-// was of another tree. Tags that stood for their images already have a move
+// was of another tree. Tags that pointed to their images already have a move
 // too, so that they are looked at again.
-func (p *Project) Collect(place string, images map[string]Pushed) ([]Move, []pin.Change, error) {
+func (p *Project) Collect(destination string, images map[string]Pushed) ([]Move, []pin.Change, error) {
 	var moves []Move
 	var changes []pin.Change
 	var errs []error
@@ -78,10 +78,10 @@ func (p *Project) Collect(place string, images map[string]Pushed) ([]Move, []pin
 			continue
 		}
 		target, image := p.Discovery.Targets[i], images[name]
-		for _, ref := range target.References(place) {
+		for _, ref := range target.References(destination) {
 			before, ok := image.Before[ref.String()]
 			if !ok {
-				errs = append(errs, fmt.Errorf("the reports do not say of %s where its tag %s stood: they are of another state of this tree, or of another rtbuild", name, ref))
+				errs = append(errs, fmt.Errorf("the reports do not say of %s what its tag %s pointed to: they are of another state of this tree, or of another rtbuild", name, ref))
 			}
 			moves = append(moves, Move{Ref: ref.String(), Digest: image.Digest, Before: before})
 		}
@@ -177,18 +177,18 @@ func tagOf(u discover.Usage) string {
 
 // PinResolved are the changes that the registry asks for: the images that
 // this tree builds, and those in its namespaces that have no digest yet, are
-// looked up by their tags (at place, if it builds them). Those whose
+// looked up by their tags (at destination, if it builds them). Those whose
 // Dockerfile is gone stay as they are pinned. With external, third-party
 // images that have a tag are looked up as well. All that could not be
 // resolved is reported. names select runtimes or targets, as for Plan.
-func (p *Project) PinResolved(ctx context.Context, resolver Resolver, place string, names []string, external bool) ([]pin.Change, error) {
+func (p *Project) PinResolved(ctx context.Context, resolver Resolver, destination string, names []string, external bool) ([]pin.Change, error) {
 	selected, err := p.Discovery.Find(names)
 	if err != nil {
 		return nil, err
 	}
 	var pointers, refs []string
 	for _, u := range selected.Usages {
-		ref, ok := lookUp(u, place, external)
+		ref, ok := lookUp(u, destination, external)
 		if !ok {
 			continue
 		}
@@ -206,10 +206,10 @@ func (p *Project) PinResolved(ctx context.Context, resolver Resolver, place stri
 }
 
 // lookUp is the reference to resolve for an image, if it is to be resolved.
-func lookUp(u discover.Usage, place string, external bool) (string, bool) {
+func lookUp(u discover.Usage, destination string, external bool) (string, bool) {
 	switch u.Origin {
 	case discover.OriginBuilt:
-		return u.Ref.WithTag(tagOf(u)).Relocate(place).String(), true
+		return u.Ref.WithTag(tagOf(u)).Relocate(destination).String(), true
 	case discover.OriginMissing:
 		return u.Ref.WithTag(tagOf(u)).String(), true
 	case discover.OriginUndecided:

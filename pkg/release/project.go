@@ -48,7 +48,7 @@ func Open(ctx context.Context, ev provenance.Evaluator, root string, c *config.C
 	return &Project{Tree: tree, Discovery: discovery, evaluator: ev, config: c, Platforms: c.Platforms}, nil
 }
 
-// Plan puts the named targets, all that feed something if none are named, in
+// Plan puts the named targets, all that the manifests use if none are named, in
 // order, with all that they are built from. A name without a target is an
 // error.
 func (p *Project) Plan(names []string) (*build.Plan, error) {
@@ -199,9 +199,9 @@ func split(err error) []error {
 	return []error{err}
 }
 
-// ConfigMap makes the ConfigMap of the manifests as they stand. With a place
+// ConfigMap makes the ConfigMap of the manifests as they are. With a place
 // (HOST[/PREFIX]), the images that this tree builds are named there.
-func (p *Project) ConfigMap(place string, opts configmap.Options) (*configmap.ConfigMap, error) {
+func (p *Project) ConfigMap(destination string, opts configmap.Options) (*configmap.ConfigMap, error) {
 	if opts.Name == "" {
 		opts.Name = p.config.ConfigMap.Name
 	}
@@ -211,8 +211,8 @@ func (p *Project) ConfigMap(place string, opts configmap.Options) (*configmap.Co
 	opts.Data = p.config.ConfigMap.Data
 	relocated := map[string]string{}
 	for _, u := range p.Discovery.Usages {
-		if u.Origin == discover.OriginBuilt && place != "" {
-			relocated[u.Pointer] = u.Ref.Relocate(place).String()
+		if u.Origin == discover.OriginBuilt && destination != "" {
+			relocated[u.Pointer] = u.Ref.Relocate(destination).String()
 		}
 	}
 	return configmap.New(p.Tree.JSON, relocated, opts)

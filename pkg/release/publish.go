@@ -17,10 +17,10 @@ type Publication struct {
 	resolver Resolver
 	tagger   Tagger
 	moves    []Move
-	pins     *pin.Plan
+	pins     *pin.Patch
 }
 
-// A Move makes a version tag stand for an image.
+// A Move makes a version tag point to an image.
 type Move struct {
 	// Ref is the tag's full reference.
 	Ref string
@@ -32,11 +32,11 @@ type Move struct {
 }
 
 // Moves are what a run asks for, whose outcomes are all done: those of the
-// tags that did not stand for their images when it began.
-func Moves(place string, outcomes []build.Outcome) []Move {
+// tags that did not point to their images when it began.
+func Moves(destination string, outcomes []build.Outcome) []Move {
 	var moves []Move
 	for _, out := range outcomes {
-		for _, ref := range out.Target.References(place) {
+		for _, ref := range out.Target.References(destination) {
 			before := out.Published[ref.String()]
 			if before != out.Digest {
 				moves = append(moves, Move{Ref: ref.String(), Digest: out.Digest, Before: before})
@@ -48,14 +48,14 @@ func Moves(place string, outcomes []build.Outcome) []Move {
 
 // NewPublication collects what is to be done; pins may be nil, for a release
 // that writes none.
-func NewPublication(resolver Resolver, tagger Tagger, moves []Move, pins *pin.Plan) *Publication {
+func NewPublication(resolver Resolver, tagger Tagger, moves []Move, pins *pin.Patch) *Publication {
 	return &Publication{resolver: resolver, tagger: tagger, moves: moves, pins: pins}
 }
 
 // Publish moves the tags, then writes the pins. If anything fails, the tags
 // that did move are moved back. A tag that did not exist before cannot be
 // taken away again by every registry, so it stays; the error says so. Moved
-// are the tags that did not stand for their images already.
+// are the tags that did not point to their images already.
 func (p *Publication) Publish(ctx context.Context) (moved []Move, err error) {
 	pending, err := p.Pending(ctx)
 	if err != nil {
@@ -72,8 +72,8 @@ func (p *Publication) Publish(ctx context.Context) (moved []Move, err error) {
 	return nil, errors.Join(err, p.moveBack(context.WithoutCancel(ctx), moved))
 }
 
-// Pending are the moves of tags that do not stand for their images yet. Each
-// tag has to stand there, or where it stood when the release began: one that
+// Pending are the moves of tags that do not point to their images yet. Each
+// tag has to point there, or to what it pointed to when the release began: one that
 // moved meanwhile is somebody else's release, and an error.
 func (p *Publication) Pending(ctx context.Context) ([]Move, error) {
 	var mu sync.Mutex

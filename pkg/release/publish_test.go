@@ -60,7 +60,7 @@ type fixture struct {
 	client           *registry.Client
 	oldA, newA, newB string
 	outcomes         []build.Outcome
-	pins             *pin.Plan
+	pins             *pin.Patch
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -101,7 +101,7 @@ func (f *fixture) publish(tagger release.Tagger) error {
 	return err
 }
 
-// state is where the tags stand and whether the manifest is pinned.
+// state is what the tags point to and whether the manifest is pinned.
 func (f *fixture) state(t *testing.T) (a, b string, pinned bool) {
 	t.Helper()
 	digest := func(ref string) string {

@@ -19,7 +19,7 @@ type Descriptor struct {
 	Size int64
 }
 
-// A Resolver finds out what a reference stands for. It is the edge to image
+// A Resolver finds out what a reference points to. It is the edge to image
 // registries. A Resolver is safe for concurrent use.
 type Resolver interface {
 	// Resolve asks the registry of ref (NAME:TAG or NAME@DIGEST) for its
@@ -42,7 +42,7 @@ type Annotator interface {
 // it. It is safe for concurrent use.
 type BaseReader interface {
 	Resolver
-	// Config reads what the image that ref stands for says to builds on it; where
+	// Config reads what the image that ref points to says to builds on it; where
 	// that is an index, or an index of indexes, the image for the platform
 	// ("os/arch[/variant]") as engines choose it. Errors are those of Resolver.
 	Config(ctx context.Context, ref, platform string) (baseimage.Config, error)
@@ -50,7 +50,7 @@ type BaseReader interface {
 
 // A Tagger moves tags. It is safe for concurrent use.
 type Tagger interface {
-	// Tag makes ref (NAME:TAG) stand for the manifest or index that its
+	// Tag makes ref (NAME:TAG) point to the manifest or index that its
 	// repository has under digest. No image is uploaded. Errors are those of
 	// Resolver.
 	Tag(ctx context.Context, ref, digest string) error
@@ -60,7 +60,7 @@ type Tagger interface {
 type Inspection struct {
 	Descriptor
 	// Platforms are "os/arch[/variant]" of the images that the reference
-	// stands for, sorted; attestations are no images.
+	// points to, sorted; attestations are no images.
 	Platforms []string
 	// Labels are those of the image's configuration; of the first platform's
 	// where there are several.
@@ -71,7 +71,7 @@ type Inspection struct {
 // use.
 type Inspector interface {
 	// Inspect reads the manifest and configuration that ref (NAME:TAG or
-	// NAME@DIGEST) stands for. Errors are those of Resolver.
+	// NAME@DIGEST) points to. Errors are those of Resolver.
 	Inspect(ctx context.Context, ref string) (Inspection, error)
 }
 

@@ -89,7 +89,7 @@ func (p *Project) Release(ctx context.Context, e Edges, o Options) (*Result, err
 		return nil, err
 	}
 	defer unlock()
-	result := &Result{Started: time.Now(), Place: o.Place}
+	result := &Result{Started: time.Now(), Destination: o.Destination}
 	prepared, err := p.prepareLocked(ctx, e, o)
 	if err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (p *Project) Release(ctx context.Context, e Edges, o Options) (*Result, err
 		if o.FailFast && result.Failed() > 0 {
 			break
 		}
-		verify(ctx, gate, o.Place, result.Targets)
+		verify(ctx, gate, o.Destination, result.Targets)
 	}
 	if o.Publish && result.Failed() == 0 {
 		err = p.publish(ctx, e, o, result)
@@ -247,7 +247,7 @@ func reasons(ctx context.Context, e Edges, o Options, prepared *build.Prepared) 
 			case step.Fresh():
 				texts[i] = "rebuilding was asked for"
 			default:
-				explained, err := explain(ctx, e.Registry, o.Place, step)
+				explained, err := explain(ctx, e.Registry, o.Destination, step)
 				if texts[i] = strings.Join(explained.Reasons, "; "); err != nil {
 					texts[i] = fmt.Sprintf("why is not known: %v", err)
 				}
@@ -273,7 +273,7 @@ func (p *Project) publish(ctx context.Context, e Edges, o Options, result *Resul
 			return err
 		}
 	}
-	moves := Moves(o.Place, result.Targets)
+	moves := Moves(o.Destination, result.Targets)
 	if _, err := NewPublication(e.Registry, e.Registry, moves, result.Pins).Publish(ctx); err != nil {
 		return fmt.Errorf("%w\nthe images are pushed by their content tags; tags and manifests are as they were, except as said", err)
 	}

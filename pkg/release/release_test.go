@@ -102,7 +102,7 @@ func TestReleaseFails(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newStage(t)
-			// Both tags exist and stand for something else.
+			// Both tags exist and point to something else.
 			before := map[string]string{"a": push(t, s.host+"/acme/a:1"), "b": push(t, s.host+"/acme/b:1")}
 			o := pushed
 			c.prepare(s, &o)
@@ -297,7 +297,7 @@ func TestResultReport(t *testing.T) {
 	r := result.Report(func(err error) string { return "said: " + err.Error() })
 	a, b := r.Targets[0], r.Targets[1]
 	content := s.host + "/acme/a:1-" + a.Fingerprint[:12]
-	if !a.Pushed || a.Digest == "" || !slices.Equal(a.References, []string{content}) || len(a.Tags) != 1 || a.Tags[0].Before != "" || a.Feeds[0].Runtime != "a" {
+	if !a.Pushed || a.Digest == "" || !slices.Equal(a.References, []string{content}) || len(a.Tags) != 1 || a.Tags[0].Before != "" || a.UsedBy[0].Runtime != "a" {
 		t.Errorf("%+v", a)
 	}
 	if b.Pushed || b.Error != "said: b:1: RUN false: exit code: 1" || !slices.Equal(b.Log, []string{"the end"}) || len(b.Tags) != 0 {
@@ -324,7 +324,7 @@ func TestExplainAndJobs(t *testing.T) {
 	state := func() string {
 		t.Helper()
 		edges, o := s.edges(s.root), pushed
-		o.Place = s.host
+		o.Destination = s.host
 		explained, err := s.project.Explain(t.Context(), edges, o)
 		if err != nil {
 			t.Fatal(err)

@@ -14,17 +14,17 @@ import (
 type Result struct {
 	Started time.Time
 	Elapsed time.Duration
-	// Place is HOST[/PREFIX] that images were pushed to; empty: where the
+	// Destination is HOST[/PREFIX] that images were pushed to; empty: where the
 	// manifests say.
-	Place string
+	Destination string
 	// Engine is the build engine, as people call it; empty if none was needed.
 	Engine string
 	// Targets are what became of each, in the order of the plan.
 	Targets []build.Outcome
-	// Published tells that the version tags stand for the images, and Pins are the
+	// Published tells that the version tags point to the images, and Pins are the
 	// digests that were written with that; nil if none were asked for.
 	Published bool
-	Pins      *pin.Plan
+	Pins      *pin.Patch
 }
 
 // Failed is how many targets have no image.
@@ -45,7 +45,7 @@ func (r *Result) Report(say func(error) string) *report.Report {
 		targets = append(targets, r.target(out, say))
 	}
 	described := report.New(r.Started, r.Elapsed, targets)
-	described.Registry, described.Engine = r.Place, r.Engine
+	described.Registry, described.Engine = r.Destination, r.Engine
 	return described
 }
 
@@ -56,13 +56,13 @@ func (r *Result) target(out build.Outcome, say func(error) string) report.Target
 		References: out.References, Platforms: out.Inputs.Platforms, Seconds: float64(out.Duration.Milliseconds()) / 1000,
 		Cached: out.Cached, Pushed: out.Content != "" && out.Status == build.StatusBuilt,
 	}
-	for _, feed := range out.Feeds {
-		t.Feeds = append(t.Feeds, report.Feed{Runtime: feed.Runtime, Version: feed.Version, Phase: string(feed.Phase)})
+	for _, field := range out.UsedBy {
+		t.UsedBy = append(t.UsedBy, report.Field{Runtime: field.Runtime, Version: field.Version, Phase: string(field.Phase)})
 	}
 	if r.Published {
 		t.References = nil
 	}
-	for _, ref := range out.Target.References(r.Place) {
+	for _, ref := range out.Target.References(r.Destination) {
 		if r.Published {
 			t.References = append(t.References, ref.String())
 		}

@@ -24,7 +24,7 @@ var (
 // A History knows what the tree was. It is the edge to version control.
 type History interface {
 	// Export writes what the tree held at rev into dir, an empty folder, as a
-	// checkout of rev would have it. A submodule whose commit is not to be had
+	// checkout of rev would have it. A submodule whose commit no clone here has
 	// becomes a folder that no checkout equals. The error wraps
 	// ErrUnknownRevision where the clone lacks rev, and ErrShallow as well where
 	// that is why; or ErrNoTree.

@@ -93,7 +93,7 @@ func (s *stage) write(path, content string) {
 func (s *stage) release(ctx context.Context, o release.Options) (*release.Result, error) {
 	s.t.Helper()
 	edges := s.edges(s.root)
-	o.Place, o.Jobs = s.host, 2
+	o.Destination, o.Jobs = s.host, 2
 	return s.project.Release(ctx, edges, o)
 }
 
@@ -168,7 +168,7 @@ func readFile(t *testing.T, path string) string {
 	return string(content)
 }
 
-// digest is what a reference stands for; empty: nothing.
+// digest is what a reference points to; empty: nothing.
 func (s *stage) digest(ref string) string {
 	descriptor, err := s.client.Resolve(s.t.Context(), ref)
 	if err != nil {

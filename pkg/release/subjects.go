@@ -18,8 +18,8 @@ type VersionName struct{ Runtime, Version string }
 // versionsFed are the versions that run a target's image, each once.
 func versionsFed(t *discover.Target) []VersionName {
 	var names []VersionName
-	for _, feed := range t.Feeds {
-		if name := (VersionName{feed.Runtime, feed.Version}); !slices.Contains(names, name) {
+	for _, field := range t.UsedBy {
+		if name := (VersionName{field.Runtime, field.Version}); !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
@@ -27,7 +27,7 @@ func versionsFed(t *discover.Target) []VersionName {
 }
 
 // SelectVersions are the versions that the options' names select: those of a
-// runtime, and those that run an image that the name stands for. No names select
+// runtime, and those that run an image that the name means. No names select
 // all. With Since, those that run an image which is made of something else than
 // then.
 func (p *Project) SelectVersions(ctx context.Context, e Edges, o Options) (map[VersionName]bool, error) {
@@ -90,15 +90,15 @@ func (p *Project) Subjects(wanted map[VersionName]bool, references func(manifest
 	return subjects, without
 }
 
-// References are where the image of a phase is looked for: under its tag at place,
+// References are where the image of a phase is looked for: under its tag at destination,
 // as a build leaves it, then by the digest of the manifest; with pinned, by that
 // alone.
-func (p *Project) References(image manifest.Image, place string, pinned bool) []string {
+func (p *Project) References(image manifest.Image, destination string, pinned bool) []string {
 	ref := image.Ref
 	var references []string
-	if t := p.Discovery.Maker(image.Pointer); t != nil {
-		references = []string{t.References(place)[0].String()}
-		ref = ref.Relocate(place)
+	if t := p.Discovery.TargetOf(image.Pointer); t != nil {
+		references = []string{t.References(destination)[0].String()}
+		ref = ref.Relocate(destination)
 	}
 	if pinned {
 		references = nil

@@ -16,8 +16,9 @@ import (
 // several reports have, a failure counts most, then an image that was pushed,
 // one that was there already, one that was built only, and least one that was
 // not tried. Two digests or two fingerprints for one target are an error, and
-// so are two registries, and two places for a tag to have stood at: the jobs
-// did not release the same tree to the same place at the same time. Errors name the reports by Source, or by number, the first being 1.
+// so are two registries, and two digests that a tag had before: the jobs did not release the
+// same tree to the same registry at the same time. Errors name the reports by
+// Source, or by number, the first being 1.
 func Merge(reports ...*Report) (*Report, error) {
 	if len(reports) == 0 {
 		return nil, errors.New("merging reports: there are none")
@@ -31,7 +32,7 @@ func Merge(reports ...*Report) (*Report, error) {
 		}
 		if r.Registry != reports[0].Registry {
 			errs = append(errs, fmt.Errorf("%s is of %s, and %s of %s: push to one registry in all jobs",
-				reports[0].source(0), reports[0].place(), source, r.place()))
+				reports[0].source(0), reports[0].registryName(), source, r.registryName()))
 		}
 		for _, t := range r.Targets {
 			if err := m.add(t, source); err != nil {
@@ -87,8 +88,8 @@ func (m *merger) add(t Target, source string) error {
 	return nil
 }
 
-// sameTags wants a tag of one target to have stood in one place when the jobs
-// began: else somebody else moved it in between. That it stood for the image
+// sameTags wants a tag of one target to have pointed to one image when the jobs
+// began: else somebody else moved it in between. That it pointed to the image
 // already says that another job moved it there.
 func sameTags(known, t Target, knownSource, source string) error {
 	for _, a := range known.Tags {
@@ -96,7 +97,7 @@ func sameTags(known, t Target, knownSource, source string) error {
 			if a.Reference != b.Reference || a.Before == b.Before || a.Before == known.Digest || b.Before == t.Digest {
 				continue
 			}
-			return fmt.Errorf("%s stood at %s in %s and at %s in %s: somebody else moved it between the jobs; run all of them again",
+			return fmt.Errorf("%s pointed to %s in %s and to %s in %s: somebody else moved it between the jobs; run all of them again",
 				a.Reference, orNothing(a.Before), knownSource, orNothing(b.Before), source)
 		}
 	}
@@ -159,8 +160,8 @@ func (r *Report) source(i int) string {
 	return fmt.Sprintf("report %d", i+1)
 }
 
-// place names the registry for messages.
-func (r *Report) place() string {
+// registryName names the registry for messages.
+func (r *Report) registryName() string {
 	if r.Registry == "" {
 		return "the registries that the manifests name"
 	}

@@ -59,7 +59,7 @@ type Target struct {
 	// Reason says in words why it was built or not ("stable/python/worker.py
 	// changed").
 	Reason string `json:"reason,omitempty"`
-	// Fingerprint stands for everything that went into the image.
+	// Fingerprint identifies everything that went into the image.
 	Fingerprint string `json:"fingerprint,omitempty"`
 	// Digest is the manifest's: "sha256:" and 64 lower-case hexadecimal
 	// digits. It is empty where the engine did not tell it, which happens
@@ -73,7 +73,7 @@ type Target struct {
 	// tag, or once it is published, under its version tags.
 	References []string `json:"references"`
 	// Tags are the version tags that the manifests name the image by, with
-	// where they stood when the run began: of an image that is at the registry.
+	// what they pointed to when the run began: of an image that is at the registry.
 	Tags []Tag `json:"tags,omitempty"`
 	// Platforms are "os/arch[/variant]"; none: the engine's own.
 	Platforms []string `json:"platforms"`
@@ -87,8 +87,8 @@ type Target struct {
 	Pushed bool `json:"pushed"`
 	// Seconds is how long this target took, waiting for others not counted.
 	Seconds float64 `json:"seconds"`
-	// Feeds are the phases in the manifests that run the image.
-	Feeds []Feed `json:"feeds"`
+	// UsedBy are the phases in the manifests that run the image.
+	UsedBy []Field `json:"feeds"`
 	// Error says what went wrong, for build.StatusFailed.
 	Error string `json:"error,omitempty"`
 	// Log holds the last lines of the step that failed, as it printed them.
@@ -110,13 +110,13 @@ func (t *Target) why() string {
 type Tag struct {
 	// Reference is the full reference, "ghcr.io/acme/python:3.13".
 	Reference string `json:"reference"`
-	// Before is the digest that it stood for when the run began; empty: there
+	// Before is the digest that it pointed to when the run began; empty: there
 	// was no such tag.
 	Before string `json:"before,omitempty"`
 }
 
-// A Feed is a phase of a runtime's version.
-type Feed struct {
+// A Field is a phase of a runtime's version.
+type Field struct {
 	Runtime string `json:"runtime"`
 	Version string `json:"version"`
 	// Phase is "installation", "compilation" or "runtime".
@@ -168,8 +168,8 @@ func (r *Report) complete() {
 		if t.Platforms == nil {
 			t.Platforms = []string{}
 		}
-		if t.Feeds == nil {
-			t.Feeds = []Feed{}
+		if t.UsedBy == nil {
+			t.UsedBy = []Field{}
 		}
 	}
 	r.Totals = r.sum()

@@ -31,7 +31,7 @@ func sample() *report.Report {
 			Status: build.StatusFresh, Reason: "nothing changed", Fingerprint: "3f9a0c", Digest: digest("a"),
 			References: []string{"ghcr.io/acme/python-init:3.13", "ghcr.io/acme/python-init:3.13-3f9a0c"},
 			Platforms:  []string{"linux/amd64", "linux/arm64"}, Size: 62_100_000, Seconds: 0.031,
-			Feeds: []report.Feed{{Runtime: "python", Version: "3.13", Phase: "installation"}},
+			UsedBy: []report.Field{{Runtime: "python", Version: "3.13", Phase: "installation"}},
 		},
 		{
 			Name: "python:3.13", Dockerfile: "stable/python/Dockerfile.3.13", Kind: "runtime",
@@ -39,7 +39,7 @@ func sample() *report.Report {
 			References: []string{"ghcr.io/acme/python:3.13"}, Platforms: []string{"linux/amd64"}, Size: 940,
 			Tags:   []report.Tag{{Reference: "ghcr.io/acme/python:3.13", Before: digest("c")}, {Reference: "ghcr.io/acme/python:3"}},
 			Pushed: true, Seconds: 12.345,
-			Feeds: []report.Feed{{Runtime: "python", Version: "3.13", Phase: "runtime"}},
+			UsedBy: []report.Field{{Runtime: "python", Version: "3.13", Phase: "runtime"}},
 		},
 		{
 			Name: "go:1.24", Dockerfile: "stable/golang, old/Dockerfile:1.24", Kind: "runtime",
@@ -141,7 +141,7 @@ func TestRoundTrip(t *testing.T) {
 func TestNewCopies(t *testing.T) {
 	targets := []report.Target{{Name: "a"}}
 	report.New(time.Now(), 0, targets)
-	if targets[0].Feeds != nil {
+	if targets[0].UsedBy != nil {
 		t.Error("the caller's target was changed")
 	}
 }
@@ -201,7 +201,7 @@ func TestReadJSONRefuses(t *testing.T) {
 		{"a digest of another length", edited(t, "sha256:12", "targets", 1, "digest"), `target 2 (python:3.13): digest: "sha256:12" is no digest`},
 		{"a digest in capitals", edited(t, digest("A"), "targets", 1, "digest"), "is no digest"},
 		{"a tag without a name", edited(t, "", "targets", 1, "tags", 0, "reference"), "target 2 (python:3.13): a tag has no reference"},
-		{"a tag that stood nowhere", edited(t, "1.2", "targets", 1, "tags", 0, "before"), `the tag ghcr.io/acme/python:3.13 before: "1.2" is no digest`},
+		{"a tag that pointed nowhere", edited(t, "1.2", "targets", 1, "tags", 0, "before"), `the tag ghcr.io/acme/python:3.13 before: "1.2" is no digest`},
 		{"pushed without a digest", edited(t, "", "targets", 1, "digest"), "its digest is missing"},
 		{"fresh without a digest", edited(t, "", "targets", 0, "digest"), "its digest is missing"},
 		{"fresh and pushed", edited(t, true, "targets", 0, "pushed"), `pushed is true, but status is "fresh"`},

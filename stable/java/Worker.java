@@ -241,7 +241,7 @@ public final class Worker implements Runnable {
     }
 
     private byte[] bytes(int size) throws IOException {
-        byte[] bytes = new byte[Math.min(size, 1 << 20)]; // memory follows what has come, not what a caller says will
+        byte[] bytes = new byte[Math.min(size, 1 << 20)]; // memory follows what has come, not what a client says will
         for (int at = 0; at < size; ) {
             fill();
             if (at == bytes.length) {

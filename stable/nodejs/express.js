@@ -60,7 +60,7 @@ const lazy = {
 };
 for (const [name, make] of Object.entries(lazy)) Object.defineProperty(Request.prototype, name, once(name, make));
 
-// Whether the caller has this very answer (RFC 9110, 13.2.2).
+// Whether the client has this very answer (RFC 9110, 13.2.2).
 Object.defineProperty(Request.prototype, 'fresh', {
   configurable: true,
   get() {

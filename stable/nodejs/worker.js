@@ -247,7 +247,7 @@ load().then((handler) => {
     else serve(handler, call);
   };
   server.on('request', (request, response) => {
-    response.on('error', () => {}); // writing after the caller has left
+    response.on('error', () => {}); // writing after the client has gone
     request.originalUrl = request.url;
     request.res = response;
     const { socket } = request;

@@ -175,7 +175,7 @@ for (const adopted of [false, true]) {
     assert.deepEqual(await json('kept'), ['/first', true]);
   });
 
-  each('callers that leave', async () => {
+  each('clients that leave', async () => {
     for (const name of ['signal', 'late']) {
       const leaving = net.connect(socketPath);
       leaving.write(`POST / HTTP/1.1\r\nHost: x\r\nEvent-Type: ${name}\r\nContent-Length: 200000\r\n\r\n${'z'.repeat(200_000)}`);

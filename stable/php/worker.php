@@ -212,7 +212,7 @@ final class Reader
         return $found;
     }
 
-    /** So many bytes; memory follows what has come, not what a caller says will. */
+    /** So many bytes; memory follows what has come, not what a client says will. */
     private function exactly(int $length): string
     {
         while (strlen($this->buffer) < $length) {

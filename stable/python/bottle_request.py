@@ -15,7 +15,7 @@ BOTTLE = "/usr/lib/python3/dist-packages/bottle.py"  # Debian's package python3-
 def make_environ(request):
     """The request as WSGI has it (PEP 3333).
 
-    Headers with an underscore in their name would stand for others, and
+    Headers with an underscore in their name would pass for others, and
     Proxy for what HTTP clients go by: they are not in it.
     """
     host, _, port = request.headers.get("Host", "").partition(":")

@@ -315,7 +315,7 @@ class Process(unittest.TestCase):
                 self.assertIsNone(process.poll())
             first.sendall(b"GET /_health HTTP/1.1\r\nHost: worker\r\n\r\n")
             self.assertRegex(first.recv(65536), rb"^HTTP/1.1 200 OK\r\nX-Func-Concurrency: 1\r\n")
-            first.sendall(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\ncut")  # the caller leaves
+            first.sendall(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\ncut")  # the client goes
         with socket.socket(socket.AF_UNIX) as second:
             second.connect(self.socket)
             for _ in range(2):

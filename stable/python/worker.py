@@ -225,7 +225,7 @@ def number(text, form, base=10):
 
 
 def read(stream, size):
-    """So many bytes; memory follows what has come, not what a caller says will."""
+    """So many bytes; memory follows what has come, not what a client says will."""
     if size <= PIECE:
         content = stream.read(size)
     else:
@@ -357,7 +357,7 @@ def serve(listener, function, context):
                         send(connection, request, *call(function, context, request))
                     del request  # its body, while the next one is awaited
             except (OSError, EOFError, ValueError):
-                pass  # the caller has left, perhaps in the middle of a body
+                pass  # the client has gone, perhaps in the middle of a body
 
 
 def load(volume, module_name, function_name):

@@ -359,7 +359,7 @@ module KubelessWorker
       line&.end_with?("\r\n") ? line : raise(Malformed)
     end
 
-    # Memory follows what has come, not what a caller says will.
+    # Memory follows what has come, not what a client says will.
     def read_exactly(size)
       data = ''.b
       while (missing = size - data.bytesize).positive?

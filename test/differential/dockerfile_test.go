@@ -129,7 +129,7 @@ func (g *generator) source() string {
 }
 
 // wildcards notes that more may be read than what a source matches: where a
-// wildcard stands for folders and a link is among them, BuildKit asks for what
+// wildcard matches folders and a link is among them, BuildKit asks for what
 // the link leads to, and for all beside it.
 func (g *generator) wildcards(source string) string {
 	if strings.ContainsAny(path.Dir(source), "*?[") && len(g.c.files.of(link)) > 0 {

@@ -26,7 +26,7 @@ import (
 
 // An image is what a registry's folder has of one digest.
 type image struct {
-	// content stands for the configuration and the files that a container sees,
+	// content identifies the configuration and the files that a container sees,
 	// times and rtbuild's labels left out.
 	content string
 	// description is what content is the hash of.
@@ -36,7 +36,7 @@ type image struct {
 	// tokens are those in its layers.
 	tokens map[string]bool
 	// listed are the files and links that its label lists, by path; a folder's
-	// path ends in a slash where it stands for what lies in it.
+	// path ends in a slash where it means what lies in it.
 	listed map[string]bool
 }
 

@@ -22,29 +22,29 @@ func TestPlatformIsAnInput(t *testing.T) {
 	host := registry(t)
 	for _, builder := range builders() {
 		t.Run(builder, func(t *testing.T) {
-			place := placeOf(host, builder)
+			dest := destinationOf(host, builder)
 			root := small(t)
 			own := "linux/" + runtime.GOARCH
 			foreign := map[string]string{"amd64": "linux/arm64"}[runtime.GOARCH]
 			if foreign == "" {
 				foreign = "linux/amd64"
 			}
-			first := released(t, root, "--builder", builder, "--registry", place, "web:2")["web:2"]
-			named := released(t, root, "--builder", builder, "--registry", place, "--platform", own, "web:2")["web:2"]
+			first := released(t, root, "--builder", builder, "--registry", dest, "web:2")["web:2"]
+			named := released(t, root, "--builder", builder, "--registry", dest, "--platform", own, "web:2")["web:2"]
 			if named.Status != "fresh" || named.Fingerprint != first.Fingerprint {
 				t.Errorf("with the platform %s named it is %+v, without %+v", own, named, first)
 			}
-			r := want(t, 0, root, "explain", "--builder", builder, "--registry", place, "--platform", foreign, "web:2")
+			r := want(t, 0, root, "explain", "--builder", builder, "--registry", dest, "--platform", foreign, "web:2")
 			if !strings.Contains(r.stdout, "web:2: stale\n") || !strings.Contains(r.stdout, own) || !strings.Contains(r.stdout, foreign) {
 				t.Errorf("explain for %s:\n%s", foreign, r.stdout)
 			}
-			if label := labelAt(t, place+"/acme/web:2", "dev.rtbuild.inputs"); !strings.Contains(label, own) {
+			if label := labelAt(t, dest+"/acme/web:2", "dev.rtbuild.inputs"); !strings.Contains(label, own) {
 				t.Errorf("the label does not tell the platform: %s", label)
 			}
 			if onePlatform(t, builder) {
 				return
 			}
-			other := released(t, root, "--builder", builder, "--registry", place, "--platform", foreign, "web:2")["web:2"]
+			other := released(t, root, "--builder", builder, "--registry", dest, "--platform", foreign, "web:2")["web:2"]
 			if other.Status != "built" || other.Fingerprint == first.Fingerprint || other.Digest == first.Digest {
 				t.Errorf("for %s it is %+v, for %s %+v", foreign, other, own, first)
 			}
@@ -72,17 +72,17 @@ func TestBaseOfNestedIndexes(t *testing.T) {
 	host := registry(t)
 	for _, builder := range builders() {
 		t.Run(builder, func(t *testing.T) {
-			place := placeOf(host, builder)
+			dest := destinationOf(host, builder)
 			root := small(t)
 			write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nENV FROM_BASE=app\nONBUILD COPY onbuild /\n")
-			released(t, root, "--builder", builder, "--registry", place, "base")
-			image, err := remote.Image(insecure(t, place+"/acme/base"))
+			released(t, root, "--builder", builder, "--registry", dest, "base")
+			image, err := remote.Image(insecure(t, dest+"/acme/base"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			inner := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: runtime.GOARCH}}})
 			outer := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: inner})
-			if err := remote.WriteIndex(insecure(t, place+"/acme/nested:1"), outer); err != nil {
+			if err := remote.WriteIndex(insecure(t, dest+"/acme/nested:1"), outer); err != nil {
 				t.Fatal(err)
 			}
 
@@ -90,14 +90,14 @@ func TestBaseOfNestedIndexes(t *testing.T) {
 			for _, file := range []string{"app", "onbuild", "other"} {
 				write(t, filepath.Join(root, "stable/web", file), "1\n")
 			}
-			released(t, root, "--builder", builder, "--registry", place, "--mirror", "docker.io="+place, "web:2")
-			explained(t, root, place, "web:2: fresh: ")
-			if files := filesAt(t, place+"/acme/web:2"); files["copied"] == nil || files["onbuild"] == nil || files["bin/sh"] == nil {
+			released(t, root, "--builder", builder, "--registry", dest, "--mirror", "docker.io="+dest, "web:2")
+			explained(t, root, dest, "web:2: fresh: ")
+			if files := filesAt(t, dest+"/acme/web:2"); files["copied"] == nil || files["onbuild"] == nil || files["bin/sh"] == nil {
 				t.Errorf("files %v", files)
 			}
 			for file, line := range map[string]string{"app": "web:2: stale\n    stable/web/app changed\n", "onbuild": "web:2: stale\n    stable/web/onbuild changed\n", "other": "web:2: fresh: "} {
 				write(t, filepath.Join(root, "stable/web", file), "2\n")
-				explained(t, root, place, line)
+				explained(t, root, dest, line)
 				write(t, filepath.Join(root, "stable/web", file), "1\n")
 			}
 		})
@@ -111,7 +111,7 @@ func TestSyntaxImage(t *testing.T) {
 	frontend := compileFrontend(t)
 	for _, builder := range builders() {
 		t.Run(builder, func(t *testing.T) {
-			place := placeOf(host, builder)
+			dest := destinationOf(host, builder)
 			root := small(t)
 			program, err := os.ReadFile(frontend)
 			if err != nil {
@@ -122,19 +122,19 @@ func TestSyntaxImage(t *testing.T) {
 				t.Fatal(err)
 			}
 			write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY dockerfile-frontend /bin/\nENTRYPOINT [\"/bin/dockerfile-frontend\"]\n")
-			released(t, root, "--builder", builder, "--registry", place, "base")
-			image, err := remote.Image(insecure(t, place+"/acme/base"))
+			released(t, root, "--builder", builder, "--registry", dest, "base")
+			image, err := remote.Image(insecure(t, dest+"/acme/base"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := remote.Write(insecure(t, place+"/acme/syntax:1"), image); err != nil {
+			if err := remote.Write(insecure(t, dest+"/acme/syntax:1"), image); err != nil {
 				t.Fatal(err)
 			}
 
 			write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "# syntax=acme/syntax:1\nFROM scratch\nCOPY app /\n")
 			write(t, filepath.Join(root, "stable/web/app"), "1\n")
-			released(t, root, "--builder", builder, "--registry", place, "--mirror", "docker.io="+place, "web:2")
-			if files := filesAt(t, place+"/acme/web:2"); files["app"] == nil {
+			released(t, root, "--builder", builder, "--registry", dest, "--mirror", "docker.io="+dest, "web:2")
+			if files := filesAt(t, dest+"/acme/web:2"); files["app"] == nil {
 				t.Errorf("files %v", files)
 			}
 			digest, err := image.Digest()
@@ -144,9 +144,9 @@ func TestSyntaxImage(t *testing.T) {
 			if lock := read(t, filepath.Join(root, "rtbuild.lock")); !strings.Contains(lock, "docker.io/acme/syntax:1: "+digest.String()) {
 				t.Errorf("the lock file:\n%s", lock)
 			}
-			explained(t, root, place, "web:2: fresh: ")
+			explained(t, root, dest, "web:2: fresh: ")
 			write(t, filepath.Join(root, "stable/web/app"), "2\n")
-			explained(t, root, place, "web:2: stale\n")
+			explained(t, root, dest, "web:2: stale\n")
 		})
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // An image that breaks the contract is not released, in the run that built it
 // and in the next, which finds it at the registry. A fixed one is. The image
-// that it is built from feeds no runtime and is not run.
+// that it is built from is used by no runtime and is not run.
 func TestVerifyRefuses(t *testing.T) {
 	if !slices.Contains(builders(), "docker") {
 		t.Skip("only a Docker engine runs containers")
@@ -48,9 +48,9 @@ func TestVerifySaysOlder(t *testing.T) {
 	}
 	root := small(t)
 	write(t, filepath.Join(root, "stable/web/contract/contract"), "not called: the image serves nothing\n")
-	place := "127.0.0.1:1/" + filepath.Base(t.TempDir())
-	verify := []string{"verify", "web:2", "--check", "load", "--registry", place}
-	want(t, 0, root, "build", "--builder", "docker", "--registry", place, "web:2")
+	dest := "127.0.0.1:1/" + filepath.Base(t.TempDir())
+	verify := []string{"verify", "web:2", "--check", "load", "--registry", dest}
+	want(t, 0, root, "build", "--builder", "docker", "--registry", dest, "web:2")
 	const warning = "is not made of today's sources: rtbuild build web:2 makes it anew"
 	if r := want(t, 1, root, verify...); strings.Contains(r.stderr, "today's sources") || !strings.Contains(r.stderr, "breaks the contract") {
 		t.Errorf("of today's sources:\n%s", tail(r.stderr))

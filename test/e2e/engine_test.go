@@ -221,7 +221,7 @@ func (d *daemon) restartedUnder(t *testing.T, root, host, builder string, underw
 	}
 }
 
-// A holder stands before a registry, and does not answer the first request that
+// A holder sits before a registry, and does not answer the first request that
 // begins like held; it serves /file itself.
 type holder struct {
 	host  string

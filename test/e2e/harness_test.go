@@ -234,8 +234,8 @@ func unchanged(t *testing.T, root string, before map[string]string) {
 	}
 }
 
-// placeOf is a prefix at a registry that no other engine's test uses.
-func placeOf(host, builder string) string {
+// destinationOf is a prefix at a registry that no other engine's test uses.
+func destinationOf(host, builder string) string {
 	return host + "/" + strings.Trim(strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 			return r

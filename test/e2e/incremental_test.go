@@ -53,35 +53,35 @@ func TestIncremental(t *testing.T) {
 	host := registry(t)
 	for _, builder := range builders() {
 		t.Run(builder, func(t *testing.T) {
-			place := placeOf(host, builder)
+			dest := destinationOf(host, builder)
 			root := small(t)
-			first := want(t, 0, root, "all", "--push", "--builder", builder, "--registry", place)
+			first := want(t, 0, root, "all", "--push", "--builder", builder, "--registry", dest)
 
 			fresh := clone(t, root)
-			second := want(t, 0, fresh, "all", "--push", "--builder", "unix:///nowhere.sock", "--registry", place)
+			second := want(t, 0, fresh, "all", "--push", "--builder", "unix:///nowhere.sock", "--registry", dest)
 			if second.stdout != first.stdout {
 				t.Errorf("the fresh clone prints another ConfigMap:\n%s", second.stdout)
 			}
-			r := want(t, 0, fresh, "explain", "--registry", place)
+			r := want(t, 0, fresh, "explain", "--registry", dest)
 			if strings.Count(r.stdout, ": fresh: ") != 3 {
 				t.Errorf("explain: %s", r.stdout)
 			}
-			want(t, 0, fresh, "audit", "--registry", place)
+			want(t, 0, fresh, "audit", "--registry", dest)
 
 			// What no image is made of makes nothing stale.
 			write(t, filepath.Join(fresh, "stable/web/README.md"), "new\n")
-			want(t, 0, fresh, "all", "--push", "--builder", "unix:///nowhere.sock", "--registry", place)
+			want(t, 0, fresh, "all", "--push", "--builder", "unix:///nowhere.sock", "--registry", dest)
 
 			// A hub: the image and what is built from it.
 			write(t, filepath.Join(fresh, "base/Dockerfile"), read(t, filepath.Join(fresh, "base/Dockerfile"))+"ENV A=b\n")
-			r = want(t, 0, fresh, "explain", "--registry", place)
+			r = want(t, 0, fresh, "explain", "--registry", dest)
 			for _, line := range []string{"base: stale\n    its Dockerfile changed", "web:1: stale\n    sibling acme/base changed", "web:2: fresh: "} {
 				if !strings.Contains(r.stdout, line) {
 					t.Errorf("explain lacks %q:\n%s", line, r.stdout)
 				}
 			}
 			report := filepath.Join(t.TempDir(), "report.json")
-			want(t, 0, fresh, "all", "--push", "--builder", builder, "--registry", place, "--report", report)
+			want(t, 0, fresh, "all", "--push", "--builder", builder, "--registry", dest, "--report", report)
 			for name, status := range map[string]string{"base": "built", "web:1": "built", "web:2": "fresh"} {
 				if got := statuses(t, report)[name]; got != status {
 					t.Errorf("%s: %s, want %s", name, got, status)
@@ -91,7 +91,7 @@ func TestIncremental(t *testing.T) {
 			// Matrix jobs' reports pin the same, without the registry.
 			write(t, filepath.Join(fresh, "stable/web/web.jsonnet"), read(t, filepath.Join(root, "stable/web/web.jsonnet")))
 			want(t, 0, fresh, "pin", "--report", report)
-			want(t, 0, fresh, "pin", "--check", "--registry", place)
+			want(t, 0, fresh, "pin", "--check", "--registry", dest)
 		})
 	}
 }

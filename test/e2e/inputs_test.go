@@ -108,9 +108,9 @@ func released(t *testing.T, root string, args ...string) map[string]made {
 }
 
 // explained wants explain to print a line.
-func explained(t *testing.T, root, place, line string) {
+func explained(t *testing.T, root, dest, line string) {
 	t.Helper()
-	r := want(t, 0, root, "explain", "--registry", place, "--mirror", "docker.io="+place)
+	r := want(t, 0, root, "explain", "--registry", dest, "--mirror", "docker.io="+dest)
 	if !strings.Contains(r.stdout, line) {
 		t.Errorf("explain lacks %q:\n%s", line, r.stdout)
 	}
@@ -122,7 +122,7 @@ func TestUmaskOfClone(t *testing.T) {
 	host := registry(t)
 	for _, builder := range builders() {
 		t.Run(builder, func(t *testing.T) {
-			place := placeOf(host, builder)
+			dest := destinationOf(host, builder)
 			root := small(t)
 			write(t, filepath.Join(root, "base/app/main"), "x\n")
 			write(t, filepath.Join(root, "base/app/tool"), "y\n")
@@ -138,7 +138,7 @@ func TestUmaskOfClone(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%v\n%s", err, out)
 				}
-				own := place + "/umask" + umask
+				own := dest + "/umask" + umask
 				images := released(t, cloned, "--builder", builder, "--registry", own, "base", "web:2")
 				files := filesAt(t, own+"/acme/base")
 				for path, mode := range map[string]int64{"app": 0o755, "app/main": 0o644, "app/tool": 0o755, "bin/sh": 0o755} {
@@ -198,7 +198,7 @@ func TestEditedWhileBuilding(t *testing.T) {
 	for _, builder := range builders() {
 		for what, edit := range edits {
 			t.Run(builder+"/"+what, func(t *testing.T) {
-				place := placeOf(host, builder) + "/" + what
+				dest := destinationOf(host, builder) + "/" + what
 				root := small(t)
 				app := filepath.Join(root, "stable/web/app")
 				write(t, filepath.Join(app, "a"), "1\n")
@@ -208,27 +208,27 @@ func TestEditedWhileBuilding(t *testing.T) {
 				// Another parent in each run, so that no engine has it yet.
 				write(t, filepath.Join(root, "base/Dockerfile"), fmt.Sprintf("FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo %s > /what; echo now sleeping; sleep 3\"]\n", rand.Text()))
 				write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM acme/base\nCOPY app /app\n")
-				args := []string{"build", "--push", "--builder", builder, "--registry", place, "web:1"}
+				args := []string{"build", "--push", "--builder", builder, "--registry", dest, "web:1"}
 				cmd, stderr := start(t, root, args...)
 				waitFor(t, stderr, "now sleeping\n")
 				edit(t, app)
 				_ = cmd.Wait() // the exit code is looked at
 				if cmd.ProcessState.ExitCode() == 0 {
 					// It may still be the image of what was hashed.
-					hasApp(t, place+"/acme/web:1", "-rw-r--r-- 1\n", "a", false)
-				} else if tags := tagsAt(t, place+"/acme/web"); len(tags) > 0 {
+					hasApp(t, dest+"/acme/web:1", "-rw-r--r-- 1\n", "a", false)
+				} else if tags := tagsAt(t, dest+"/acme/web"); len(tags) > 0 {
 					t.Errorf("the build failed, and there are the tags %q", tags)
 				}
-				explained(t, root, place, "web:1: stale\n")
+				explained(t, root, dest, "web:1: stale\n")
 
 				want(t, 0, root, args...)
-				explained(t, root, place, "web:1: fresh: ")
+				explained(t, root, dest, "web:1: fresh: ")
 				now := map[string]string{"edited": "-rw-r--r-- 2\n", "removed": "", "executable": "-rwxr-xr-x 1\n"}
 				a, changed := now[what]
 				if !changed {
 					a = "-rw-r--r-- 1\n"
 				}
-				hasApp(t, place+"/acme/web:1", a, map[bool]string{true: "elsewhere", false: "a"}[what == "linked"], what == "added")
+				hasApp(t, dest+"/acme/web:1", a, map[bool]string{true: "elsewhere", false: "a"}[what == "linked"], what == "added")
 			})
 		}
 	}
@@ -253,7 +253,7 @@ func TestLinkedContext(t *testing.T) {
 	host := registry(t)
 	for _, builder := range builders() {
 		t.Run(builder, func(t *testing.T) {
-			place := placeOf(host, builder)
+			dest := destinationOf(host, builder)
 			root := small(t)
 			write(t, filepath.Join(root, "shared/app/a"), "1\n")
 			write(t, filepath.Join(root, "shared/other"), "1\n")
@@ -264,18 +264,18 @@ func TestLinkedContext(t *testing.T) {
 			write(t, manifest, strings.Replace(read(t, manifest), "image: images[v]", "image: images[v], build:: { context: 'linked', dockerfile: 'Dockerfile.' + v }", 1))
 			write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM scratch\nCOPY . /\n")
 			write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY other /\n")
-			released(t, root, "--builder", builder, "--registry", place)
-			explained(t, root, place, "web:1: fresh: ")
-			if files := filesAt(t, place+"/acme/web:1"); files["app/a"] == nil {
+			released(t, root, "--builder", builder, "--registry", dest)
+			explained(t, root, dest, "web:1: fresh: ")
+			if files := filesAt(t, dest+"/acme/web:1"); files["app/a"] == nil {
 				t.Errorf("files %v", files)
 			}
 			write(t, filepath.Join(root, "shared/app/a"), "2\n")
-			explained(t, root, place, "web:1: stale\n    stable/web/linked/app/a changed\n")
-			explained(t, root, place, "web:2: fresh: ")
+			explained(t, root, dest, "web:1: stale\n    stable/web/linked/app/a changed\n")
+			explained(t, root, dest, "web:2: fresh: ")
 			write(t, filepath.Join(root, "shared/app/a"), "1\n")
 			write(t, filepath.Join(root, "shared/app/b"), "new\n")
-			explained(t, root, place, "web:1: stale\n    stable/web/linked/app/b is new\n")
-			explained(t, root, place, "web:2: fresh: ")
+			explained(t, root, dest, "web:1: stale\n    stable/web/linked/app/b is new\n")
+			explained(t, root, dest, "web:2: fresh: ")
 		})
 	}
 }
@@ -286,7 +286,7 @@ func TestIgnoreFileBesideDockerfile(t *testing.T) {
 	host := registry(t)
 	for _, builder := range builders() {
 		t.Run(builder, func(t *testing.T) {
-			place := placeOf(host, builder)
+			dest := destinationOf(host, builder)
 			root := small(t)
 			for _, name := range []string{"common/keep", "common/a.tmp", "common/a.bak"} {
 				write(t, filepath.Join(root, name), "1\n")
@@ -297,9 +297,9 @@ func TestIgnoreFileBesideDockerfile(t *testing.T) {
 			write(t, filepath.Join(root, "stable/web/Dockerfile.1.dockerignore"), "**\n!common\ncommon/*.tmp\n")
 			write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY common /common\n")
 			write(t, filepath.Join(root, ".dockerignore"), "common/*.bak\n")
-			released(t, root, "--builder", builder, "--registry", place, "web:1", "web:2")
+			released(t, root, "--builder", builder, "--registry", dest, "web:1", "web:2")
 			for tag, hidden := range map[string]string{"1": "common/a.tmp", "2": "common/a.bak"} {
-				files := filesAt(t, place+"/acme/web:"+tag)
+				files := filesAt(t, dest+"/acme/web:"+tag)
 				for _, name := range []string{"common/keep", "common/a.tmp", "common/a.bak"} {
 					if (files[name] == nil) != (name == hidden) {
 						t.Errorf("web:%s: %s is %v", tag, name, files[name])
@@ -307,12 +307,12 @@ func TestIgnoreFileBesideDockerfile(t *testing.T) {
 				}
 			}
 			write(t, filepath.Join(root, "common/a.tmp"), "2\n")
-			explained(t, root, place, "web:1: fresh: ")
-			explained(t, root, place, "web:2: stale\n    common/a.tmp changed\n")
+			explained(t, root, dest, "web:1: fresh: ")
+			explained(t, root, dest, "web:2: stale\n    common/a.tmp changed\n")
 			write(t, filepath.Join(root, "common/a.tmp"), "1\n")
 			write(t, filepath.Join(root, "common/a.bak"), "2\n")
-			explained(t, root, place, "web:1: stale\n    common/a.bak changed\n")
-			explained(t, root, place, "web:2: fresh: ")
+			explained(t, root, dest, "web:1: stale\n    common/a.bak changed\n")
+			explained(t, root, dest, "web:2: fresh: ")
 		})
 	}
 }

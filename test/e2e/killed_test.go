@@ -23,7 +23,7 @@ func TestKilled(t *testing.T) {
 			good := read(t, dockerfile)
 			write(t, dockerfile, good+"RUN [\"/bin/sh\", \"-c\", \"echo now sleeping; sleep 600\"]\n")
 			before := sources(t, root)
-			args := []string{"all", "--push", "--builder", builder, "--registry", placeOf(host, builder)}
+			args := []string{"all", "--push", "--builder", builder, "--registry", destinationOf(host, builder)}
 			cmd, stderr := start(t, root, args...)
 			waitFor(t, stderr, "now sleeping\n")
 

@@ -29,14 +29,14 @@ func TestLayersStay(t *testing.T) {
 	host := strings.TrimPrefix(server.URL, "http://")
 	for _, builder := range builders() {
 		t.Run(builder, func(t *testing.T) {
-			place := placeOf(host, builder)
+			dest := destinationOf(host, builder)
 			root := layered(t)
 			release := func(year string) (base, child []string, uploaded int64) {
 				t.Helper()
 				t.Setenv("GIT_COMMITTER_DATE", year+"-01-01T00:00:00Z")
 				before := proxy.Uploaded()
-				want(t, 0, clone(t, root), "all", "--push", "--quiet", "--builder", builder, "--registry", place)
-				return layersAt(t, place+"/acme/base:latest"), layersAt(t, place+"/acme/web:1"), proxy.Uploaded() - before
+				want(t, 0, clone(t, root), "all", "--push", "--quiet", "--builder", builder, "--registry", dest)
+				return layersAt(t, dest+"/acme/base:latest"), layersAt(t, dest+"/acme/web:1"), proxy.Uploaded() - before
 			}
 			base, child, all := release("2020")
 			write(t, filepath.Join(root, "base/worker"), "another line\n")

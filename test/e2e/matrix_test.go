@@ -119,7 +119,7 @@ func TestDocumentedWorkflow(t *testing.T) {
 	documented := documentedWorkflow(t)
 	for _, builder := range builders() {
 		t.Run(builder, func(t *testing.T) {
-			place, mirror := placeOf(host, builder), placeOf(host, builder)+"-mirror"
+			dest, mirror := destinationOf(host, builder), destinationOf(host, builder)+"-mirror"
 			bases := small(t)
 			pushBase := func() {
 				t.Helper()
@@ -132,13 +132,13 @@ func TestDocumentedWorkflow(t *testing.T) {
 				t.Helper()
 				found := map[string]string{}
 				for _, image := range images {
-					found[image] = digestAt(t, place+"/jobs/"+image)
+					found[image] = digestAt(t, dest+"/jobs/"+image)
 				}
 				return found
 			}
 			run := func(statuses string) *workflowRun {
 				t.Helper()
-				r := runWorkflow(t, documented, p.origin, "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "RTBUILD_BUILDER="+builder, "RTBUILD_REGISTRY="+place)
+				r := runWorkflow(t, documented, p.origin, "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "RTBUILD_BUILDER="+builder, "RTBUILD_REGISTRY="+dest)
 				got := strings.Join([]string{r.status["plan"], r.status["parents"], r.status["images"], r.status["release"]}, " ")
 				if got != statuses {
 					t.Fatalf("plan, parents, images and release ended with %s, want %s:\n%s", got, statuses, tail(r.log.String()))

@@ -15,7 +15,7 @@ func TestOnBuild(t *testing.T) {
 	host := registry(t)
 	for _, builder := range builders() {
 		t.Run(builder, func(t *testing.T) {
-			place := placeOf(host, builder)
+			dest := destinationOf(host, builder)
 			root := small(t)
 			dockerfile, app := filepath.Join(root, "base/Dockerfile"), filepath.Join(root, "stable/web/app")
 			write(t, dockerfile, read(t, dockerfile)+"ONBUILD COPY app /app\nONBUILD RUN [\"/bin/sh\", \"-c\", \"read app < /app && test $app = good\"]\n")
@@ -23,7 +23,7 @@ func TestOnBuild(t *testing.T) {
 			release := func(root string, want map[string]string) {
 				t.Helper()
 				report := filepath.Join(t.TempDir(), "report.json")
-				rtbuild(t, root, "all", "--push", "--builder", builder, "--registry", place, "--mirror", "docker.io="+place, "--report", report)
+				rtbuild(t, root, "all", "--push", "--builder", builder, "--registry", dest, "--mirror", "docker.io="+dest, "--report", report)
 				for name, status := range want {
 					if got := statuses(t, report)[name]; got != status {
 						t.Errorf("%s: %s, want %s", name, got, status)
@@ -35,7 +35,7 @@ func TestOnBuild(t *testing.T) {
 
 			explained := func(root, line string) {
 				t.Helper()
-				r := want(t, 0, root, "explain", "--registry", place, "--mirror", "docker.io="+place)
+				r := want(t, 0, root, "explain", "--registry", dest, "--mirror", "docker.io="+dest)
 				if !strings.Contains(r.stdout, line) {
 					t.Errorf("explain lacks %q:\n%s", line, r.stdout)
 				}

@@ -91,11 +91,11 @@ func TestFailurePinsNothing(t *testing.T) {
 	host := registry(t)
 	for _, builder := range builders() {
 		t.Run(builder, func(t *testing.T) {
-			place := placeOf(host, builder)
+			dest := destinationOf(host, builder)
 			root := small(t)
 			write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo the reason; exit 3\"]\n")
 			before := sources(t, root)
-			r := want(t, 1, root, "all", "--push", "--builder", builder, "--registry", place, "--quiet")
+			r := want(t, 1, root, "all", "--push", "--builder", builder, "--registry", dest, "--quiet")
 			unchanged(t, root, before)
 			if r.stdout != "" {
 				t.Errorf("a ConfigMap was printed all the same: %s", r.stdout)
@@ -105,14 +105,14 @@ func TestFailurePinsNothing(t *testing.T) {
 					t.Errorf("stderr lacks %q:\n%s", text, r.stderr)
 				}
 			}
-			if digest := digestAt(t, place+"/acme/web:2"); digest != "" {
+			if digest := digestAt(t, dest+"/acme/web:2"); digest != "" {
 				t.Errorf("a version tag was moved by a release that failed: to %s", digest)
 			}
 
 			// The next run goes on with what is missing.
 			write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo of-the-base > /mark\"]\n")
 			report := filepath.Join(t.TempDir(), "report.json")
-			r = want(t, 0, root, "all", "--push", "--builder", builder, "--registry", place, "--report", report)
+			r = want(t, 0, root, "all", "--push", "--builder", builder, "--registry", dest, "--report", report)
 			for name, status := range map[string]string{"base": "built", "web:1": "built", "web:2": "fresh"} {
 				if got := statuses(t, report)[name]; got != status {
 					t.Errorf("%s: %s, want %s", name, got, status)

@@ -48,10 +48,10 @@ func TestPlatforms(t *testing.T) {
 	platforms := []string{"linux/amd64", "linux/arm64"}
 	for _, builder := range builders() {
 		t.Run(builder, func(t *testing.T) {
-			place := placeOf(host, builder)
+			dest := destinationOf(host, builder)
 			root := twoPlatforms(t)
 			before := sources(t, root)
-			all := []string{"all", "--push", "--builder", builder, "--registry", place}
+			all := []string{"all", "--push", "--builder", builder, "--registry", dest}
 			if onePlatform(t, builder) {
 				r := want(t, 1, root, all...)
 				for _, text := range []string{"failed base (base/Dockerfile)", "failed web:2", "one platform at a time, and linux/amd64, linux/arm64 were asked for", "embedded"} {
@@ -78,7 +78,7 @@ func TestPlatforms(t *testing.T) {
 					t.Errorf("%s is not pinned:\n%s", image, manifest)
 				}
 			}
-			parent, child := indexAt(t, place+"/acme/base:latest"), indexAt(t, place+"/acme/web:1")
+			parent, child := indexAt(t, dest+"/acme/base:latest"), indexAt(t, dest+"/acme/web:1")
 			for i := range platforms {
 				if parent[i].layers[0] == parent[1-i].layers[0] || child[i].layers[0] != parent[i].layers[0] {
 					t.Errorf("the parent is %+v and the child %+v", parent, child)
@@ -90,7 +90,7 @@ func TestPlatforms(t *testing.T) {
 				Current   *bool
 				Platforms []string
 			}
-			r := want(t, 0, root, "audit", "--registry", place, "--output", "json")
+			r := want(t, 0, root, "audit", "--registry", dest, "--output", "json")
 			if err := json.Unmarshal([]byte(r.stdout), &audited); err != nil || len(audited) != 2 {
 				t.Fatalf("%v:\n%s", err, r.stdout)
 			}
@@ -101,11 +101,11 @@ func TestPlatforms(t *testing.T) {
 			}
 
 			pinned := sources(t, root)
-			second := want(t, 0, root, "all", "--push", "--builder", "unix:///nowhere.sock", "--registry", place)
+			second := want(t, 0, root, "all", "--push", "--builder", "unix:///nowhere.sock", "--registry", dest)
 			if unchanged(t, root, pinned); second.stdout != first.stdout {
 				t.Error("the second run prints another ConfigMap")
 			}
-			r = want(t, 0, root, "explain", "--registry", place, "--platform", "linux/amd64", "web:2")
+			r = want(t, 0, root, "explain", "--registry", dest, "--platform", "linux/amd64", "web:2")
 			if !strings.Contains(r.stdout, "web:2: stale\n    its platforms changed") {
 				t.Errorf("explain for one platform: %s", r.stdout)
 			}

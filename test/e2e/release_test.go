@@ -28,8 +28,8 @@ func TestRelease(t *testing.T) {
 	for _, builder := range builders() {
 		t.Run(builder, func(t *testing.T) {
 			root := ownTree(t)
-			place := placeOf(host, builder)
-			args := []string{"all", "--push", "--builder", builder, "--registry", place, "--mirror", "docker.io=" + mirror}
+			dest := destinationOf(host, builder)
+			args := []string{"all", "--push", "--builder", builder, "--registry", dest, "--mirror", "docker.io=" + mirror}
 			if builder == "docker" {
 				args = append(args, "--verify")
 			}
@@ -42,7 +42,7 @@ func TestRelease(t *testing.T) {
 			}
 			for _, image := range images {
 				_, digest, pinned := strings.Cut(image, "@")
-				if !pinned || !strings.HasPrefix(image, place+"/") || digestAt(t, image) != digest {
+				if !pinned || !strings.HasPrefix(image, dest+"/") || digestAt(t, image) != digest {
 					t.Errorf("%s: the registry has %q", image, digestAt(t, image))
 				}
 			}
@@ -56,7 +56,7 @@ func TestRelease(t *testing.T) {
 			onlyDigestsChanged(t, before, after)
 			for _, image := range images {
 				manifest := read(t, filepath.Join(root, "stable/python/python.jsonnet"))
-				if !strings.Contains(manifest, strings.TrimPrefix(image, place+"/")) {
+				if !strings.Contains(manifest, strings.TrimPrefix(image, dest+"/")) {
 					t.Errorf("the manifest does not have %s", image)
 				}
 			}
@@ -67,7 +67,7 @@ func TestRelease(t *testing.T) {
 			if second.stdout != first.stdout {
 				t.Error("the second run prints another ConfigMap")
 			}
-			want(t, 0, root, "pin", "--check", "--registry", place)
+			want(t, 0, root, "pin", "--check", "--registry", dest)
 		})
 	}
 }

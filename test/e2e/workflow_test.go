@@ -281,7 +281,7 @@ func (s *workflowSteps) copyReport(from, folder string) error {
 	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
 		return err
 	}
-	// Like the action: an artifact has one maker.
+	// Like the action: an artifact has one uploader.
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		return err
 	}

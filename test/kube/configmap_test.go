@@ -9,7 +9,7 @@ import (
 )
 
 // TestNewCluster shows what --namespace-object is for, and that no dry run can
-// stand for the first apply.
+// work for the first apply.
 func TestNewCluster(t *testing.T) {
 	c := startCluster(t)
 	alone, both := printed(t), printed(t, "--namespace-object")

@@ -9,7 +9,7 @@ import (
 )
 
 // TestHeadersAsVariables sends headers that, written as variables of CGI, would
-// stand for others or for what HTTP clients go by.
+// pass for others or for what HTTP clients go by.
 func TestHeadersAsVariables(t *testing.T) {
 	for _, l := range languages() {
 		if l.name != "ruby" && l.name != "php" && l.name != "binary" {

@@ -130,7 +130,7 @@ func (s *server) call(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	}
 	w.Header().Set("Content-Length", fmt.Sprint(stdout.Len()))
-	_, _ = w.Write(stdout.Bytes()) // that the caller has left is the proxy's to log
+	_, _ = w.Write(stdout.Bytes()) // that the client has gone is the proxy's to log
 }
 
 // environment is the event, and the request as CGI names it (RFC 3875).

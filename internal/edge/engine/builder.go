@@ -25,7 +25,7 @@ type builder struct {
 	engine      *engine
 	credentials *credentials
 	display     *display
-	siblings    *siblings
+	concurrent  *concurrentBuilds
 	retry       pushRetry
 
 	closing  sync.Once
@@ -119,7 +119,7 @@ func (b *builder) solve(ctx context.Context, req build.Request, opt client.Solve
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		b.siblings.follow(steps, mask.over(statuses), show)
+		b.concurrent.follow(steps, mask.over(statuses), show)
 	}()
 	response, err := b.engine.client.Build(ctx, opt, product, frontend(req), statuses)
 	<-drained // Build closes statuses

@@ -29,16 +29,16 @@ import (
 // value is nobody's.
 type Login struct {
 	Username, Password string
-	// IdentityToken is shown in place of a password to the server that hands
+	// IdentityToken is shown instead of a password to the server that hands
 	// out tokens.
 	IdentityToken string
 	// RegistryToken is a token to show as it is.
 	RegistryToken string
 }
 
-// Logins finds the login to show at a place: HOST, or HOST/PATH of a
+// Logins finds the login to show at an address: HOST, or HOST/PATH of a
 // repository. It is called by several builds at once.
-type Logins func(ctx context.Context, place string) (Login, error)
+type Logins func(ctx context.Context, address string) (Login, error)
 
 // credentials answer an engine that asks for logins.
 type credentials struct {
@@ -47,7 +47,7 @@ type credentials struct {
 	client *http.Client
 
 	mu sync.Mutex
-	// known are the answers of find, by place: a credential helper is a program
+	// known are the answers of find, by address: a credential helper is a program
 	// that takes its time, and an engine asks several times in a build.
 	known map[string]knownLogin
 }
@@ -78,26 +78,26 @@ func newCredentials(find Logins, roots *x509.CertPool) *credentials {
 // the shortest-lived passwords that helpers of registries make last 5 minutes.
 const loginLife = 4 * time.Minute
 
-// lookup is the login at a place.
-func (c *credentials) lookup(ctx context.Context, place string) (types.AuthConfig, error) {
+// lookup is the login at an address.
+func (c *credentials) lookup(ctx context.Context, address string) (types.AuthConfig, error) {
 	c.mu.Lock()
-	known, ok := c.known[place]
+	known, ok := c.known[address]
 	c.mu.Unlock()
 	if ok && time.Since(known.since) < loginLife {
 		return known.login, nil
 	}
-	login, err := c.find(ctx, place)
+	login, err := c.find(ctx, address)
 	if err != nil {
 		return types.AuthConfig{}, err
 	}
-	host, _, _ := strings.Cut(place, "/")
+	host, _, _ := strings.Cut(address, "/")
 	found := types.AuthConfig{
 		ServerAddress: host, Username: login.Username, Password: login.Password,
 		IdentityToken: login.IdentityToken, RegistryToken: login.RegistryToken,
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.known[place] = knownLogin{login: found, since: time.Now()}
+	c.known[address] = knownLogin{login: found, since: time.Now()}
 	return found, nil
 }
 
@@ -157,28 +157,28 @@ func (a *authServer) Register(server *grpc.Server) { sessionauth.RegisterAuthSer
 
 // login implements authprovider.AuthConfigProvider.
 func (a *authServer) login(ctx context.Context, host string, scopes []string, _ authprovider.ExpireCachedAuthCheck) (types.AuthConfig, error) {
-	return a.credentials.lookup(ctx, a.place(host, scopes))
+	return a.credentials.lookup(ctx, a.address(host, scopes))
 }
 
-// place is where a login is wanted: the repository that scopes name, the one
+// address is where a login is wanted: the repository that scopes name, the one
 // pushed to before one that layers are mounted from. Where they name none the
 // registry wants one login for all that it has, and gets the one for the
 // repository that the build pushes to.
-func (a *authServer) place(host string, scopes []string) string {
-	place := ""
+func (a *authServer) address(host string, scopes []string) string {
+	address := ""
 	for _, scope := range scopes {
 		repository, ok := strings.CutPrefix(scope, "repository:")
 		colon := strings.LastIndexByte(repository, ':')
 		if !ok || colon < 0 {
 			continue
 		}
-		if actions := strings.Split(repository[colon+1:], ","); place == "" || slices.Contains(actions, "push") {
-			place = registryHost(host) + "/" + repository[:colon]
+		if actions := strings.Split(repository[colon+1:], ","); address == "" || slices.Contains(actions, "push") {
+			address = registryHost(host) + "/" + repository[:colon]
 		}
 	}
 	switch {
-	case place != "":
-		return place
+	case address != "":
+		return address
 	case a.pushed[host] != "":
 		return a.pushed[host]
 	}

@@ -16,17 +16,17 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
-// found is a Logins that has a user for some places, and counts the questions.
+// found is a Logins that has a user for some addresses, and counts the questions.
 func found(users map[string]string, asked map[string]int) Logins {
-	return func(_ context.Context, place string) (Login, error) {
-		asked[place]++
-		if place == "broken.example/x" {
+	return func(_ context.Context, address string) (Login, error) {
+		asked[address]++
+		if address == "broken.example/x" {
 			return Login{}, errors.New("the helper is gone")
 		}
-		if users[place] == "" {
+		if users[address] == "" {
 			return Login{}, nil
 		}
-		return Login{Username: users[place], Password: "secret"}, nil
+		return Login{Username: users[address], Password: "secret"}, nil
 	}
 }
 
@@ -52,9 +52,9 @@ func TestPushHeader(t *testing.T) {
 			}
 		}
 	}
-	for place, times := range asked {
+	for address, times := range asked {
 		if times != 1 {
-			t.Errorf("%s was looked up %d times", place, times)
+			t.Errorf("%s was looked up %d times", address, times)
 		}
 	}
 	broken, err := reference.ParseNormalizedNamed("broken.example/x:1")
@@ -108,12 +108,12 @@ func TestFetchToken(t *testing.T) {
 	t.Cleanup(server.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	logins := func(_ context.Context, place string) (Login, error) {
+	logins := func(_ context.Context, address string) (Login, error) {
 		return map[string]Login{
 			"r.example/acme/web": {Username: "ann", Password: "secret"},
 			"r.example/acme/id":  {IdentityToken: "identity"},
 			"r.example/acme/reg": {RegistryToken: "ready"},
-		}[place], nil
+		}[address], nil
 	}
 	fetch := func(roots *x509.CertPool, repository string) (*sessionauth.FetchTokenResponse, error) {
 		attachable, err := newCredentials(logins, roots).session(build.Request{}, nil)

@@ -21,7 +21,7 @@ import (
 // those that `docker images` lists, ready to run.
 const exporterMoby = "moby"
 
-// dockerImages is what both kinds of Docker store share: built images stand
+// dockerImages is what both kinds of Docker store share: built images are
 // among the engine's own, under their references, and FROM finds them there.
 type dockerImages struct {
 	api *dockerclient.Client

@@ -66,8 +66,8 @@ func openBuilderTo(t *testing.T, choice string, out io.Writer) *builder {
 		StateDir: t.TempDir(),
 		Progress: Progress{Out: out, Mode: ProgressPlain},
 		Log:      out,
-		Logins: func(ctx context.Context, place string) (Login, error) {
-			login, err := registry.FindLogin(ctx, place)
+		Logins: func(ctx context.Context, address string) (Login, error) {
+			login, err := registry.FindLogin(ctx, address)
 			return Login(login), err
 		},
 	})

@@ -18,8 +18,8 @@ import (
 	dockerclient "github.com/docker/docker/client"
 )
 
-// defaultContext is the docker context that stands for DOCKER_HOST and its
-// companions, or for the local engine where they are not set.
+// defaultContext is the docker context that means DOCKER_HOST and its
+// companions, or the local engine where they are not set.
 const defaultContext = "default"
 
 // A dockerEndpoint is where a Docker engine listens, and how to get there.

@@ -88,7 +88,7 @@ func Open(ctx context.Context, cfg Config) (build.Builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &builder{engine: eng, credentials: credentials, display: display, siblings: newSiblings(), retry: defaultPushRetry()}, nil
+	return &builder{engine: eng, credentials: credentials, display: display, concurrent: newConcurrentBuilds(), retry: defaultPushRetry()}, nil
 }
 
 // A choice is a parsed Config.Builder.

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// masked stands in output for what was a secret.
+	// masked replaces in output what was a secret.
 	masked = "[secret]"
 	// shortestMasked is the length from which on a line is kept out of the
 	// output, in bytes: to mask shorter ones would make it unreadable and

@@ -14,7 +14,7 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
-// noIgnore stands for the ignore file of a context. What that hides is not
+// noIgnore is the ignore file of a context. What that hides is not
 // sent, and to have it read once more, by an engine that might find another one
 // in the context, could only hide more.
 const noIgnore = "# What is ignored is left out of the context already.\n"

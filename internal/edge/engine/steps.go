@@ -110,7 +110,7 @@ var dockerfileErrors = regexp.MustCompile(`dockerfile parse error|failed to pars
 // blame makes err a StepError where the Dockerfile is at fault, a *pushError
 // where the push is, and leaves it alone where the engine or the network is.
 func (b *builder) blame(ctx context.Context, req build.Request, steps *stepRecord, err error) error {
-	if v, log := b.siblings.failed(ctx, steps, err); v != nil {
+	if v, log := b.concurrent.failed(ctx, steps, err); v != nil {
 		return &build.StepError{Name: req.Name, Step: v.Name, Log: log, Err: err}
 	}
 	if dockerfileErrors.MatchString(err.Error()) || stepFailure.MatchString(err.Error()) {

@@ -87,7 +87,7 @@ func TestBlame(t *testing.T) {
 		steps := newStepRecord()
 		steps.add(&client.SolveStatus{Vertexes: test.vertices})
 		cause := errors.New(test.err)
-		b := &builder{siblings: newSiblings()}
+		b := &builder{concurrent: newConcurrentBuilds()}
 		err := b.blame(t.Context(), build.Request{Name: "n"}, steps, cause)
 		var step *build.StepError
 		if errors.As(err, &step) == test.other {
@@ -140,9 +140,9 @@ func TestLogTailKeepsTheEnd(t *testing.T) {
 // A build that was not told of its failed step takes it from the build that
 // was, also when that one is told later; it waits for no build that cannot
 // know.
-func TestSiblingsFailed(t *testing.T) {
+func TestConcurrentBuildFailed(t *testing.T) {
 	const text = "executor failed running [x]: exit code: 1"
-	all := newSiblings()
+	all := newConcurrentBuilds()
 	follow := func(name string) (*stepRecord, chan *client.SolveStatus, chan struct{}) {
 		steps, statuses, ended := newStepRecord(), make(chan *client.SolveStatus), make(chan struct{})
 		go func() {

@@ -8,7 +8,7 @@ import (
 )
 
 // revision is the id of the commit that rev (a branch, a tag, an id, HEAD~2)
-// stands for. The error wraps ErrUnknownRevision if the clone has none, and
+// points to. The error wraps ErrUnknownRevision if the clone has none, and
 // says how to get it.
 func (r *Repository) revision(ctx context.Context, rev string) (string, error) {
 	if rev == "" || strings.HasPrefix(rev, "-") {

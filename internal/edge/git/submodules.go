@@ -29,8 +29,8 @@ func gitlinks(staged []byte) []gitlink {
 	return links
 }
 
-// unknownSubmodule is the name of a file that stands for the content of a
-// submodule that is not to be had. No checkout has it, so what reads the folder
+// unknownSubmodule is the name of a file instead of the content of a
+// submodule that no clone here has. No checkout has it, so what reads the folder
 // differs from any.
 const unknownSubmodule = ".rtbuild-unknown-submodule"
 

@@ -18,7 +18,7 @@ import (
 // taken for endless. It is the default of the jsonnet command.
 const maxStack = 500
 
-// snippetName stands for the file name of a Request.Snippet in messages.
+// snippetName is the file name of a Request.Snippet in messages.
 const snippetName = "<snippet>"
 
 // An Evaluator evaluates Jsonnet documents. It keeps nothing between calls:

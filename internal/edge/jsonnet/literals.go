@@ -50,7 +50,7 @@ func lineStarts(source []byte) []int {
 }
 
 // locate turns the location of a node, in lines and byte columns, into
-// offsets, and checks them against the quotes that must stand there.
+// offsets, and checks them against the quotes that must be there.
 func locate(node *ast.LiteralString, source []byte, lines []int) (provenance.Literal, error) {
 	begin, end := node.LocRange.Begin, node.LocRange.End
 	literal := provenance.Literal{
@@ -101,7 +101,7 @@ func unescape(literal string) (string, error) {
 }
 
 // valueLiterals collects the literals of a tree as it was parsed, before
-// desugaring, that stand for values.
+// desugaring, that are values.
 func valueLiterals(root ast.Node) []*ast.LiteralString {
 	var found []*ast.LiteralString
 	pending := []ast.Node{root}

@@ -59,7 +59,7 @@ func fromAuthFile(target authn.Resource) (*authFileEntry, error) {
 	return entry, nil
 }
 
-// fromPaths looks up in a docker configuration, or podman's file, what stands
+// fromPaths looks up in a docker configuration, or podman's file, what is
 // there for target's repository or for the start of its path. Docker knows
 // registries alone, and so does the library, which has the last word on those.
 func fromPaths(file string, target authn.Resource) (*authFileEntry, error) {

@@ -82,15 +82,15 @@ func TestFindLogin(t *testing.T) {
 		"docker.io": {"auth": "`+encode("hub:pass")+`"},
 		"r.example/acme": {"auth": "`+encode("ann:pass")+`"},
 		"id.example": {"identitytoken": "token"}}}`)
-	for place, want := range map[string]Login{
+	for address, want := range map[string]Login{
 		"docker.io":                {Username: "hub", Password: "pass"},
 		"docker.io/library/debian": {Username: "hub", Password: "pass"},
 		"r.example/acme/x":         {Username: "ann", Password: "pass"},
 		"id.example/x":             {IdentityToken: "token"},
 		"other.example/x":          {},
 	} {
-		if got, err := FindLogin(t.Context(), place); err != nil || got != want {
-			t.Errorf("%s: %+v, %v; want %+v", place, got, err, want)
+		if got, err := FindLogin(t.Context(), address); err != nil || got != want {
+			t.Errorf("%s: %+v, %v; want %+v", address, got, err, want)
 		}
 	}
 	if _, err := FindLogin(t.Context(), "r.example/NO"); err == nil {

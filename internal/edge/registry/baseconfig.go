@@ -45,7 +45,7 @@ func (c *Client) Config(ctx context.Context, ref, platform string) (baseimage.Co
 	}, nil
 }
 
-// imageFor is the image that a manifest stands for, whatever it is for, or an
+// imageFor is the image that a manifest points to, whatever it is for, or an
 // index's image for a platform.
 func imageFor(got *remote.Descriptor, wanted ocispec.Platform) (v1.Image, error) {
 	if !got.MediaType.IsIndex() {

@@ -45,7 +45,7 @@ var _ release.Annotator = (*Client)(nil)
 // Config configures a Client. The zero value is usable.
 type Config struct {
 	// Insecure lists hosts, HOST or HOST:PORT, that may be spoken to over
-	// plain HTTP. An entry without a port stands for every port of the host.
+	// plain HTTP. An entry without a port means every port of the host.
 	// Loopback addresses need no entry.
 	Insecure []string
 	// UserAgent is put before go-containerregistry's own in User-Agent.
@@ -56,16 +56,16 @@ type Config struct {
 	CAFiles []string
 	// Retries is how many more times a request is tried after a failure that
 	// may pass: 408, 429, 500, 502, 503, 504, a connection that is reset or
-	// ends early, a time-out. Zero stands for 5, below zero for none.
+	// ends early, a time-out. Zero means 5, below zero for none.
 	Retries int
 	// RetryBase is what the first wait stays below; it doubles with each
-	// further one. Zero stands for half a second. What a registry asks for in
+	// further one. Zero means half a second. What a registry asks for in
 	// Retry-After comes on top, unless it is more than 30 seconds: then the
 	// request fails at once. No try starts later than two minutes after the
 	// first.
 	RetryBase time.Duration
 	// Concurrency is how many requests each host has to work on at once. Zero
-	// stands for 16.
+	// means 16.
 	Concurrency int
 	// Transport carries the requests; nil for one with time limits, the
 	// environment's proxies and trust as CAFiles says. One that is given must

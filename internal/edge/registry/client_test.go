@@ -142,7 +142,7 @@ func TestPushSkipsWhatIsThere(t *testing.T) {
 			t.Errorf("requests for an image that is there: %v, want one HEAD", seen)
 		}
 	}
-	// A tag that stands for another image moves.
+	// A tag that points to another image moves.
 	moved := push(t, c, host+"/acme/go:1")
 	got, err := c.Resolve(t.Context(), host+"/acme/go:1")
 	if err != nil {

@@ -61,38 +61,38 @@ func (keychain) ResolveContext(ctx context.Context, target authn.Resource) (auth
 // value is nobody's.
 type Login struct {
 	Username, Password string
-	// IdentityToken is shown in place of a password to the server that hands
+	// IdentityToken is shown instead of a password to the server that hands
 	// out tokens.
 	IdentityToken string
 	// RegistryToken is a token to show as it is.
 	RegistryToken string
 }
 
-// FindLogin is the login that a Client uses at place: HOST, or HOST/PATH of a
+// FindLogin is the login that a Client uses at address: HOST, or HOST/PATH of a
 // repository. Errors are of stored credentials that cannot be read, and name
 // the file.
-func FindLogin(ctx context.Context, place string) (Login, error) {
-	target, err := resource(place)
+func FindLogin(ctx context.Context, address string) (Login, error) {
+	target, err := resource(address)
 	if err != nil {
-		return Login{}, fmt.Errorf("finding the login for %s: %w", place, err)
+		return Login{}, fmt.Errorf("finding the login for %s: %w", address, err)
 	}
 	auth, err := keychain{}.ResolveContext(ctx, target)
 	if err != nil {
-		return Login{}, fmt.Errorf("finding the login for %s: %w", place, err)
+		return Login{}, fmt.Errorf("finding the login for %s: %w", address, err)
 	}
 	found, err := authn.Authorization(ctx, auth)
 	if err != nil {
-		return Login{}, fmt.Errorf("finding the login for %s: %w", place, err)
+		return Login{}, fmt.Errorf("finding the login for %s: %w", address, err)
 	}
 	return Login{Username: found.Username, Password: found.Password, IdentityToken: found.IdentityToken, RegistryToken: found.RegistryToken}, nil
 }
 
-// resource is the registry or repository of a place.
-func resource(place string) (authn.Resource, error) {
-	if strings.Contains(place, "/") {
-		return name.NewRepository(place)
+// resource is the registry or repository of an address.
+func resource(address string) (authn.Resource, error) {
+	if strings.Contains(address, "/") {
+		return name.NewRepository(address)
 	}
-	return name.NewRegistry(place)
+	return name.NewRegistry(address)
 }
 
 // A credentialError is a failure to read stored credentials: a docker
@@ -115,7 +115,7 @@ func isCredentialError(err error) bool {
 
 // authFile is the file that authn.DefaultKeychain reads, or "". The order is
 // the one that its source documents: docker's configuration, then
-// REGISTRY_AUTH_FILE, then podman's two places.
+// REGISTRY_AUTH_FILE, then podman's two files.
 func authFile() string {
 	home, homeErr := os.UserHomeDir()
 	dockerConfig := os.Getenv("DOCKER_CONFIG")
@@ -210,7 +210,7 @@ func helpersIn(file string) dockerHelpers {
 }
 
 // credentialHelper is the helper that file names for repo's credentials, or
-// "" where they stand in the file itself.
+// "" where they are in the file itself.
 func credentialHelper(file string, repo name.Repository) string {
 	helpers := helpersIn(file)
 	host := repo.RegistryStr()
@@ -221,7 +221,7 @@ func credentialHelper(file string, repo name.Repository) string {
 }
 
 // missingStore is the helper that file names for all registries, if no such
-// program is installed; else "". Without it there are the credentials that stand
+// program is installed; else "". Without it there are the credentials that are
 // in the file, and those of helpers that it names for one registry; nobody's are
 // enough for many registries, the embedded one among them.
 func missingStore(file string) string {

@@ -56,7 +56,7 @@ type inspected struct {
 	platform string
 }
 
-// imagesOf are the images that a manifest or index stands for; at least one.
+// imagesOf are the images that a manifest or index points to; at least one.
 func imagesOf(got *remote.Descriptor) ([]inspected, error) {
 	if !got.MediaType.IsIndex() {
 		if !got.MediaType.IsImage() {

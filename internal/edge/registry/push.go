@@ -17,7 +17,7 @@ import (
 // uploadJobs is how many blobs of one image are uploaded at once.
 const uploadJobs = 4
 
-// Push writes image to ref (NAME:TAG), unless ref stands for the very same
+// Push writes image to ref (NAME:TAG), unless ref points to the very same
 // manifest already, and returns its descriptor and whether it was written.
 // Layers that the repository has are not sent again; a layer is read from
 // where the image has it as it is sent, again from its start if the upload

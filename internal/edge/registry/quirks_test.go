@@ -232,7 +232,7 @@ func TestMissingCredentialStore(t *testing.T) {
 		t.Errorf("for an engine: %v, %v", login, err)
 	}
 	if _, err := client.Resolve(t.Context(), listed+"/acme/a:1"); !errors.Is(err, release.ErrNotFound) {
-		t.Errorf("a registry whose password stands in the file: %v", err)
+		t.Errorf("a registry whose password is in the file: %v", err)
 	}
 	for host, want := range map[string]string{closed: "names docker-credential-nowhere for all registries", named: "docker-credential-other"} {
 		_, err := client.Resolve(t.Context(), host+"/acme/a:1")
@@ -250,7 +250,7 @@ func TestLoginsByPath(t *testing.T) {
 		"registry.example/acme/tools/pip": {"auth": "cGlwOnA="},
 		"docker.io/acme": {"auth": "aHViOnA="}
 	}}`)
-	for place, want := range map[string]string{
+	for address, want := range map[string]string{
 		"registry.example/other/a":          "host",
 		"registry.example":                  "host",
 		"registry.example/acme/a":           "acme",
@@ -261,8 +261,8 @@ func TestLoginsByPath(t *testing.T) {
 		"docker.io/acme/a":                  "hub",
 		"docker.io/library/a":               "",
 	} {
-		if login, err := FindLogin(t.Context(), place); err != nil || login.Username != want {
-			t.Errorf("%s: %q (%v), want %q", place, login.Username, err, want)
+		if login, err := FindLogin(t.Context(), address); err != nil || login.Username != want {
+			t.Errorf("%s: %q (%v), want %q", address, login.Username, err, want)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // Roots are the authorities that registries' certificates are checked against:
-// the system's and those of PEM files; nil, which stands for the system's,
+// the system's and those of PEM files; nil, which means the system's,
 // without files. Errors name the file.
 func Roots(files []string) (*x509.CertPool, error) {
 	if len(files) == 0 {

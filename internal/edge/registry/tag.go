@@ -15,7 +15,7 @@ var _ release.Tagger = (*Client)(nil)
 
 // Tag implements release.Tagger. It takes a GET of the manifest by its digest,
 // unless Annotations has read it before, a PUT of the same bytes under the tag,
-// and what Resolve takes, which proves that the tag stands for the digest.
+// and what Resolve takes, which proves that the tag points to the digest.
 func (c *Client) Tag(ctx context.Context, ref, digest string) error {
 	doing := fmt.Sprintf("tagging %s as %s", digest, ref)
 	parsed, err := c.parse(ref)

@@ -39,7 +39,7 @@ func TestTag(t *testing.T) {
 			t.Fatal(err)
 		}
 		if resolved != want {
-			t.Errorf("the tag stands for %v, want %v", resolved, want)
+			t.Errorf("the tag points to %v, want %v", resolved, want)
 		}
 		requests.take()
 	}
@@ -159,7 +159,7 @@ func TestTagRefusals(t *testing.T) {
 		})
 	}
 	if got, err := c.Resolve(t.Context(), host+"/acme/go:1"); err != nil || got != before {
-		t.Errorf("the tag stands for %v, %v; want %v as before", got, err, before)
+		t.Errorf("the tag points to %v, %v; want %v as before", got, err, before)
 	}
 }
 

@@ -45,7 +45,7 @@ func (e *HeldError) Error() string {
 		e.PID, e.Command, e.Since.Local().Format(time.DateTime), e.Path)
 }
 
-// Acquire takes the lock that the file at path stands for, without waiting. The
+// Acquire takes the lock of the file at path, without waiting. The
 // file and its folder are made if missing. The error is a *HeldError if another
 // run holds the lock, and wraps errors.ErrUnsupported on systems without file
 // locks. A file that a dead process left is no obstacle.

@@ -13,7 +13,7 @@ func TestBinary(t *testing.T) {
 	}{
 		{"event", http.Header{"Ce-Specversion": {"1.0"}, "Ce-Id": {"a%20b"}, "Ce-Type": {"t"}, "Ce-Source": {"/s"}, "Ce-Time": {"now"}},
 			http.Header{"Event-Id": {"a b"}, "Event-Type": {"t"}, "Event-Namespace": {"/s"}, "Event-Time": {"now"}}},
-		{"event headers of the caller stay", http.Header{"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Event-Id": {"2"}},
+		{"event headers of the client stay", http.Header{"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Event-Id": {"2"}},
 			http.Header{"Event-Id": {"2"}}},
 		{"no version", http.Header{"Ce-Id": {"1"}}, http.Header{"Event-Id": nil}},
 		{"another version", http.Header{"Ce-Specversion": {"2.0"}, "Ce-Id": {"1"}}, http.Header{"Event-Id": nil}},

@@ -34,7 +34,7 @@ type Config struct {
 
 	Port      int
 	AdminPort int           // for /healthz, /readyz and /metrics alone; 0: they are on Port
-	Loops     int           // event loops that share the callers; 0: net/http serves all
+	Loops     int           // event loops that share the clients; 0: net/http serves all
 	Timeout   time.Duration // of one call
 
 	LoadTimeout   time.Duration // until a new worker is ready
@@ -63,7 +63,7 @@ type reader struct {
 	errs   []error
 }
 
-// An event loop of callers shares CPUs with workers, so there is less than one
+// An event loop of clients shares CPUs with workers, so there is less than one
 // for each.
 const (
 	cpusPerLoop = 2

@@ -9,9 +9,9 @@ import (
 type verdict int
 
 const (
-	partial  verdict = iota // what follows is needed to tell
-	common                  // it is of the kind that is served here
-	uncommon                // anything else, right or wrong
+	partial  verdict = iota // more bytes are needed to tell
+	fastPath                // an event loop can serve it
+	slowPath                // net/http must: anything else, valid or not
 )
 
 // lineEnd ends the lines of a header.
@@ -21,22 +21,22 @@ const lineEnd = "\r\n"
 const maxHead = 16 << 10
 
 // cutHead finds the head of a message: its first line, the lines of its fields,
-// and where its body begins. They hold if the verdict is common.
+// and where its body begins. They are valid if the verdict is fastPath.
 func cutHead(in []byte) (line, fields []byte, body int, v verdict) {
 	end := bytes.Index(in, []byte(lineEnd+lineEnd))
 	switch {
 	case end > maxHead || end < 0 && len(in) > maxHead:
-		return nil, nil, 0, uncommon
+		return nil, nil, 0, slowPath
 	case end < 0 && bareEnd(in): // other parsers see a head's end where this one does not
-		return nil, nil, 0, uncommon
+		return nil, nil, 0, slowPath
 	case end < 0:
 		return nil, nil, 0, partial
 	}
 	line, fields, ok := cutLine(in[:end+len(lineEnd)])
 	if !ok {
-		return nil, nil, 0, uncommon
+		return nil, nil, 0, slowPath
 	}
-	return line, fields, end + 2*len(lineEnd), common
+	return line, fields, end + 2*len(lineEnd), fastPath
 }
 
 // bareEnd says whether a line ends without a carriage return.

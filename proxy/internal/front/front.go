@@ -1,15 +1,15 @@
-// Package front serves the most common requests in event loops: small ones,
+// Package front serves the usual requests in event loops: small ones,
 // on kept connections, whose answers are small. Each loop waits for all of its
-// callers and of their workers at once, and spends five system calls on a
+// clients and of their workers at once, and spends five system calls on a
 // call: no goroutine waits for it, and no timer runs.
 //
 // Everything else it hands over, connection and all, to net/http and the
-// gateway: other requests before they are begun, and calls that turn out to be
-// uncommon (over time, the caller gone, a stream, an exception, a crash) as
+// gateway: other requests before they are begun, and calls that need the
+// slow path (over time, the client gone, a stream, an exception, a crash) as
 // they are, for the gateway to end. So what is rare is written once, there;
 // here a call either ends well or is handed over. A connection does not come
-// back; it ends when net/http has served enough common requests on it. Without
-// loops, all connections are handed over as they come.
+// back; it ends when net/http has served enough requests on it that a loop could
+// have served. Without loops, all connections are handed over as they come.
 package front
 
 import (
@@ -33,10 +33,10 @@ type Options struct {
 	Gateway     *gateway.Gateway
 	Pool        *pool.Pool
 	Log         *slog.Logger
-	Loops       int           // how many event loops share the callers; 0: net/http serves all
+	Loops       int           // how many event loops share the clients; 0: net/http serves all
 	Timeout     time.Duration // of a call
 	IdleTimeout time.Duration // of a connection without a call
-	WriteWithin time.Duration // how long a caller may take for a part of an answer
+	WriteWithin time.Duration // how long a client may take for a part of an answer
 	MaxBody     int64         // bytes; 0 is no limit
 	MaxHeader   int64         // bytes of a request's head, as a worker gets it
 	Reserved    []string      // paths that are not the function's
@@ -66,7 +66,7 @@ type Front struct {
 
 	leaving   atomic.Bool // answers end their connections
 	stopping  atomic.Bool
-	lingering sync.WaitGroup // handed connections that wait for their callers
+	lingering sync.WaitGroup // handed connections that wait for their clients
 }
 
 // New starts to serve. The listener is the front's from here on.
@@ -117,10 +117,10 @@ func (f *Front) handOverAll() {
 	}
 }
 
-// Failed tells of the end of a loop that nobody wished.
+// Failed tells when a loop has ended because of an error.
 func (f *Front) Failed() <-chan error { return f.failed }
 
-// keepAlive is how often the system asks silent callers whether they are
+// keepAlive is how often the system asks silent clients whether they are
 // there, in seconds; net's default.
 const keepAlive = 15
 
@@ -146,7 +146,7 @@ func (f *Front) listen() error {
 	return nil
 }
 
-// Leave ends each connection with its next answer, so that callers who keep
+// Leave ends each connection with its next answer, so that clients that keep
 // theirs go elsewhere before Shutdown.
 func (f *Front) Leave() { f.leaving.Store(true) }
 

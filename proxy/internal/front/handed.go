@@ -18,12 +18,12 @@ import (
 // handed is a connection as net/http gets it.
 type handed struct {
 	net.Conn
-	front  *Front
-	begun  atomic.Pointer[gateway.Begun]
-	active atomic.Bool // a request is being answered
-	common int         // requests that looked as if a loop could have served them
-	gone   bool        // the caller has left
-	cut    atomic.Bool // nothing is written any more
+	front    *Front
+	begun    atomic.Pointer[gateway.Begun]
+	active   atomic.Bool // a request is being answered
+	fastPath int         // requests that looked as if a loop could have served them
+	gone     bool        // the client has gone
+	cut      atomic.Bool // nothing is written any more
 
 	mu      sync.Mutex
 	read    []byte // read already
@@ -33,12 +33,13 @@ type handed struct {
 	stays   chan struct{} // closed when they are
 }
 
-// enough is how many common requests net/http serves on a connection before it
-// asks the caller for a new one, which starts in a loop again. Otherwise, one
-// uncommon request would make all others of a kept connection slow.
+// enough is how many requests that a loop could have served net/http serves on a
+// connection before it asks the client for a new one, which starts in a loop
+// again. Otherwise, one unusual request would make all others of a kept
+// connection slow.
 const enough = 16
 
-// halfCloseWithin is how soon after its request a caller ends what it sends
+// halfCloseWithin is how soon after its request a client ends what it sends
 // if it still waits for the answer. Who ends it later has left, most likely:
 // the system does not tell the difference.
 const halfCloseWithin = 250 * time.Millisecond
@@ -53,7 +54,7 @@ func (h *handed) Read(p []byte) (int, error) {
 		}
 		n, err = h.fill(p)
 	}
-	// One byte is what net/http asks for to learn whether the caller leaves.
+	// One byte is what net/http asks for to learn whether the client goes.
 	if errors.Is(err, io.EOF) && len(p) == 1 && !h.gone {
 		return 0, h.stay()
 	}
@@ -95,7 +96,7 @@ func (h *handed) SetReadDeadline(t time.Time) error {
 	return h.Conn.SetReadDeadline(t) //nolint:wrapcheck // net/http looks at it
 }
 
-// Write implements net.Conn. A caller must take what is written within a time.
+// Write implements net.Conn. A client must take what is written within a time.
 func (h *handed) Write(p []byte) (int, error) {
 	if !h.cut.Load() {
 		_ = h.Conn.SetWriteDeadline(time.Now().Add(h.front.opt.WriteWithin)) // the write tells of an error
@@ -109,7 +110,7 @@ func (h *handed) SetWriteDeadline(t time.Time) error {
 	return h.Conn.SetWriteDeadline(t) //nolint:wrapcheck // net/http looks at it
 }
 
-// stay returns, at the end of what a caller sends, io.EOF if it has left. If it
+// stay returns, at the end of what a client sends, io.EOF if it has left. If it
 // waits for its answer, that is not told before net/http stops reading.
 func (h *handed) stay() error {
 	h.mu.Lock()
@@ -156,7 +157,7 @@ func (h *handed) CloseWrite() error {
 	return nil
 }
 
-// linger waits as callers of loops do.
+// linger waits as clients of loops do.
 func (h *handed) linger(tcp *net.TCPConn) {
 	defer h.front.lingering.Done()
 	defer tcp.Close()
@@ -198,9 +199,9 @@ func (h *handed) objects(w http.ResponseWriter, r *http.Request) bool {
 	last, bad := h.framing.fault(r)
 	h.mu.Unlock()
 	last = last || h.front.leaving.Load()
-	if h.front.opt.Loops > 0 && h.front.opt.looksCommon(r) {
-		h.common++
-		last = last || h.common >= enough
+	if h.front.opt.Loops > 0 && h.front.opt.looksFastPath(r) {
+		h.fastPath++
+		last = last || h.fastPath >= enough
 	}
 	if last {
 		w.Header().Set("Connection", "close")
@@ -211,9 +212,9 @@ func (h *handed) objects(w http.ResponseWriter, r *http.Request) bool {
 	return bad
 }
 
-// looksCommon says whether a request is most likely of the common kind.
-func (o *Options) looksCommon(r *http.Request) bool {
-	_, ok := commonMethod(r.Method)
+// looksFastPath says whether a request is most likely one for the fast path.
+func (o *Options) looksFastPath(r *http.Request) bool {
+	_, ok := fastPathMethod(r.Method)
 	return ok && r.ProtoMajor == 1 && r.ContentLength >= 0 && r.ContentLength <= gateway.SmallBody &&
 		!o.reserved(r.URL.Path)
 }

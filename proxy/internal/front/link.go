@@ -13,7 +13,7 @@ import (
 type link struct {
 	loop *loop
 	fd   int
-	call *caller // that the answer is for
+	call *client // that the answer is for
 	in   []byte  // the start of an answer
 }
 
@@ -38,7 +38,7 @@ func (k *link) ready(events uint32) {
 		data = k.in
 	}
 	v := k.loop.response.parse(data, &k.loop.front.opt)
-	if v == common {
+	if v == fastPath {
 		c.answer(data)
 		return
 	}
@@ -47,7 +47,7 @@ func (k *link) ready(events uint32) {
 	}
 	// The end of what a worker sends is told of once, with the last bytes; who
 	// reads on finds it.
-	if v == uncommon || n == len(buf) || events&leftEvents != 0 {
+	if v == slowPath || n == len(buf) || events&leftEvents != 0 {
 		c.handOverCall(nil)
 	}
 }

@@ -2,24 +2,24 @@ package front
 
 import "time"
 
-// list has callers in the order in which they came to it; as all may stay for
+// list has clients in the order in which they came to it; as all may stay for
 // the same time, the first is the next that is due.
 type list struct {
 	limit       time.Duration
-	first, last *caller
+	first, last *client
 }
 
-// place is where a caller is in a list.
-type place struct {
+// listEntry is a client's position in a list.
+type listEntry struct {
 	list       *list
-	prev, next *caller
+	prev, next *client
 	since      time.Time
 }
 
-// push moves a caller to the end.
-func (q *list) push(c *caller, now time.Time) {
+// push moves a client to the end.
+func (q *list) push(c *client, now time.Time) {
 	c.unlist()
-	c.place = place{list: q, prev: q.last, since: now}
+	c.listEntry = listEntry{list: q, prev: q.last, since: now}
 	if q.last != nil {
 		q.last.next = c
 	} else {
@@ -28,8 +28,8 @@ func (q *list) push(c *caller, now time.Time) {
 	q.last = c
 }
 
-// unlist takes a caller out of its list, if it is in one.
-func (c *caller) unlist() {
+// unlist takes a client out of its list, if it is in one.
+func (c *client) unlist() {
 	q := c.list
 	if q == nil {
 		return
@@ -44,7 +44,7 @@ func (c *caller) unlist() {
 	} else {
 		q.last = c.prev
 	}
-	c.place = place{}
+	c.listEntry = listEntry{}
 }
 
 // due is when the first has stayed too long; zero if there is none.
@@ -56,7 +56,7 @@ func (q *list) due() time.Time {
 }
 
 // expired returns the first if it has stayed too long. It must be taken out.
-func (q *list) expired(now time.Time) *caller {
+func (q *list) expired(now time.Time) *client {
 	if c := q.first; c != nil && now.Sub(c.since) >= q.limit {
 		return c
 	}

@@ -22,20 +22,20 @@ const (
 	patience = 100 * time.Millisecond
 	// acceptPause is the pause after a connection could not be accepted.
 	acceptPause = 100 * time.Millisecond
-	// lingerFor is how long a caller may take to close a connection that ended
+	// lingerFor is how long a client may take to close a connection that ended
 	// during a shutdown.
 	lingerFor = time.Second
 	// acceptAtOnce is how many connections are accepted before others are served.
 	acceptAtOnce = 64
 )
 
-// loop serves its callers. All but the mailbox is touched by its own goroutine
+// loop serves its clients. All but the mailbox is touched by its own goroutine
 // alone.
 type loop struct {
 	front   *Front
 	poll    *poller
 	conns   []conn // by file descriptor
-	callers int
+	clients int
 
 	idle, unfinished, running, flushing, lingering list
 	acceptAt                                       time.Time // when accepting is tried again, if it paused
@@ -44,7 +44,7 @@ type loop struct {
 	now                      time.Time // when the events came that are at hand
 	date                     []byte    // header line of the second
 	second                   int64
-	read, toWorker, toCaller []byte // buffers
+	read, toWorker, toClient []byte // buffers
 	response                 response
 
 	asleep atomic.Bool // or about to be
@@ -58,8 +58,8 @@ type conn interface{ ready(events uint32) }
 
 // message is what other goroutines tell a loop.
 type message struct {
-	caller *caller
-	lease  *pool.Lease // of the caller
+	client *client
+	lease  *pool.Lease // of the client
 	err    error       // instead of it; or with it: there is no connection
 	fd     int         // a new connection, if dialed
 	dialed bool
@@ -92,12 +92,12 @@ func (l *loop) listen() error {
 	return l.poll.add(l.front.fd, events)
 }
 
-// run serves until all callers of a draining loop have gone. The poller stays
-// open, since messages may still come, and rouse it; the process ends soon.
+// run serves until all clients of a draining loop have gone. The poller stays
+// open, since messages may still come, and wake it; the process ends soon.
 func (l *loop) run() error {
 	for {
 		l.collect()
-		if l.draining && l.callers == 0 {
+		if l.draining && l.clients == 0 {
 			return nil
 		}
 		events, err := l.wait()
@@ -220,10 +220,10 @@ func (l *loop) pause(err error) {
 	l.acceptAt = l.now.Add(acceptPause)
 }
 
-// serve waits for the requests of a new caller.
+// serve waits for the requests of a new client.
 func (l *loop) serve(fd int, from syscall.Sockaddr) {
-	c := &caller{loop: l, fd: fd, address: address(from)}
-	l.callers++
+	c := &client{loop: l, fd: fd, address: address(from)}
+	l.clients++
 	if err := l.add(fd, c); err != nil {
 		l.front.opt.Log.Error("connection lost", "error", err)
 		c.close()
@@ -248,7 +248,7 @@ func (l *loop) post(m message) {
 	l.mail = append(l.mail, m)
 	l.mu.Unlock()
 	if l.asleep.CompareAndSwap(true, false) {
-		l.poll.rouse()
+		l.poll.wake()
 	}
 }
 
@@ -274,7 +274,7 @@ func (l *loop) take(m message) {
 	switch {
 	case m.drain:
 		l.drain(m.drop)
-	case m.caller.fd < 0: // has gone since
+	case m.client.fd < 0: // has gone since
 		if m.dialed {
 			syscall.Close(m.fd)
 		}
@@ -283,17 +283,17 @@ func (l *loop) take(m message) {
 		}
 	case m.err != nil && m.lease != nil:
 		m.lease.Unreachable(m.err)
-		m.caller.handOver(nil)
+		m.client.handOver(nil)
 	case m.err != nil:
-		m.caller.refused(m.err)
+		m.client.refused(m.err)
 	case m.dialed:
-		m.caller.connected(m.fd)
+		m.client.connected(m.fd)
 	default:
-		m.caller.granted(m.lease)
+		m.client.granted(m.lease)
 	}
 }
 
-// drain stops to accept, and closes the connections of callers without a call,
+// drain stops to accept, and closes the connections of clients without a call,
 // or all.
 func (l *loop) drain(all bool) {
 	if !l.draining {
@@ -301,7 +301,7 @@ func (l *loop) drain(all bool) {
 		l.poll.remove(l.front.fd)
 	}
 	for _, c := range l.conns {
-		c, ok := c.(*caller)
+		c, ok := c.(*client)
 		if ok && !all && c.silent() {
 			c.more = true // a request may have come in this moment
 			c.serve()
@@ -313,7 +313,7 @@ func (l *loop) drain(all bool) {
 }
 
 // silent says whether nothing of a request has come.
-func (c *caller) silent() bool {
+func (c *client) silent() bool {
 	return c.list == &c.loop.idle || c.list == &c.loop.unfinished && len(c.in) == 0
 }
 

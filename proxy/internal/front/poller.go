@@ -23,7 +23,7 @@ const (
 // poller waits for file descriptors.
 type poller struct {
 	epoll  int
-	rouser int // an eventfd; writing to it ends a wait
+	wakeFD int // an eventfd; writing to it ends a wait
 	events [128]syscall.EpollEvent
 }
 
@@ -37,9 +37,9 @@ func newPoller() (*poller, error) {
 		syscall.Close(epoll)
 		return nil, fmt.Errorf("preparing to wait for connections: %w", errno)
 	}
-	p := &poller{epoll: epoll, rouser: int(fd)}
+	p := &poller{epoll: epoll, wakeFD: int(fd)}
 	// Reported on each write: it needs no reading.
-	if err := p.add(p.rouser, syscall.EPOLLIN|epollET); err != nil {
+	if err := p.add(p.wakeFD, syscall.EPOLLIN|epollET); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func newPoller() (*poller, error) {
 
 func (p *poller) close() {
 	syscall.Close(p.epoll)
-	syscall.Close(p.rouser)
+	syscall.Close(p.wakeFD)
 }
 
 func (p *poller) add(fd int, events uint32) error {
@@ -90,10 +90,10 @@ func (p *poller) wait(limit time.Duration) ([]syscall.EpollEvent, error) {
 	return p.events[:n], nil
 }
 
-// rouse ends a wait, from any goroutine.
-func (p *poller) rouse() {
+// wake ends a wait, from any goroutine.
+func (p *poller) wake() {
 	one := [8]byte{1}
-	_, _ = write(p.rouser, one[:]) // if it is full, the wait ends as well
+	_, _ = write(p.wakeFD, one[:]) // if it is full, the wait ends as well
 }
 
 func read(fd int, b []byte) (int, error)  { return transfer(syscall.SYS_READ, fd, b) }

@@ -8,7 +8,7 @@ import (
 	"github.com/rtbuild/rtbuild/proxy/internal/upstream"
 )
 
-// request is a request of the common kind: HTTP/1.1, a usual method, a body
+// request is a request for the fast path: HTTP/1.1, a usual method, a body
 // that is small and has a length, and nothing that asks the server for more
 // than to pass it on.
 type request struct {
@@ -25,15 +25,15 @@ type request struct {
 // and the gateway would refuse, answer themselves or change in another way.
 func (q *request) parse(in []byte, opt *Options) verdict {
 	line, rest, body, v := cutHead(in)
-	if v != common {
+	if v != fastPath {
 		return v
 	}
 	if !q.line(line, opt) {
-		return uncommon
+		return slowPath
 	}
 	length, ok := q.fields(rest, opt)
 	if !ok || length > gateway.SmallBody || opt.MaxBody > 0 && int64(length) > opt.MaxBody {
-		return uncommon
+		return slowPath
 	}
 	q.body = body
 	q.end = q.body + length
@@ -44,9 +44,9 @@ func (q *request) parse(in []byte, opt *Options) verdict {
 		q.head = appendLength(q.head, length)
 	}
 	if int64(len(q.head)+extraRoom) > opt.MaxHeader {
-		return uncommon
+		return slowPath
 	}
-	return common
+	return fastPath
 }
 
 // extraRoom is for what send adds to a head, in bytes: an X-Forwarded-For, the
@@ -58,7 +58,7 @@ func (q *request) line(line []byte, opt *Options) bool {
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	target, version, _ := bytes.Cut(rest, []byte(" "))
 	var ok bool
-	if q.method, ok = commonMethod(string(method)); !ok {
+	if q.method, ok = fastPathMethod(string(method)); !ok {
 		return false
 	}
 	path, query, _ := bytes.Cut(target, []byte("?"))
@@ -70,9 +70,9 @@ func (q *request) line(line []byte, opt *Options) bool {
 	return true
 }
 
-// commonMethod returns a method that is of the common kind, without keeping
+// fastPathMethod returns a method that is for the fast path, without keeping
 // what it was read from.
-func commonMethod(s string) (string, bool) {
+func fastPathMethod(s string) (string, bool) {
 	for _, method := range [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		if s == method {
 			return method, true

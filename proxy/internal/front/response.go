@@ -10,11 +10,11 @@ import (
 // maxAnswer is the largest response that is served here, in bytes.
 const maxAnswer = 64 << 10
 
-// response is a worker's response of the common kind: a final status, a small
+// response is a worker's response for the fast path: a final status, a small
 // body of known length, and nothing about the connection but that it stays.
 type response struct {
 	status int
-	head   []byte // for the caller: the status line and all headers but those of the proxy's own
+	head   []byte // for the client: the status line and all headers but those of the proxy's own
 	body   int    // where the body begins
 	end    int    // where the response ends
 	dated  bool   // it has a Date
@@ -24,26 +24,26 @@ type response struct {
 // net/http and the gateway would change in another way, nor exceptions.
 func (a *response) parse(in []byte, opt *Options) verdict {
 	line, rest, body, v := cutHead(in)
-	if v != common {
+	if v != fastPath {
 		return v
 	}
 	if !a.line(line) {
-		return uncommon
+		return slowPath
 	}
 	length, ok := a.fields(rest, opt)
 	if !ok {
-		return uncommon
+		return slowPath
 	}
 	a.body = body
 	a.end = a.body + length
 	switch {
 	case a.end > maxAnswer || len(in) > a.end: // too large, or more than asked for
-		return uncommon
+		return slowPath
 	case len(in) < a.end:
 		return partial
 	}
 	a.head = appendLength(a.head, length)
-	return common
+	return fastPath
 }
 
 // line reads the status line, if its status may have a body.

@@ -14,34 +14,34 @@ import (
 // responses are texts, and what is said of them.
 func responses() map[string]verdict {
 	return map[string]verdict{
-		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\n\r\nhello":              common,
-		"HTTP/1.1 500 \r\ncontent-length:0\r\nset-cookie: a\r\nSet-Cookie:\tb \r\n\r\n":              common,
-		"HTTP/1.1 404\r\nContent-Length: 0\r\nX-A: \xff\r\nX-Func-Concurrency: 1\r\n\r\n":            common,
-		"HTTP/1.1 200 OK\r\nConnection: Keep-Alive\r\nDate: x\r\nContent-Length: 1\r\n\r\na":         common,
-		"HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: a\r\nVary: A\r\nContent-Length: 1\r\n\r\na": common,
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\n\r\nhello":              fastPath,
+		"HTTP/1.1 500 \r\ncontent-length:0\r\nset-cookie: a\r\nSet-Cookie:\tb \r\n\r\n":              fastPath,
+		"HTTP/1.1 404\r\nContent-Length: 0\r\nX-A: \xff\r\nX-Func-Concurrency: 1\r\n\r\n":            fastPath,
+		"HTTP/1.1 200 OK\r\nConnection: Keep-Alive\r\nDate: x\r\nContent-Length: 1\r\n\r\na":         fastPath,
+		"HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: a\r\nVary: A\r\nContent-Length: 1\r\n\r\na": fastPath,
 		"": partial,
 		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n":                                                partial,
 		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell":                                        partial,
-		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello!":                                      uncommon,
-		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na":                      uncommon,
-		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n":     uncommon,
-		"HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\na":                                          uncommon,
-		"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\na":                        uncommon,
-		"HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\na":                                       uncommon,
-		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\na":                      uncommon,
-		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nKeep-Alive: timeout=5\r\n\r\na":                  uncommon,
-		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-A: a\r\n b\r\n\r\na":                           uncommon,
-		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-A: a\nX-B: b\r\n\r\na":                         uncommon,
-		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX A: a\r\n\r\na":                                 uncommon,
-		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nno colon\r\n\r\na":                               uncommon,
-		"HTTP/1.1 500 OK\r\nContent-Length: 1\r\nX-Func-Error: KeyError\r\n\r\na":                 uncommon,
-		"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n":                                    uncommon,
-		"HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\n":                                      uncommon,
-		"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n":                                           uncommon,
-		"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n":                                            uncommon,
-		"HTTP/1.1 200 OK\r\n\r\nuntil the end":                                                    uncommon,
-		"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("a", maxHead):                                   uncommon,
-		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: " + strings.Repeat("a", maxHead) + "\r\n\r\n": uncommon,
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello!":                                      slowPath,
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na":                      slowPath,
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n":     slowPath,
+		"HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\na":                                          slowPath,
+		"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\na":                        slowPath,
+		"HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\na":                                       slowPath,
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\na":                      slowPath,
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nKeep-Alive: timeout=5\r\n\r\na":                  slowPath,
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-A: a\r\n b\r\n\r\na":                           slowPath,
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-A: a\nX-B: b\r\n\r\na":                         slowPath,
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX A: a\r\n\r\na":                                 slowPath,
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nno colon\r\n\r\na":                               slowPath,
+		"HTTP/1.1 500 OK\r\nContent-Length: 1\r\nX-Func-Error: KeyError\r\n\r\na":                 slowPath,
+		"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n":                                    slowPath,
+		"HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\n":                                      slowPath,
+		"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n":                                           slowPath,
+		"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n":                                            slowPath,
+		"HTTP/1.1 200 OK\r\n\r\nuntil the end":                                                    slowPath,
+		"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("a", maxHead):                                   slowPath,
+		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: " + strings.Repeat("a", maxHead) + "\r\n\r\n": slowPath,
 	}
 }
 
@@ -68,7 +68,7 @@ func TestOrigins(t *testing.T) {
 		{[]string{one}, "vary: Origin\r\n", http.Header{"Vary": {"Origin"}}},
 	} {
 		var a response
-		if v := a.parse([]byte("HTTP/1.1 200 OK\r\n"+c.header+"Content-Length: 0\r\n\r\n"), &Options{Origins: c.origins}); v != common {
+		if v := a.parse([]byte("HTTP/1.1 200 OK\r\n"+c.header+"Content-Length: 0\r\n\r\n"), &Options{Origins: c.origins}); v != fastPath {
 			t.Fatalf("%q: %d", c.header, v)
 		}
 		got, err := http.ReadResponse(bufio.NewReader(strings.NewReader(string(a.head)+lineEnd)), nil)
@@ -82,7 +82,7 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// What is served here means the same to net/http, and so does what the caller
+// What is served here means the same to net/http, and so does what the client
 // gets of it.
 func FuzzResponse(f *testing.F) {
 	for text := range responses() {
@@ -92,7 +92,7 @@ func FuzzResponse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		var a response
-		if a.parse([]byte(text), &Options{}) != common {
+		if a.parse([]byte(text), &Options{}) != fastPath {
 			return
 		}
 		read := func(text string) (*http.Response, string) {

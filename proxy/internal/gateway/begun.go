@@ -67,7 +67,7 @@ func (g *Gateway) resume(w http.ResponseWriter, r *http.Request, b *Begun) outco
 	defer c.giveUp()
 	g.watch.add(c)
 	// All of the body has come. Until it is read, net/http does not look
-	// whether the caller leaves.
+	// whether the client goes.
 	buf := g.buffers.Get().(*[]byte)
 	defer g.buffers.Put(buf)
 	c.body.whole = (*buf)[:max(0, r.ContentLength)]

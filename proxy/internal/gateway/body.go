@@ -38,7 +38,7 @@ func (c *capped) Read(p []byte) (int, error) {
 }
 
 // body prepares a body. A small one is read before a worker is taken, so that
-// a slow caller keeps none busy; a structured event is, as it must be unwrapped.
+// a slow client keeps none busy; a structured event is, as it must be unwrapped.
 // The status is 0 unless the request must be refused.
 func (g *Gateway) body(w http.ResponseWriter, r *http.Request) (body, int, error) {
 	if r.Body == http.NoBody || r.ContentLength == 0 {
@@ -65,9 +65,9 @@ func (g *Gateway) body(w http.ResponseWriter, r *http.Request) (body, int, error
 	return b, status, err
 }
 
-// begin reads a body as far as its caller must have sent it before it gets a
+// begin reads a body as far as its client must have sent it before it gets a
 // worker: all of a small one, SmallBody bytes of a larger one, or, of one whose
-// length is unknown, what comes first. More of that the caller may hold back
+// length is unknown, what comes first. More of that the client may hold back
 // until it sees an answer.
 func (g *Gateway) begin(w http.ResponseWriter, r *http.Request, b *body) (status int, err error) {
 	if b.length < 0 {
@@ -134,7 +134,7 @@ func (g *Gateway) within(w http.ResponseWriter, read func() error) (int, error) 
 	return 0, nil
 }
 
-// refusal is the status for an error of the caller's body.
+// refusal is the status for an error of the client's body.
 func refusal(err error) int {
 	var timeout interface{ Timeout() bool }
 	switch {

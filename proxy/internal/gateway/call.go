@@ -30,8 +30,8 @@ type call struct {
 	source   *source    // of the upload
 	upload   chan error // the outcome of sending a streamed body; nil if there is none
 	sent     bool       // the whole body was sent
-	taking   pace       // of the caller who gets the answer
-	gone     bool       // the caller has left, as the watch saw
+	taking   pace       // of the client that gets the answer
+	gone     bool       // the client has gone, as the watch saw
 	retried  bool
 	extra    [1][2]string
 }
@@ -133,7 +133,7 @@ func (c *call) giveUp() {
 }
 
 // run sends the request, and answers with the response. Deadline and the
-// caller's leaving both make the connection's reads and writes fail.
+// client's leaving both make the connection's reads and writes fail.
 func (c *call) run() outcome {
 	c.g.watch.add(c)
 	if err := c.send(); err != nil {
@@ -209,7 +209,7 @@ func (c *call) early(h http.Header) {
 }
 
 // broken answers a call whose connection failed before the response: over
-// time, the caller gone, a bad body, or the worker's end.
+// time, the client gone, a bad body, or the worker's end.
 func (c *call) broken(err error) outcome {
 	uploadErr := c.endUpload()
 	if c.source != nil && !c.sent {
@@ -229,7 +229,7 @@ func (c *call) broken(err error) outcome {
 		o = c.g.fail(c.w, c.r, refusal(bad), bad.Error(), "")
 	case gone:
 		c.end().Abandon(c.deadline)
-		o = outcome{status: statusGone, note: "the caller left", abort: true}
+		o = outcome{status: statusGone, note: "the client left", abort: true}
 	case c.again(err):
 		return c.onWorker()
 	default:

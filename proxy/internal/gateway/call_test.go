@@ -20,7 +20,7 @@ func (d *deadlines) SetReadDeadline(time.Time) error {
 }
 
 // A writer that is late, though all of the body has come, must not end the
-// reads of the caller's connection: net/http would take that for the caller's
+// reads of the client's connection: net/http would take that for the client's
 // leaving, for as long as the connection lasts.
 func TestLateWriter(t *testing.T) {
 	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}

@@ -36,9 +36,9 @@ type Options struct {
 	MaxHeader  int64         // bytes of a request's head, as a worker gets it
 	Retry      Retry
 	LogProbes  bool
-	Debug      bool     // whether callers see why a call failed
+	Debug      bool     // whether clients see why a call failed
 	Admin      bool     // whether /healthz, /readyz and /metrics have a port of their own
-	Reserved   []string // paths of the worker protocol, hidden from callers
+	Reserved   []string // paths of the worker protocol, hidden from clients
 	Origins    []string // that CORS allows
 }
 
@@ -67,7 +67,7 @@ func New(opt Options) *Gateway {
 		opt: opt, metrics: opt.Metrics.Handler(), cors: newCORS(opt.Origins),
 		buffers: sync.Pool{New: func() any { b := make([]byte, SmallBody); return &b }},
 		heads:   sync.Pool{New: func() any { return new([]byte) }},
-		lane:    lane{places: opt.Pool.Places, queue: opt.Queue, within: opt.QueueFor},
+		lane:    lane{slots: opt.Pool.Slots, queue: opt.Queue, within: opt.QueueFor},
 	}
 	g.watch = watch{stall: opt.BodyWithin, contended: g.contended, slowOnes: g.lane.limit, calls: map[*call]struct{}{}}
 	return g
@@ -86,7 +86,7 @@ type outcome struct {
 	abort  bool // the answer is cut short: the connection must not look fine
 }
 
-// statusGone is logged where the caller went away before the answer.
+// statusGone is logged where the client went away before the answer.
 const statusGone = 499
 
 // ServeHTTP serves one request and prints its line of the access log.
@@ -159,7 +159,7 @@ func (g *Gateway) reserved(path string) bool { return slices.Contains(g.opt.Rese
 // refused answers a request that got no worker.
 func (g *Gateway) refused(w http.ResponseWriter, r *http.Request, err error) outcome {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
-		return outcome{status: statusGone, note: "the caller left the queue"}
+		return outcome{status: statusGone, note: "the client left the queue"}
 	}
 	w.Header().Set("Retry-After", "1")
 	var unavailable *pool.UnavailableError
@@ -170,7 +170,7 @@ func (g *Gateway) refused(w http.ResponseWriter, r *http.Request, err error) out
 }
 
 // fail answers with a short text of the proxy's own; detail is shown only to
-// callers who debug.
+// clients that debug.
 func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, status int, text, detail string) outcome {
 	g.cors.allow(w.Header(), r)
 	o := answer(w, r, status, g.shown(text, detail))
@@ -194,6 +194,6 @@ func answer(w http.ResponseWriter, r *http.Request, status int, text string) out
 	if r.Method == http.MethodHead {
 		return outcome{status: status}
 	}
-	n, _ := io.WriteString(w, text) // a caller who has gone needs no answer
+	n, _ := io.WriteString(w, text) // a client that has gone needs no answer
 	return outcome{status: status, bytes: int64(n)}
 }

@@ -10,10 +10,10 @@ import (
 )
 
 // lane lets calls take a worker before all of their body has come, as many at
-// once as half of the workers can take. So slow callers leave the other half to
+// once as half of the workers can take. So slow clients leave the other half to
 // those who are not, whatever they do.
 type lane struct {
-	places func() int // calls at once of all workers
+	slots  func() int // calls at once of all workers
 	queue  int        // how many may wait
 	within time.Duration
 
@@ -22,9 +22,9 @@ type lane struct {
 	waiting list.List // of chan struct{}
 }
 
-func (l *lane) limit() int { return max(1, l.places()/2) }
+func (l *lane) limit() int { return max(1, l.slots()/2) }
 
-// enter waits for a place. Its errors are those of Pool.Acquire.
+// enter waits for a slot. Its errors are those of Pool.Acquire.
 func (l *lane) enter(ctx context.Context) error {
 	l.mu.Lock()
 	if l.used < l.limit() {
@@ -37,7 +37,7 @@ func (l *lane) enter(ctx context.Context) error {
 		return pool.ErrQueueFull
 	}
 	entered := make(chan struct{})
-	place := l.waiting.PushBack(entered)
+	entry := l.waiting.PushBack(entered)
 	l.mu.Unlock()
 	timer := time.NewTimer(l.within)
 	defer timer.Stop()
@@ -56,19 +56,19 @@ func (l *lane) enter(ctx context.Context) error {
 	case <-entered: // in between
 		l.pass()
 	default:
-		l.waiting.Remove(place)
+		l.waiting.Remove(entry)
 	}
 	return err
 }
 
-// leave gives a place back.
+// leave gives a slot back.
 func (l *lane) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pass()
 }
 
-// pass gives a place that is free to those who wait. There may be more places
+// pass gives a free slot to those who wait. There may be more slots
 // than before, or fewer.
 func (l *lane) pass() {
 	for l.used--; l.waiting.Len() > 0 && l.used < l.limit(); l.used++ {
@@ -76,7 +76,7 @@ func (l *lane) pass() {
 	}
 }
 
-// waits says whether somebody waits for a place.
+// waits says whether somebody waits for a slot.
 func (l *lane) waits() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// Limits on callers whose body, or whose taking of the answer, holds a worker
-// up. Besides these, nothing may stand still for Options.BodyWithin.
+// Limits on clients whose body, or whose taking of the answer, holds a worker
+// up. Besides these, nothing may stall for Options.BodyWithin.
 const (
 	// leastBytes is what must come of a body in leastWithin of waiting for it,
 	// while other calls wait.
 	leastBytes  = 1 << 10
 	leastWithin = time.Second
 	// slowAfter is how long a part of an answer, SmallBody at most, waits for
-	// its caller before that counts as slow. Slow ones may hold a half of the
+	// its client before that counts as slow. Slow ones may hold a half of the
 	// workers while other calls wait.
 	slowAfter = time.Second
 )
 
-// pace is how fast a caller sends or takes bytes. Time that is not spent on
-// waiting for the caller does not count: the worker may be the slow one.
+// pace is how fast a client sends or takes bytes. Time that is not spent on
+// waiting for the client does not count: the worker may be the slow one.
 type pace struct {
 	began  atomic.Int64 // when the wait at hand began, in ns of Unix time; 0 if there is none
 	waited atomic.Int64 // ns of waits that are over
@@ -28,7 +28,7 @@ type pace struct {
 	markWaited, markBytes int64 // of the watch alone
 }
 
-// wait says that a wait for the caller begins, end that it is over.
+// wait says that a wait for the client begins, end that it is over.
 func (p *pace) wait() { p.began.Store(time.Now().UnixNano()) }
 
 func (p *pace) end(n int) {

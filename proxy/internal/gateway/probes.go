@@ -23,7 +23,7 @@ func Own() []string { return []string{healthPath, readyPath, metricsPath} }
 // Leave says that the server is about to shut down: it is not ready any more.
 func (g *Gateway) Leave() { g.leaving.Store(true) }
 
-// Admin serves the paths of the proxy alone, for a port that callers of the
+// Admin serves the paths of the proxy alone, for a port that clients of the
 // function do not reach: it tells why the function cannot be loaded.
 func (g *Gateway) Admin() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -19,7 +19,7 @@ const errorHeader = "X-Func-Error"
 // maxTrace is how many bytes of a trace are logged.
 const maxTrace = 64 << 10
 
-// respond passes the worker's response to the caller.
+// respond passes the worker's response to the client.
 func (c *call) respond(resp *http.Response) outcome {
 	if len(resp.Header[errorHeader]) > 0 {
 		return c.exception(resp)
@@ -50,10 +50,10 @@ func (c *call) respond(resp *http.Response) outcome {
 		o.note, o.failed = "cut: the function ran longer than "+c.g.opt.Timeout.String(), true
 	case errors.Is(writeErr, os.ErrDeadlineExceeded):
 		c.end().Abandon(c.deadline)
-		o.note = "cut: the caller takes the answer too slowly"
+		o.note = "cut: the client takes the answer too slowly"
 	case gone || writeErr != nil:
 		c.end().Abandon(c.deadline)
-		o.note = "the caller left"
+		o.note = "the client left"
 	default:
 		c.end().Broken(c.deadline)
 		o.note, o.failed = "cut: the function ended in the middle of its answer", true
@@ -61,7 +61,7 @@ func (c *call) respond(resp *http.Response) outcome {
 	return o
 }
 
-// small passes a response whose body is small. It is read before the caller
+// small passes a response whose body is small. It is read before the client
 // gets any of it, so that one who reads slowly keeps no worker, and one whose
 // function ends early gets an error.
 func (c *call) small(resp *http.Response, o outcome) outcome {
@@ -76,7 +76,7 @@ func (c *call) small(resp *http.Response, o outcome) outcome {
 	c.w.WriteHeader(o.status)
 	n, err := c.write(whole)
 	if o.bytes = int64(n); err != nil {
-		o.note, o.abort = "the caller left", true
+		o.note, o.abort = "the client left", true
 	}
 	return o
 }
@@ -193,7 +193,7 @@ func (c *call) finish(resp *http.Response) {
 }
 
 // exception answers for a function that failed: the trace goes to the log, and
-// to the caller only for debugging.
+// to the client only for debugging.
 func (c *call) exception(resp *http.Response) outcome {
 	trace, err := io.ReadAll(io.LimitReader(resp.Body, maxTrace))
 	if err != nil {

@@ -13,7 +13,7 @@ type Retry int
 
 // The kinds of Retry.
 const (
-	RetryIdempotent Retry = iota // those that their callers may repeat, too
+	RetryIdempotent Retry = iota // those that their clients may repeat, too
 	RetryAll                     // all: the function says that it does not mind
 	RetryNone
 )

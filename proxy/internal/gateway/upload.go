@@ -47,12 +47,12 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// over says that it does not matter how fast the caller sends.
+// over says that it does not matter how fast the client sends.
 func (s *source) over() bool { return s.ended.Load() || s.begun.Load() }
 
-// stop makes reads fail as late ones, and with them the caller's connection.
+// stop makes reads fail as late ones, and with them the client's connection.
 // Where all of the body has come that must not be: net/http waits for the next
-// request by then, takes the end of that for the caller's leaving, and cancels
+// request by then, takes the end of that for the client's leaving, and cancels
 // every later call of the connection.
 func (s *source) stop() {
 	s.mu.Lock()
@@ -108,7 +108,7 @@ func (c *call) endUpload() error {
 }
 
 const (
-	// uploadGrace is how long the caller may go on sending after the response
+	// uploadGrace is how long the client may go on sending after the response
 	// has ended.
 	uploadGrace = 10 * time.Millisecond
 	// writeGrace is how long passing on what has come may take then: on a busy

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// watchEvery is how late a call over time, or one whose caller has left or is
+// watchEvery is how late a call over time, or one whose client has left or is
 // too slow, may be stopped.
 const watchEvery = 10 * time.Millisecond
 
-// watch stops calls that run over time, and those whose caller has left or
+// watch stops calls that run over time, and those whose client has left or
 // holds a worker up. It looks at all of them from time to time: a timer and a
 // callback for each call cost more, and nearly all calls have ended before the
 // first look.
 type watch struct {
-	stall     time.Duration // how long a caller's part of a call may stand still
+	stall     time.Duration // how long a client's part of a call may stall
 	contended func() bool   // whether calls wait
-	slowOnes  func() int    // how many callers may be slow to take answers then
+	slowOnes  func() int    // how many clients may be slow to take answers then
 
 	mu      sync.Mutex
 	calls   map[*call]struct{}
@@ -37,7 +37,7 @@ func (w *watch) add(c *call) {
 }
 
 // remove ends the watch of a call: its connection is not touched afterwards.
-// It says whether the call was interrupted since its caller has left.
+// It says whether the call was interrupted since its client has left.
 func (w *watch) remove(c *call) (gone bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

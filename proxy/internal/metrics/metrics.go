@@ -70,7 +70,7 @@ func (m *Metrics) Handler() http.Handler {
 // Call counts a call that reached the function.
 func (m *Metrics) Call(method string, failed bool, duration time.Duration) {
 	s, ok := m.methods[method]
-	if !ok { // callers must not make series without end
+	if !ok { // clients must not make series without end
 		s, method = m.other, "other"
 	}
 	s.once.Do(func() {

@@ -10,7 +10,7 @@ import (
 type Format struct {
 	// JSON makes each line a value of its own, whatever is in it: an object
 	// with the time, the stream and the text. A line that is JSON already is
-	// text, too: nothing tells a function's own from one that a caller has a
+	// text, too: nothing tells a function's own from one that a client has a
 	// function print.
 	JSON   bool
 	Stream string // "stdout" or "stderr"

@@ -20,33 +20,33 @@ func (s *state) take(c *call) {
 			return
 		}
 	}
-	if reason := s.hopeless(); reason != "" {
+	if reason := s.unavailable(); reason != "" {
 		s.refuse(c, &UnavailableError{reason})
 		return
 	}
 	switch {
 	case c.again: // it has waited already
-		c.place = s.queue.PushFront(c)
+		c.queued = s.queue.PushFront(c)
 	case s.queue.Len() >= s.Queue:
 		s.refuse(c, ErrQueueFull)
 		return
 	default:
-		c.place = s.queue.PushBack(c)
+		c.queued = s.queue.PushBack(c)
 	}
 	c.phase, c.since = waiting, s.now
 	s.scaleSoon()
 }
 
 func (s *state) giveUp(c *call) {
-	if c.place != nil {
+	if c.queued != nil {
 		s.leaveQueue(c)
 		c.phase = over
 	}
 }
 
 func (s *state) leaveQueue(c *call) {
-	s.queue.Remove(c.place)
-	c.place = nil
+	s.queue.Remove(c.queued)
+	c.queued = nil
 }
 
 func (s *state) refuse(c *call, err error) {
@@ -54,7 +54,7 @@ func (s *state) refuse(c *call, err error) {
 	s.act(action{do: refuse, call: c, err: err})
 }
 
-// grant gives a place of a worker to a call.
+// grant gives a slot of a worker to a call.
 func (s *state) grant(c *call, w *worker) {
 	c.phase, c.worker = running, w
 	w.calls++
@@ -65,12 +65,12 @@ func (s *state) grant(c *call, w *worker) {
 	}
 }
 
-// pick returns the worker with a free place that has the fewest calls; among
+// pick returns the worker with a free slot that has the fewest calls; among
 // equals the oldest, so that under low load the younger ones become idle.
 func (s *state) pick() *worker {
 	var best *worker
 	for _, w := range s.workers {
-		if (w.phase == ready || w.phase == retiring) && w.doubted == 0 && w.calls < w.capacity &&
+		if (w.phase == ready || w.phase == retiring) && w.suspect == 0 && w.calls < w.capacity &&
 			(best == nil || w.calls < best.calls) {
 			best = w
 			if w.calls == 0 {
@@ -81,7 +81,7 @@ func (s *state) pick() *worker {
 	return best
 }
 
-// dispatch gives free places to the queue, first come first served.
+// dispatch gives free slots to the queue, first come first served.
 func (s *state) dispatch() {
 	for s.queue.Len() > 0 {
 		w := s.pick()
@@ -152,7 +152,7 @@ func (s *state) endCall(e event) {
 	case abandoned:
 		s.abandon(c, e.deadline)
 	case broken:
-		s.doubt(c, e.deadline)
+		s.suspectEnd(c, e.deadline)
 	case unreachable:
 		if w.phase.serving() {
 			s.condemn(w, e.reason)
@@ -169,11 +169,11 @@ func (s *state) endCall(e event) {
 	case notCancelled:
 		s.replace(c, "a call ran over time and was not cancelled")
 	case overdue:
-		s.replace(c, "a call whose caller had gone ran over time")
+		s.replace(c, "a call whose client had gone ran over time")
 	}
 }
 
-// giveBack frees the place of a call.
+// giveBack frees the slot of a call.
 func (s *state) giveBack(c *call) {
 	s.setAside(c, over)
 	w := c.worker
@@ -194,15 +194,15 @@ func (s *state) setAside(c *call, next callPhase) {
 	if c.phase != running {
 		w.aside = slices.DeleteFunc(w.aside, func(other *call) bool { return other == c })
 	}
-	if c.phase == doubted {
-		w.doubted--
+	if c.phase == suspect {
+		w.suspect--
 	}
 	c.phase = next
 	if next != over {
 		w.aside = append(w.aside, c)
 	}
-	if next == doubted {
-		w.doubted++
+	if next == suspect {
+		w.suspect++
 	}
 }
 
@@ -218,21 +218,21 @@ func (s *state) abandon(c *call, deadline time.Time) {
 	s.act(action{do: ask, call: c, at: deadline})
 }
 
-// doubt keeps calls from a worker that most likely is about to end.
-func (s *state) doubt(c *call, deadline time.Time) {
+// suspectEnd keeps calls from a worker that most likely is about to end.
+func (s *state) suspectEnd(c *call, deadline time.Time) {
 	if c.worker.phase.gone() {
 		s.giveBack(c)
 		return
 	}
-	s.setAside(c, doubted)
+	s.setAside(c, suspect)
 	c.deadline, c.until = deadline, s.now.Add(endGrace)
 	s.due(c.until)
 }
 
-// believe ends the doubt in a worker whose process has not ended.
-func (s *state) believe(w *worker) {
+// trustAgain ends the suspicion of a worker whose process has not ended.
+func (s *state) trustAgain(w *worker) {
 	for _, c := range slices.Clone(w.aside) {
-		if c.phase == doubted && s.passed(&c.until) {
+		if c.phase == suspect && s.passed(&c.until) {
 			s.abandon(c, c.deadline)
 		}
 	}

@@ -64,8 +64,8 @@ func (p *Pool) candidate() (*worker, *Lease, error) {
 		return nil, nil, nil
 	case serving > 0:
 		return nil, nil, fmt.Errorf("no worker answers: %d run calls that block it", serving)
-	case s.crashes.streak > 0 && s.hopeless() != "":
-		return nil, nil, &UnavailableError{s.hopeless()}
+	case s.crashes.streak > 0 && s.unavailable() != "":
+		return nil, nil, &UnavailableError{s.unavailable()}
 	case s.crashes.loaded:
 		return nil, nil, &LoadingError{"a worker is being replaced"}
 	default:

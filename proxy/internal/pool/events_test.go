@@ -69,9 +69,9 @@ func (w *world) pass(d time.Duration) []string {
 	return said
 }
 
-// find returns the callers for which something is true.
-func (w *world) find(is func(*caller) bool) []*caller {
-	return slices.Collect(func(yield func(*caller) bool) {
+// find returns the clients for which something is true.
+func (w *world) find(is func(*client) bool) []*client {
+	return slices.Collect(func(yield func(*client) bool) {
 		for _, c := range w.calls {
 			if is(c) && !yield(c) {
 				return

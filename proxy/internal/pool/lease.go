@@ -21,10 +21,10 @@ type kept struct {
 	used time.Time
 }
 
-// Lease is a place of a worker, for one call. The first of Release, Return,
+// Lease is a slot of a worker, for one call. The first of Release, Return,
 // Abandon, TimedOut, Broken and Unreachable gives it back, and none of them
 // does anything after that, not even with a connection that it gets: so
-// "defer lease.Abandon(deadline)" makes sure that a place is given back however
+// "defer lease.Abandon(deadline)" makes sure that a slot is given back however
 // a call ends. One goroutine at a time uses a lease.
 type Lease struct {
 	pool  *Pool

@@ -2,12 +2,12 @@
 // loaded the function, hands calls to them, starts more under load, stops idle
 // ones, and replaces those that crash or run over time.
 //
-// A call takes a place of a worker (Acquire, which may wait in a queue) and
+// A call takes a slot of a worker (Acquire, which may wait in a queue) and
 // gives it back through the Lease, saying how the call ended. What is decided,
 // and when, is a state machine without clock, lock or process (state.go). Pool
 // holds it behind a mutex, tells it what happens and does what it says: here
 // are the lock and the timer, in process.go the processes, in probe.go the
-// requests of the pool's own, in pressure.go the wish for CPUs.
+// requests of the pool's own, in pressure.go the demand for CPUs.
 package pool
 
 import (
@@ -80,7 +80,7 @@ type Pool struct {
 	pressure pressure    // touched by one measurement at a time
 }
 
-// Taker waits for a place.
+// Taker waits for a slot.
 type Taker interface {
 	// Taken is called once: with a lease, or with the error that ends the wait
 	// (ErrQueueTimeout, ErrClosed, *UnavailableError). The pool is locked
@@ -168,7 +168,7 @@ func (p *Pool) log(a action) {
 	p.opt.Log.Log(context.Background(), a.level, a.text, append(attrs, a.attrs...)...)
 }
 
-// Take takes a place of a worker, or one in the queue: then the taker is told
+// Take takes a slot of a worker, or one in the queue: then the taker is told
 // what comes of it, unless it leaves before.
 func (p *Pool) Take(t Taker) (*Lease, *Wait, error) {
 	return p.take(&Lease{pool: p, taker: t})
@@ -205,12 +205,12 @@ type waiter chan outcome
 // Taken implements Taker.
 func (w waiter) Taken(l *Lease, err error) { w <- outcome{l, err} }
 
-// Acquire takes a place of a worker, waiting in the queue if need be.
+// Acquire takes a slot of a worker, waiting in the queue if need be.
 func (p *Pool) Acquire(ctx context.Context) (*Lease, error) {
 	return p.acquire(ctx, &Lease{pool: p})
 }
 
-// AcquireAgain is Acquire for a call that had a place and could not use it, or
+// AcquireAgain is Acquire for a call that had a slot and could not use it, or
 // lost it with its worker. It waits before all others, and does not count for
 // the length of the queue.
 func (p *Pool) AcquireAgain(ctx context.Context) (*Lease, error) {
@@ -242,7 +242,7 @@ func (p *Pool) acquire(ctx context.Context, l *Lease) (*Lease, error) {
 	return nil, ctx.Err()
 }
 
-// pids are the processes whose wish for CPUs counts, the proxy first, then the
+// pids are the processes whose demand for CPUs counts, the proxy first, then the
 // workers that take calls; those that load are limited in number instead.
 func (p *Pool) pids() []int {
 	pids := []int{os.Getpid()}

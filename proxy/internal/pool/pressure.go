@@ -20,31 +20,31 @@ const (
 	pressureStale = time.Second
 )
 
-// pressure knows how much of the CPUs processes wish to use: how long their
+// pressure knows how much of the CPUs processes ask for: how long their
 // threads ran or waited for a CPU. Sleeping and waiting for others is neither.
 type pressure struct {
-	at     time.Time
-	wished map[int]time.Duration // by process, since its start
-	last   int                   // what useful returned
+	at   time.Time
+	used map[int]time.Duration // by process, since its start
+	last int                   // what useful returned
 }
 
-// useful says how many workers more can do more, by the wish for CPUs since the
-// last look: as many as would take what is left of the CPUs if each wished for
+// useful says how many workers more can do more, by the demand for CPUs since the
+// last look: as many as would take what is left of the CPUs if each asked for
 // as much as those that are there. pids are those of the proxy, then workers.
 func (m *pressure) useful(pids []int, cpus int, now time.Time) int {
 	window := now.Sub(m.at)
-	if window < pressureWindow || m.last == 0 && window < pressureRest && len(m.wished) == len(pids) {
+	if window < pressureWindow || m.last == 0 && window < pressureRest && len(m.used) == len(pids) {
 		return m.last
 	}
-	before := m.wished
-	m.at, m.wished = now, make(map[int]time.Duration, len(pids))
+	before := m.used
+	m.at, m.used = now, make(map[int]time.Duration, len(pids))
 	var sum time.Duration
 	for _, pid := range pids {
-		total, ok := wished(pid)
+		total, ok := cpuTime(pid)
 		if !ok {
 			continue // it has ended
 		}
-		m.wished[pid] = total
+		m.used[pid] = total
 		if old, seen := before[pid]; seen {
 			sum += max(0, total-old) // less if a thread has ended
 		}
@@ -55,18 +55,18 @@ func (m *pressure) useful(pids []int, cpus int, now time.Time) int {
 	return m.last
 }
 
-// share is how many workers more make use of the CPUs if so many wish for so
+// share is how many workers more make use of the CPUs if that many ask for that
 // much.
-func share(wish, cpus float64, workers int) int {
-	if wish >= cpus {
+func share(demand, cpus float64, workers int) int {
+	if demand >= cpus {
 		return 0
 	}
-	return int(math.Round(min(float64(max(workers, 1))*(cpus-wish)/max(wish, 1e-3), 1e6)))
+	return int(math.Round(min(float64(max(workers, 1))*(cpus-demand)/max(demand, 1e-3), 1e6)))
 }
 
-// wished is the time for which the threads of a process ran or waited for a
+// cpuTime is the time for which the threads of a process ran or waited for a
 // CPU. Facts: Documentation/scheduler/sched-stats.rst, /proc/<pid>/schedstat.
-func wished(pid int) (time.Duration, bool) {
+func cpuTime(pid int) (time.Duration, bool) {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil || len(files) == 0 {
 		return 0, false

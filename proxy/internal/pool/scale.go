@@ -23,7 +23,7 @@ const (
 	longestDelay = 30 * time.Second
 )
 
-// crashes is what is known of ends that nobody wished.
+// crashes is what is known of worker exits that the pool did not cause.
 type crashes struct {
 	streak int       // crashes since the last call that ended well
 	loaded bool      // a worker has been ready once
@@ -44,7 +44,7 @@ func (c *crashes) delay() time.Duration {
 	return min(firstDelay<<min(n-1, 10), longestDelay)
 }
 
-// crashed takes in an end that nobody wished.
+// crashed records an exit that the pool did not cause.
 func (s *state) crashed(w *worker, outcome, tail string) {
 	if w.fault != "" && outcome == outcomeKilled {
 		outcome = w.fault // the pool did it
@@ -59,14 +59,14 @@ func (s *state) crashed(w *worker, outcome, tail string) {
 	s.crashes.reason = strings.TrimSuffix(outcome+"\n"+tail, "\n")
 	s.note(slog.LevelError, w, "worker crashed", "outcome", outcome,
 		"crashes", s.crashes.streak, "next start in", delay)
-	if reason := s.hopeless(); reason != "" {
+	if reason := s.unavailable(); reason != "" {
 		s.refuseAll(&UnavailableError{reason})
 	}
 }
 
-// hopeless returns why waiting for a worker is in vain: none is ready, and the
-// last attempts to have one failed. It returns "" otherwise.
-func (s *state) hopeless() string {
+// unavailable returns why waiting for a worker is useless: none is ready, and the
+// last attempts to start one failed. It returns "" otherwise.
+func (s *state) unavailable() string {
 	least := 2
 	if !s.crashes.loaded {
 		least = 1
@@ -146,7 +146,7 @@ func (s *state) late() bool {
 	return s.queue.Len() > 0 && s.now.Sub(s.first().since) >= scaleAfter
 }
 
-// lookAtQueue ends waits that take too long, and has the wish for CPUs measured
+// lookAtQueue ends waits that take too long, and has the demand for CPUs measured
 // if a worker might be started.
 func (s *state) lookAtQueue() {
 	s.expire()

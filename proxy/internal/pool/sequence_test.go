@@ -57,10 +57,10 @@ func (w *world) move(c *choices) {
 	kind := c.below(32)
 	switch {
 	case kind < 8:
-		who := w.newCaller(fmt.Sprint("c", len(w.calls)), kind == 0)
+		who := w.newClient(fmt.Sprint("c", len(w.calls)), kind == 0)
 		w.tell(event{kind: taken, call: &who.call})
 	case kind < 14:
-		held := w.find(func(o *caller) bool { return o.phase == running && o.told == 1 })
+		held := w.find(func(o *client) bool { return o.phase == running && o.told == 1 })
 		if who, ok := some(c, held); ok {
 			w.finish(c, who)
 		}
@@ -82,7 +82,7 @@ func (w *world) move(c *choices) {
 }
 
 // finish ends a call that is held.
-func (w *world) finish(c *choices, who *caller) {
+func (w *world) finish(c *choices, who *client) {
 	kind := released + eventKind(c.below(int(overTime-released)+1))
 	w.tell(event{kind: kind, call: &who.call, deadline: w.now.Add(time.Second), reason: "refused"})
 	if who.phase == running {
@@ -111,7 +111,7 @@ func (w *world) dieOrBury(c *choices) {
 func (w *world) rare(c *choices, kind int) {
 	switch kind {
 	case 26: // the end of a call that has ended
-		if who, ok := some(c, w.find(func(o *caller) bool { return o.phase == over || o.phase > running })); ok {
+		if who, ok := some(c, w.find(func(o *client) bool { return o.phase == over || o.phase > running })); ok {
 			for k := released; k <= overTime; k++ {
 				if k == unreachable && who.phase == asked {
 					continue // that is an answer
@@ -122,7 +122,7 @@ func (w *world) rare(c *choices, kind int) {
 			}
 		}
 	case 27, 28:
-		if who, ok := some(c, w.find(func(o *caller) bool { return o.phase == waiting })); ok {
+		if who, ok := some(c, w.find(func(o *client) bool { return o.phase == waiting })); ok {
 			who.left = true
 			w.tell(event{kind: gaveUp, call: &who.call})
 		}
@@ -131,7 +131,7 @@ func (w *world) rare(c *choices, kind int) {
 	case 30:
 		for _, x := range w.s.workers {
 			if x.phase == ready && x.calls == 0 {
-				probe := w.newCaller(fmt.Sprint("c", len(w.calls)), false)
+				probe := w.newClient(fmt.Sprint("c", len(w.calls)), false)
 				w.tell(event{kind: probed, call: &probe.call, worker: x})
 				break
 			}
@@ -145,7 +145,7 @@ func (w *world) rare(c *choices, kind int) {
 
 // end lets all that was begun come to its end: first the waits, then the pool.
 func (w *world) end() {
-	waits := w.find(func(o *caller) bool { return o.phase == waiting })
+	waits := w.find(func(o *client) bool { return o.phase == waiting })
 	for range 3 {
 		w.pass(w.s.QueueTimeout)
 		for _, d := range slices.Clone(w.debts) {
@@ -156,11 +156,11 @@ func (w *world) end() {
 	}
 	for _, who := range waits {
 		if who.phase == waiting {
-			w.fail("%s waits since %s, for more than %s", who.name, who.wished, w.s.QueueTimeout)
+			w.fail("%s waits since %s, for more than %s", who.name, who.askedAt, w.s.QueueTimeout)
 		}
 	}
 	w.tell(event{kind: closed})
-	for _, who := range w.find(func(o *caller) bool { return o.phase == running }) {
+	for _, who := range w.find(func(o *client) bool { return o.phase == running }) {
 		w.tell(event{kind: released, call: &who.call})
 	}
 	for _, d := range slices.Clone(w.debts) {

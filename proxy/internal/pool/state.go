@@ -40,23 +40,23 @@ import (
 //	lost            its output is read                       -          a crash: back-off, then starts what is missing
 //	left            its output is read                       -          starts what is missing
 //
-// A call. Ready and retiring workers with a free place and no doubted call get
+// A call. Ready and retiring workers with a free slot and no suspect call get
 // calls, the one with the fewest first, among equals the oldest.
 //
 //	phase           event                                    next       besides
-//	-               taken, and a worker has a place          running    grant
+//	-               taken, and a worker has a slot           running    grant
 //	-               taken, and there is none                 waiting
 //	-               taken, but the queue is full, every start
 //	                fails, or the pool closes                over       refuse
-//	waiting         a worker has a place, first in first out running    grant
+//	waiting         a worker has a slot, first in first out running    grant
 //	waiting         QueueTimeout, crash loop, the pool closes over      refuse
 //	waiting         gives up                                 over
 //	running         released                                 over       ends a row of crashes; starts what is missing
 //	running         returned unused                          over
 //	running         abandoned, worker of one call            asked      ask until the call's deadline
 //	running         abandoned, worker of several             over
-//	running         broken                                   doubted    for endGrace, or until the process ends
-//	doubted         endGrace                                 as running and abandoned
+//	running         broken                                   suspect    for endGrace, or until the process ends
+//	suspect         endGrace                                 as running and abandoned
 //	asked           the worker answers                       over
 //	asked           the deadline                             over       the worker has a call over time
 //	running, asked  takes no connections                     over       the worker is condemned
@@ -64,7 +64,7 @@ import (
 //	running         over time, otherwise                     over       the worker has a call over time
 //	stopped         the worker says that it ended            over
 //	stopped         it says otherwise, or nothing            over       the worker has a call over time
-//	doubted, asked,
+//	suspect, asked,
 //	stopped         the worker's process has ended           over
 //
 // What ends a call that is over already does nothing.
@@ -84,7 +84,7 @@ type state struct {
 	lastEnd  time.Time // of a call, or when a worker became ready
 	closing  bool
 
-	measuring bool // the wish for CPUs is being measured
+	measuring bool // the demand for CPUs is being measured
 	// When each of these is due; the zero time is never.
 	scaleAt, restartAt, watchAt, idleAt time.Time
 	wake                                time.Time // when the next ticked is asked for
@@ -119,9 +119,9 @@ const (
 	mute      // retiring, and silent or not asked yet
 	draining  // gets no new calls; stops when the last has ended
 	stopping  // told to end; killed after a grace
-	killed    // by the pool's wish
+	killed    // by the pool's decision
 	condemned // killed since it is broken
-	left      // its process has ended as the pool wished
+	left      // its process has ended as the pool decided
 	lost      // its process has ended otherwise
 	phases    = iota
 )
@@ -148,7 +148,7 @@ type worker struct {
 	fault    string // why it was condemned
 	calls    int    // that are not over
 	aside    []*call
-	doubted  int // of aside
+	suspect  int // of aside
 	lastCall time.Time
 	looking  bool      // an answer to look is due
 	killAt   time.Time // if stopping
@@ -156,13 +156,13 @@ type worker struct {
 	process *process // the pool's; nothing is decided by it
 }
 
-// callPhase is where a call is, from its wish for a worker to its end.
+// callPhase is where a call is, from asking for a worker to its end.
 type callPhase uint8
 
 const (
 	waiting callPhase = iota
 	running
-	doubted // its connection failed a moment ago
+	suspect // its connection failed a moment ago
 	asked   // the worker was asked if it is free
 	stopped // the worker was told to stop it
 	over
@@ -173,10 +173,10 @@ type call struct {
 	phase    callPhase
 	worker   *worker // from running on
 	since    time.Time
-	place    *list.Element // if waiting
+	queued   *list.Element // if waiting
 	again    bool          // was granted before: it waits in front, and takes no room of the queue
-	deadline time.Time     // if doubted
-	until    time.Time     // if doubted
+	deadline time.Time     // if suspect
+	until    time.Time     // if suspect
 
 	lease *Lease // the pool's; nothing is decided by it
 }
@@ -190,7 +190,7 @@ const (
 	ticked // a time that wake asked for
 
 	taken  // call wants a worker
-	probed // the pool itself takes a place of worker for call
+	probed // the pool itself takes a slot of worker for call
 	gaveUp
 	released    // as it should
 	returned    // without having been used
@@ -237,7 +237,7 @@ const (
 	ask                   // the worker of call if it is free, until at
 	cancel                // call
 	drop                  // worker's idle connections
-	measure               // the wish for CPUs
+	measure               // the demand for CPUs
 	wake                  // with ticked, at
 	note                  // in the log, of worker
 	finish                // the pool has closed
@@ -318,8 +318,8 @@ func (s *state) tick() {
 		if w.phase == stopping && s.passed(&w.killAt) {
 			s.kill(w)
 		}
-		if w.doubted > 0 {
-			s.believe(w)
+		if w.suspect > 0 {
+			s.trustAgain(w)
 		}
 	}
 	if s.passed(&s.restartAt) {
@@ -342,7 +342,7 @@ func (s *state) tick() {
 			s.due(w.killAt)
 		}
 		for _, c := range w.aside {
-			if c.phase == doubted {
+			if c.phase == suspect {
 				s.due(c.until)
 			}
 		}

@@ -82,7 +82,7 @@ func (w *world) perform(words []string) []string {
 	}
 	switch verb {
 	case "take", "again":
-		return w.tell(event{kind: taken, call: &w.newCaller(name, verb == "again").call})
+		return w.tell(event{kind: taken, call: &w.newClient(name, verb == "again").call})
 	case "leave":
 		w.named(name).left = true
 		return w.tell(event{kind: gaveUp, call: &w.named(name).call})
@@ -139,11 +139,11 @@ func (w *world) performWorker(verb, name, how string) []string {
 	return nil
 }
 
-// named finds the caller of a name.
-func (w *world) named(name string) *caller {
-	found := w.find(func(c *caller) bool { return c.name == name })
+// named finds the client of a name.
+func (w *world) named(name string) *client {
+	found := w.find(func(c *client) bool { return c.name == name })
 	if len(found) != 1 {
-		w.fail("%d callers are named %s", len(found), name)
+		w.fail("%d clients are named %s", len(found), name)
 	}
 	return found[0]
 }

@@ -126,7 +126,7 @@ func (s *state) stop(w *worker) {
 	s.act(action{do: terminate, worker: w})
 }
 
-// kill ends a worker at once, by the pool's wish.
+// kill ends a worker at once, by the pool's decision.
 func (s *state) kill(w *worker) {
 	if w.phase > stopping {
 		return

@@ -15,7 +15,7 @@ type world struct {
 	t       testing.TB
 	s       state
 	now     time.Time
-	calls   []*caller
+	calls   []*client
 	workers []*body // all there ever were, by number - 1
 	debts   []debt
 	wakeAt  time.Time
@@ -31,14 +31,14 @@ type moment struct {
 	said []string
 }
 
-// caller is who has a call.
-type caller struct {
+// client is who has a call.
+type client struct {
 	call
-	name   string
-	told   int  // times that it was granted or refused
-	left   bool // gave up while it waited
-	err    error
-	wished time.Time
+	name    string
+	told    int  // times that it was granted or refused
+	left    bool // gave up while it waited
+	err     error
+	askedAt time.Time
 }
 
 // body is a worker and its process.
@@ -191,16 +191,16 @@ func (w *world) owe(a action) string {
 }
 
 // of finds who has a call.
-func (w *world) of(c *call) *caller {
-	i := slices.IndexFunc(w.calls, func(other *caller) bool { return &other.call == c })
+func (w *world) of(c *call) *client {
+	i := slices.IndexFunc(w.calls, func(other *client) bool { return &other.call == c })
 	if i < 0 {
 		w.fail("a call that nobody made")
 	}
 	return w.calls[i]
 }
 
-func (w *world) newCaller(name string, again bool) *caller {
-	c := &caller{name: name, wished: w.now}
+func (w *world) newClient(name string, again bool) *client {
+	c := &client{name: name, askedAt: w.now}
 	c.again = again
 	w.calls = append(w.calls, c)
 	return c
@@ -232,17 +232,17 @@ func (w *world) checkCalls() {
 	for _, c := range w.calls {
 		switch c.phase {
 		case waiting:
-			if c.place == nil || c.told > 0 {
+			if c.queued == nil || c.told > 0 {
 				w.fail("%s waits without a place in the queue, or was told something", c.name)
 			}
 			queued++
 		case running:
 			held[c.worker.id]++
-		case doubted, asked, stopped:
+		case suspect, asked, stopped:
 			held[c.worker.id]++
 			aside[c.worker.id]++
 		case over:
-			if c.place != nil || c.told == 0 && !c.left {
+			if c.queued != nil || c.told == 0 && !c.left {
 				w.fail("%s is over without having been told", c.name)
 			}
 		}
@@ -251,7 +251,7 @@ func (w *world) checkCalls() {
 		w.fail("%d calls wait, but %d are in the queue", queued, w.s.queue.Len())
 	}
 	if queued > 0 && w.s.pick() != nil {
-		w.fail("%d calls wait beside worker %d, which has a place", queued, w.s.pick().id)
+		w.fail("%d calls wait beside worker %d, which has a free slot", queued, w.s.pick().id)
 	}
 	for _, b := range w.workers {
 		x := b.w
@@ -289,13 +289,13 @@ func (w *world) checkWorker(b *body, replaced bool) {
 	b.before = x.phase
 	n := 0
 	for _, c := range x.aside {
-		if c.phase == doubted {
+		if c.phase == suspect {
 			n++
 		}
 	}
 	switch {
-	case x.doubted != n:
-		w.fail("worker %d counts %d doubts, but there are %d", x.id, x.doubted, n)
+	case x.suspect != n:
+		w.fail("worker %d counts %d suspect calls, but there are %d", x.id, x.suspect, n)
 	case x.phase.gone() && len(x.aside) > 0:
 		w.fail("worker %d has ended, but %d calls that nobody holds have not", x.id, len(x.aside))
 	case x.phase.gone() != b.ended:
@@ -322,7 +322,7 @@ func (w *world) checkTimes() {
 			times = append(times, x.killAt)
 		}
 		for _, c := range x.aside {
-			if c.phase == doubted {
+			if c.phase == suspect {
 				times = append(times, c.until)
 			}
 		}

@@ -136,7 +136,7 @@ func newConn(nc net.Conn, read []byte) (*Conn, error) {
 func (c *Conn) Conn() (*Conn, error) { return c, nil }
 
 // Detach closes c, but not the connection, whose file descriptor is the
-// caller's then. It must be idle.
+// client's then. It must be idle.
 func (c *Conn) Detach() (fd int, err error) {
 	defer c.Close()
 	if fd, err = socket.Duplicate(c.raw); err != nil {
@@ -162,7 +162,7 @@ func (c *Conn) Interrupt() {
 	_ = c.net.SetDeadline(time.Unix(1, 0))
 }
 
-// Close closes the connection, which tells the worker that the caller of the
+// Close closes the connection, which tells the worker that the client of the
 // running call, if any, has gone.
 func (c *Conn) Close() { _ = c.net.Close() }
 
@@ -190,7 +190,7 @@ func (c *Conn) Sent() bool { return c.out.sent }
 func (c *Conn) Answered() bool { return c.in.got }
 
 // ReadResponse reads a response header. early, if not nil, is called for each
-// early hint before it; other interim responses mean nothing to a caller. A
+// early hint before it; other interim responses mean nothing to a client. A
 // response that is no HTTP/1, or whose status is not between 200 and 599, is a
 // *MalformedError.
 func (c *Conn) ReadResponse(method string, early func(h http.Header)) (*http.Response, error) {

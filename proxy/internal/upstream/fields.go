@@ -66,7 +66,7 @@ func own(name string) bool {
 }
 
 // proxyName is a header that programs of the CGI kind take for the setting
-// HTTP_PROXY, so that their outgoing requests go wherever a caller wishes
+// HTTP_PROXY, so that their outgoing requests go wherever a client wishes
 // ("httpoxy"). No standard has it.
 const proxyName = "Proxy"
 
@@ -115,7 +115,7 @@ func dashed(c rune) rune {
 	return '-'
 }
 
-// trailers returns what of a caller's trailers may be forwarded.
+// trailers returns what of a client's trailers may be forwarded.
 func trailers(t http.Header) http.Header {
 	out := http.Header{}
 	for name, values := range t {

@@ -10,10 +10,10 @@ import (
 // Request is a call as a worker gets it.
 type Request struct {
 	Method string
-	URI    string // path and query as the caller sent them
+	URI    string // path and query as the client sent them
 	Host   string
 	Header http.Header // hop-by-hop headers in it are not sent
-	Extra  [][2]string // headers of the proxy's own, instead of the caller's
+	Extra  [][2]string // headers of the proxy's own, instead of the client's
 
 	// Length of the body in bytes; -1 if unknown, then it is sent in chunks.
 	// Trailer is announced before such a body and sent after it.
@@ -21,7 +21,7 @@ type Request struct {
 	Trailer http.Header
 }
 
-// skip says which headers of the caller a worker does not get. The proxy
+// skip says which headers of the client a worker does not get. The proxy
 // answers expectations itself and writes lengths itself.
 func (r *Request) skip(name string, connection []string) bool {
 	if HopByHop(name) || Private(name) || name == "Content-Length" || name == "Expect" || name == "Host" {
@@ -88,7 +88,7 @@ func (c *Conn) Flush() error {
 	return nil
 }
 
-// BodyError is an error of the caller's side of an upload, as opposed to the
+// BodyError is an error of the client's side of an upload, as opposed to the
 // worker's.
 type BodyError struct{ Err error }
 

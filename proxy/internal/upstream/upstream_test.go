@@ -22,7 +22,7 @@ func cgi(name string) string {
 	}, strings.ToUpper(name))
 }
 
-// Whatever headers a caller sends, the head that a worker gets is a request
+// Whatever headers a client sends, the head that a worker gets is a request
 // with the same ones, but for those that are not for it, and none poses as
 // another.
 func FuzzHead(f *testing.F) {

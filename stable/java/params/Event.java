@@ -1,6 +1,6 @@
 package io.kubeless;
 
-/** What a function is called with. Texts that the caller did not send are empty. */
+/** What a function is called with. Texts that the client did not send are empty. */
 public class Event {
     /** The body of the request, decoded as UTF-8. */
     public String Data;

@@ -27,7 +27,7 @@ type Extension struct {
 	// after what it wrote here.
 	Response http.ResponseWriter
 	// Context ends when the call does: the function has returned, its time is
-	// up, or the caller has left.
+	// up, or the client has gone.
 	Context context.Context
 }
 

@@ -84,8 +84,8 @@ type outcome struct {
 }
 
 func (s *server) call(w http.ResponseWriter, r *http.Request) {
-	caller := r.Context() // ends when the proxy closes the connection
-	ctx, cancel := context.WithTimeout(caller, s.timeout)
+	client := r.Context() // ends when the proxy closes the connection
+	ctx, cancel := context.WithTimeout(client, s.timeout)
 	defer cancel()
 	ended, ok := s.calls.began(r.Header.Get(callHeader), cancel)
 	if !ok {
@@ -113,7 +113,7 @@ func (s *server) call(w http.ResponseWriter, r *http.Request) {
 	begun := answer.end()
 	switch {
 	case ctx.Err() == context.DeadlineExceeded:
-		<-caller.Done() // the proxy tells its caller, and counts it
+		<-client.Done() // the proxy tells its client, and counts it
 		panic(http.ErrAbortHandler)
 	case o.kind != "" && begun:
 		fmt.Fprintln(os.Stderr, o.trace)
@@ -125,7 +125,7 @@ func (s *server) call(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Func-Error", o.kind)
 		http.Error(w, o.trace, http.StatusInternalServerError)
 	default:
-		// That the caller has left is the proxy's to log.
+		// That the client has gone is the proxy's to log.
 		_, _ = io.WriteString(w, o.result)
 	}
 }
@@ -160,7 +160,7 @@ func kind(v interface{}) string {
 	return "panic"
 }
 
-// atOnce is how many bytes of a body get memory before they have come: a caller
+// atOnce is how many bytes of a body get memory before they have come: a client
 // may say that there are more than any memory holds.
 const atOnce = 1 << 20
 

@@ -194,7 +194,7 @@ func TestContextEnds(t *testing.T) {
 		leave         bool
 		want          error
 	}{
-		{"the caller leaves", "60", true, context.Canceled},
+		{"the client goes", "60", true, context.Canceled},
 		{"the time is up", "0.01", false, context.DeadlineExceeded},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

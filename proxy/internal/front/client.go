@@ -17,11 +17,11 @@ const (
 	reading state = iota // a request, if not still sending an answer
 	waiting              // for a worker, or for a connection to it
 	calling              // waiting for the worker's answer
-	ended                // with an answer: waiting for the caller to close, too
+	ended                // with an answer: waiting for the client to close, too
 )
 
-// caller is a caller's connection.
-type caller struct {
+// client is the connection of a client.
+type client struct {
 	loop    *loop
 	fd      int // -1 when it was closed or handed over
 	address string
@@ -32,7 +32,7 @@ type caller struct {
 	gone    bool   // since there is nobody any more, most likely
 	out     []byte // of the answer, what the system had no room for
 	last    bool   // the connection ends with the answer
-	place
+	listEntry
 
 	request  request
 	start    time.Time // when it had come
@@ -44,7 +44,7 @@ type caller struct {
 }
 
 // ready implements conn.
-func (c *caller) ready(events uint32) {
+func (c *client) ready(events uint32) {
 	if events&leftEvents != 0 {
 		c.left = true
 		c.gone = c.gone || events&resetEvents != 0 || c.state != reading && time.Since(c.start) > halfCloseWithin
@@ -59,7 +59,7 @@ func (c *caller) ready(events uint32) {
 }
 
 // serve goes on until there is something to wait for.
-func (c *caller) serve() {
+func (c *client) serve() {
 	if c.state == ended {
 		c.discard()
 		return
@@ -67,10 +67,10 @@ func (c *caller) serve() {
 	for c.fd >= 0 && c.state == reading && len(c.out) == 0 {
 		if c.in = skipEmptyLines(c.in, emptyLines); len(c.in) > 0 {
 			switch c.request.parse(c.in, &c.loop.front.opt) {
-			case common:
+			case fastPath:
 				c.begin()
 				continue
-			case uncommon:
+			case slowPath:
 				c.handOver(nil)
 				return
 			}
@@ -84,7 +84,7 @@ func (c *caller) serve() {
 	if c.fd < 0 || !c.gone || c.state == reading {
 		return
 	}
-	// The gateway looks after a call without a caller.
+	// The gateway looks after a call without a client.
 	if c.state == calling {
 		c.handOverCall(nil)
 	} else {
@@ -93,15 +93,15 @@ func (c *caller) serve() {
 }
 
 // discard reads what comes after the end.
-func (c *caller) discard() {
+func (c *client) discard() {
 	for c.fd >= 0 && c.more {
 		c.read()
 		c.in = c.in[:0]
 	}
 }
 
-// await puts the caller where its next request, or the rest of one, is waited for.
-func (c *caller) await() {
+// await puts the client where its next request, or the rest of one, is waited for.
+func (c *client) await() {
 	l := c.loop
 	switch {
 	case len(c.in) > 0 && c.list != &l.unfinished:
@@ -113,7 +113,7 @@ func (c *caller) await() {
 	}
 }
 
-func (c *caller) read() {
+func (c *client) read() {
 	buf := c.loop.read
 	n, err := read(c.fd, buf)
 	if errors.Is(err, syscall.EAGAIN) {
@@ -133,7 +133,7 @@ func (c *caller) read() {
 }
 
 // begin takes a worker for the request.
-func (c *caller) begin() {
+func (c *client) begin() {
 	c.unlist()
 	c.start = time.Now()
 	lease, wait, err := c.loop.front.opt.Pool.Take(c)
@@ -148,12 +148,12 @@ func (c *caller) begin() {
 }
 
 // Taken implements pool.Taker.
-func (c *caller) Taken(lease *pool.Lease, err error) {
-	c.loop.post(message{caller: c, lease: lease, err: err})
+func (c *client) Taken(lease *pool.Lease, err error) {
+	c.loop.post(message{client: c, lease: lease, err: err})
 }
 
 // refused has the gateway say that there is no worker.
-func (c *caller) refused(err error) {
+func (c *client) refused(err error) {
 	c.wait = nil
 	c.handOver(&gateway.Begun{Start: c.start, Err: err})
 }
@@ -162,7 +162,7 @@ func (c *caller) refused(err error) {
 const connectWithin = 5 * time.Second
 
 // granted sends the call to the worker, or first connects to it.
-func (c *caller) granted(lease *pool.Lease) {
+func (c *client) granted(lease *pool.Lease) {
 	c.wait, c.lease = nil, lease
 	c.id = lease.CallID()
 	c.deadline = time.Now().Add(c.loop.front.opt.Timeout)
@@ -173,7 +173,7 @@ func (c *caller) granted(lease *pool.Lease) {
 	}
 	c.state = waiting
 	go func() {
-		m := message{caller: c, lease: lease}
+		m := message{client: c, lease: lease}
 		conn, err := lease.Conn(min(connectWithin, c.loop.front.opt.Timeout))
 		if err == nil {
 			m.fd, err = conn.Detach()
@@ -184,7 +184,7 @@ func (c *caller) granted(lease *pool.Lease) {
 }
 
 // connected sends the call over a new connection.
-func (c *caller) connected(fd int) {
+func (c *client) connected(fd int) {
 	err := error(syscall.EMFILE)
 	if k := c.loop.newLink(fd); k != nil {
 		if err = c.send(k); err == nil {
@@ -199,7 +199,7 @@ func (c *caller) connected(fd int) {
 
 // send sends the call. If it fails, the worker has got nothing and the link is
 // closed.
-func (c *caller) send(k *link) error {
+func (c *client) send(k *link) error {
 	l := c.loop
 	out := append(l.toWorker[:0], c.request.head...)
 	if !c.request.forwarded {
@@ -231,11 +231,11 @@ func appendLine(out []byte, name, value string) []byte {
 }
 
 // answer passes the worker's answer, which begins data.
-func (c *caller) answer(data []byte) {
+func (c *client) answer(data []byte) {
 	l, k, lease, q := c.loop, c.link, c.lease, &c.request
 	last := q.close || l.draining || l.front.leaving.Load()
 	status, body := l.response.status, data[l.response.body:l.response.end]
-	out := append(l.toCaller[:0], l.response.head...)
+	out := append(l.toClient[:0], l.response.head...)
 	if !l.response.dated {
 		out = append(out, l.dateLine()...)
 	}
@@ -243,7 +243,7 @@ func (c *caller) answer(data []byte) {
 		out = append(out, "Connection: close\r\n"...)
 	}
 	out = append(append(out, lineEnd...), body...)
-	l.toCaller = out
+	l.toClient = out
 	k.call, k.in = nil, reuse(k.in)
 	c.unlist()
 	c.state, c.lease, c.link = reading, nil, nil
@@ -272,7 +272,7 @@ func reuse(b []byte) []byte {
 }
 
 // write sends an answer, or what is left of one.
-func (c *caller) write(out []byte, last bool) {
+func (c *client) write(out []byte, last bool) {
 	n, err := write(c.fd, out)
 	if err != nil && !errors.Is(err, syscall.EAGAIN) {
 		c.close()
@@ -293,10 +293,10 @@ func (c *caller) write(out []byte, last bool) {
 	}
 }
 
-// linger waits for the caller to close the connection, too, as a sign that it
+// linger waits for the client to close the connection, too, as a sign that it
 // has the answer. Shortly after the process ends, so does the container, and
 // what is still on its way out of it is lost.
-func (c *caller) linger() {
+func (c *client) linger() {
 	_ = syscall.Shutdown(c.fd, syscall.SHUT_WR) // it may have closed already
 	c.state, c.more = ended, true
 	c.loop.lingering.push(c, c.loop.now)
@@ -304,7 +304,7 @@ func (c *caller) linger() {
 
 // handOver gives the connection to net/http, with what has been read of it and
 // the call that has begun, if any.
-func (c *caller) handOver(begun *gateway.Begun) {
+func (c *client) handOver(begun *gateway.Begun) {
 	fd := c.fd
 	c.loop.poll.remove(fd)
 	c.forget()
@@ -313,7 +313,7 @@ func (c *caller) handOver(begun *gateway.Begun) {
 }
 
 // handOverCall hands over a call that the worker has got, but for what is unsent.
-func (c *caller) handOverCall(unsent []byte) {
+func (c *client) handOverCall(unsent []byte) {
 	k := c.link
 	conn, err := upstream.Adopt(k.detach(), k.in)
 	if err != nil { // the function must not be called twice
@@ -326,7 +326,7 @@ func (c *caller) handOverCall(unsent []byte) {
 }
 
 // abandon closes the connection and gives its call up.
-func (c *caller) abandon() {
+func (c *client) abandon() {
 	if c.state == calling {
 		c.link.Close()
 		c.lease.Abandon(c.deadline)
@@ -336,15 +336,15 @@ func (c *caller) abandon() {
 }
 
 // close ends a connection without a call.
-func (c *caller) close() {
+func (c *client) close() {
 	fd := c.fd
 	c.forget()
 	syscall.Close(fd)
 }
 
-// forget takes the caller out of the loop. A call that waits for a worker gives
-// up its place.
-func (c *caller) forget() {
+// forget takes the client out of the loop. A call that waits for a worker leaves
+// the queue.
+func (c *client) forget() {
 	l := c.loop
 	c.unlist()
 	if c.wait != nil {
@@ -352,6 +352,6 @@ func (c *caller) forget() {
 		c.wait = nil
 	}
 	l.conns[c.fd] = nil
-	l.callers--
+	l.clients--
 	c.fd = -1
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/moby/buildkit/client"
 )
 
-// siblings are the step records of all builds of one Builder. Engines run a
-// step that several builds have in common once, and Docker engines 20.10
+// concurrentBuilds are the step records of all builds of one Builder. Engines run
+// a step that several builds have in common once, and Docker engines 20.10
 // report it to only one of them: when it fails, the others learn from the
 // error's text that some step failed, but neither which nor its log.
-type siblings struct {
+type concurrentBuilds struct {
 	mu      sync.Mutex
 	records []*stepRecord
 	// running are the builds that may still be told something.
@@ -22,13 +22,13 @@ type siblings struct {
 	changed chan struct{}
 }
 
-func newSiblings() *siblings {
-	return &siblings{running: map[*stepRecord]bool{}, changed: make(chan struct{})}
+func newConcurrentBuilds() *concurrentBuilds {
+	return &concurrentBuilds{running: map[*stepRecord]bool{}, changed: make(chan struct{})}
 }
 
 // follow adds a build and records its statuses until there are no more. Each
 // is passed on to show.
-func (s *siblings) follow(steps *stepRecord, statuses <-chan *client.SolveStatus, show func(*client.SolveStatus)) {
+func (s *concurrentBuilds) follow(steps *stepRecord, statuses <-chan *client.SolveStatus, show func(*client.SolveStatus)) {
 	s.change(func() {
 		s.records = append(s.records, steps)
 		s.running[steps] = true
@@ -40,7 +40,7 @@ func (s *siblings) follow(steps *stepRecord, statuses <-chan *client.SolveStatus
 	s.change(func() { delete(s.running, steps) })
 }
 
-func (s *siblings) change(f func()) {
+func (s *concurrentBuilds) change(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f()
@@ -56,7 +56,7 @@ var stepFailure = regexp.MustCompile(`executor failed running |did not complete 
 // the engine told it to another build it may come a moment later than err, so
 // failed waits for what those builds are told that run at the time of the
 // call. It returns nil where no step is to blame.
-func (s *siblings) failed(ctx context.Context, own *stepRecord, err error) (*client.Vertex, []string) {
+func (s *concurrentBuilds) failed(ctx context.Context, own *stepRecord, err error) (*client.Vertex, []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v, log := own.failed(); v != nil || !stepFailure.MatchString(err.Error()) {
