@@ -43,7 +43,7 @@ func soakWorkers() []soakWorker {
 func TestSoak(t *testing.T) {
 	within, err := time.ParseDuration(os.Getenv("SOAK"))
 	if err != nil {
-		t.Skip("SOAK is no duration")
+		t.Skip("SOAK is not a duration")
 	}
 	stable, err := filepath.Abs("../stable")
 	if err != nil {

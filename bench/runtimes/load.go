@@ -207,7 +207,7 @@ func answer(reader *bufio.Reader) (status int, last bool, err error) {
 	}
 	words := bytes.SplitN(head, []byte(" "), 3)
 	if len(words) < 3 {
-		return 0, false, fmt.Errorf("%q is no answer of HTTP", head)
+		return 0, false, fmt.Errorf("%q is not an HTTP response", head)
 	}
 	if status, err = strconv.Atoi(string(words[1])); err != nil {
 		return 0, false, fmt.Errorf("status: %w", err)

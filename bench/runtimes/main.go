@@ -121,7 +121,7 @@ func numbers(texts []string) ([]int, error) {
 	for _, text := range texts {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			return nil, fmt.Errorf("--clients: %q is no number of clients", text)
+			return nil, fmt.Errorf("--clients: %q is not a number of clients", text)
 		}
 		found = append(found, n)
 	}

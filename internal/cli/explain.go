@@ -17,7 +17,7 @@ func (a *app) explainCommand() *cobra.Command {
 		Short: "Say which images would be built, and what makes each stale",
 		Long: `An image is fresh if the registry has one that was made of the same inputs: the
 Dockerfile, the files of its context that it reads, arguments, labels, platforms,
-base images and sibling images. A stale one is compared with what the
+base images and siblings (other images of this tree). A stale one is compared with what the
 registry's image of its version says that it was made of.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, s *session) error {

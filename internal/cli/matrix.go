@@ -48,9 +48,9 @@ func (a *app) matrixCommand() *cobra.Command {
 		Use:   "matrix [NAME...]",
 		Short: "Print a GitHub Actions matrix of the jobs that a release takes",
 		Long: `Print {"include": […]}, on one line, with an entry for each job that has
-something to do: of whose images the registry lacks one, or a version tag that
-points to it. With --since, that has an image made of something else than at a
-git revision, which asks no registry.
+something to do: the registry lacks one of its images, or a version tag that
+points to one. With --since, an entry for each job with an image that changed
+since a git revision, which asks no registry.
 
 A job is a group of images that are for one version or are built from each other.
 Its target is the argument for the job's commands, and selects nothing else. What
@@ -77,7 +77,7 @@ none failed: rtbuild pin --report FOLDER. docs/REPORTS.md has all of it.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&o.since, "since", "", "only jobs with images that are made of something else than at the git revision `REV`, whatever the registry has")
+	cmd.Flags().StringVar(&o.since, "since", "", "only jobs with images that changed since the git revision `REV`, whatever the registry has")
 	cmd.Flags().StringVar(&o.stage, "stage", "", "only jobs of this `STAGE`: parents or images")
 	cmd.Flags().BoolVar(&o.locked, "locked", false, "refuse a base image that the lock file does not have")
 	return cmd

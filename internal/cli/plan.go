@@ -75,7 +75,7 @@ or another (undecided), and images that have neither a digest nor a Dockerfile
 			})
 		},
 	}
-	cmd.Flags().StringVar(&since, "since", "", "only images that are made of something else than at the git revision `REV`")
+	cmd.Flags().StringVar(&since, "since", "", "only images that changed since the git revision `REV`")
 	return cmd
 }
 

@@ -33,7 +33,7 @@ func (o *runOptions) flags(set *pflag.FlagSet, push string) {
 	set.BoolVar(&o.rewriteTimestamp, "rewrite-timestamp", true, "bound the times of files in layers by the image's; =false leaves them as the build made them: faster on a buildkitd, and no two builds alike")
 	set.BoolVar(&o.failFast, "fail-fast", false, "end the run at the first failure")
 	set.BoolVar(&o.locked, "locked", false, "refuse a base image that the lock file does not have")
-	set.StringVar(&o.since, "since", "", "only images that are made of something else than at the git revision `REV`")
+	set.StringVar(&o.since, "since", "", "only images that changed since the git revision `REV`")
 	set.BoolVar(&o.verify, "verify", false, "release only runtimes whose images keep the contract, as rtbuild verify checks it; needs a Docker engine")
 	set.StringVar(&o.verifyCommand, "verify-command", "", "shell `COMMAND` that decides whether a pushed image may be released; it gets RTBUILD_IMAGE, RTBUILD_DIGEST, RTBUILD_TARGET and RTBUILD_KIND")
 	set.StringArrayVar(&o.secrets, "secret", nil, "file for RUN --mount=type=secret: `id=ID,src=FILE`; may be repeated")

@@ -38,7 +38,7 @@ func (o *verifyOptions) flags(set *pflag.FlagSet) {
 	set.StringArrayVar(&o.reports, "report", nil, "write a report to `FILE`: .json, or .xml for JUnit; may be repeated")
 	set.StringArrayVar(&o.env, "env", nil, "the functions' own environment, `NAME=VALUE`, as for package indexes and proxies; may be repeated")
 	set.BoolVar(&o.pinned, "pinned", false, "verify the digests in the manifests, not what the engine has under the tags")
-	set.StringVar(&o.since, "since", "", "only versions with images that are made of something else than at the git revision `REV`")
+	set.StringVar(&o.since, "since", "", "only versions with images that changed since the git revision `REV`")
 	set.StringVar(&o.image, "image", "", "verify the image `REF`, which is in no tree")
 	set.StringVar(&o.functions, "contract", "", "with --image: the `FOLDER` of its contract functions")
 	set.StringVar(&o.examples, "examples", "", "with --image: the `FOLDER` of its examples (default: none)")
@@ -91,8 +91,8 @@ how a runtime gets its functions, is in docs/CONTRACT.md.
 
 The images are those that the Docker engine has under the tags of the manifests,
 where rtbuild build leaves them. What it does not have is pulled: by digest where
-the manifest pins one, from --registry or from where the manifests say. That one
-of them is not made of today's sources is a warning.
+the manifest pins one, from --registry or from where the manifests say. One that
+is not made of today's sources is verified with a warning.
 
 Printed are the checks that failed and totals for each version; with --verbose
 all checks. --jobs says how many versions are verified at once (default 2).
@@ -207,7 +207,7 @@ func (s *session) runSuite(ctx context.Context, containers *engine.Containers, s
 		jobs = verifyJobs
 	}
 	suite := &contract.Suite{Engine: containers, Checks: checks}
-	reports := make([]*contract.Report, len(subjects))
+	reports := make([]*contract.SubjectReport, len(subjects))
 	started := time.Now()
 	parallel.Each(len(subjects), jobs, func(i int) { reports[i] = s.verifyOne(ctx, suite, subjects[i]) })
 	if ctx.Err() != nil {
@@ -216,7 +216,7 @@ func (s *session) runSuite(ctx context.Context, containers *engine.Containers, s
 	return contract.NewDocument(containers.Name(), started, time.Since(started), reports), nil
 }
 
-func (s *session) verifyOne(ctx context.Context, suite *contract.Suite, subject contract.Subject) *contract.Report {
+func (s *session) verifyOne(ctx context.Context, suite *contract.Suite, subject contract.Subject) *contract.SubjectReport {
 	s.app.notef("verifying %s with %s", subject, suite.Engine.Name())
 	began := time.Now()
 	r, err := suite.Verify(ctx, subject)
@@ -227,7 +227,7 @@ func (s *session) verifyOne(ctx context.Context, suite *contract.Suite, subject 
 }
 
 // printVerifyLogs prints the logs of checks that failed.
-func (a *app) printVerifyLogs(reports []*contract.Report) error {
+func (a *app) printVerifyLogs(reports []*contract.SubjectReport) error {
 	for _, r := range reports {
 		for _, result := range r.Failed() {
 			if len(result.Log) == 0 {

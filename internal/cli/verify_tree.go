@@ -60,7 +60,7 @@ func nothingSelected(names []string, since string) string {
 		why = "no version of a runtime runs an image of " + strings.Join(names, ", ")
 	}
 	if since != "" {
-		why += " that is made of something else than at " + since
+		why += " that changed since " + since
 	}
 	return why
 }

@@ -107,7 +107,7 @@ func New(cfg Config) (*Proxy, error) {
 	}
 	for i, fault := range cfg.Faults {
 		if fault.Kind == Status && (fault.Status < 200 || fault.Status > 599) {
-			return nil, fmt.Errorf("fault %d: %d is no status to answer with", i, fault.Status)
+			return nil, fmt.Errorf("fault %d: %d is not a status to answer with", i, fault.Status)
 		}
 	}
 	// Compression is the client's and the server's business.

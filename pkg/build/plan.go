@@ -112,7 +112,7 @@ func readStep(root string, t *discover.Target) (*Step, error) {
 		return nil, fmt.Errorf("%s: reading its Dockerfile: %w", t.Name, err)
 	}
 	if info, err := os.Stat(filepath.Join(root, t.Context)); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("%s: its context %s is no folder", t.Name, t.Context)
+		return nil, fmt.Errorf("%s: its context %s is not a folder", t.Name, t.Context)
 	}
 	return &Step{Target: t, Source: source}, nil
 }

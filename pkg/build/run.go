@@ -38,7 +38,7 @@ type Outcome struct {
 	Status Status
 	// Reason says why it was built, or why not.
 	Reason string
-	// Digest is the manifest's digest: the registry's word after a push, else
+	// Digest is the manifest's digest: the registry's after a push, else
 	// the engine's, which may not know it.
 	Digest string
 	// ImageID is the digest of the image's configuration, where known.

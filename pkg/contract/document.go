@@ -26,16 +26,16 @@ type Document struct {
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds"`
 	// Engine is the engine that ran the containers, as people call it.
-	Engine   string    `json:"engine"`
-	Subjects []*Report `json:"subjects"`
+	Engine   string           `json:"engine"`
+	Subjects []*SubjectReport `json:"subjects"`
 }
 
 // NewDocument is the document of reports of a verification that began at
 // started and took elapsed.
-func NewDocument(engine string, started time.Time, elapsed time.Duration, reports []*Report) *Document {
+func NewDocument(engine string, started time.Time, elapsed time.Duration, reports []*SubjectReport) *Document {
 	return &Document{
 		Schema: Schema, Version: Version, Started: started.UTC().Truncate(time.Millisecond), Seconds: seconds(elapsed),
-		Engine: engine, Subjects: append([]*Report{}, reports...),
+		Engine: engine, Subjects: append([]*SubjectReport{}, reports...),
 	}
 }
 
@@ -76,4 +76,4 @@ func (d *Document) JUnit(w io.Writer) error {
 }
 
 // class is the class of the cases of a subject.
-func (r *Report) class() string { return "contract." + r.Runtime + r.Version }
+func (r *SubjectReport) class() string { return "contract." + r.Runtime + r.Version }

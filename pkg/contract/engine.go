@@ -15,7 +15,7 @@ type Engine interface {
 	// CreateVolume makes a volume of these files and returns its name. Its
 	// top folder belongs to group as Kubernetes' fsGroup has it: mode 2777.
 	// The image may be any that the engine has.
-	CreateVolume(ctx context.Context, image string, group int, files []File) (string, error)
+	CreateVolume(ctx context.Context, image string, group int, files []VolumeFile) (string, error)
 	// RemoveVolume removes a volume that no container uses.
 	RemoveVolume(ctx context.Context, volume string) error
 	// Run runs a container to its end and removes it. An exit code other than
@@ -36,8 +36,8 @@ type Image struct {
 	Labels map[string]string
 }
 
-// A File goes into a volume.
-type File struct {
+// A VolumeFile goes into a volume.
+type VolumeFile struct {
 	Name    string
 	Content []byte
 }

@@ -39,7 +39,7 @@ func parseMetrics(text string) (metrics, error) {
 		}
 		match := sampleLine.FindStringSubmatch(line)
 		if match == nil {
-			return metrics{}, fmt.Errorf("%s is no line of Prometheus' text format", quote(line))
+			return metrics{}, fmt.Errorf("%s is not a line of Prometheus' text format", quote(line))
 		}
 		value, err := strconv.ParseFloat(match[3], 64)
 		if err != nil {

@@ -62,10 +62,10 @@ func newDeployer(ctx context.Context, engine Engine, subject Subject) (*deployer
 // run. A command that fails is a *phaseError.
 func (d *deployer) deploy(ctx context.Context, f function) (_ *Deployment, err error) {
 	began := time.Now()
-	files := []File{{Name: f.file, Content: f.content}}
+	files := []VolumeFile{{Name: f.file, Content: f.content}}
 	if d.subject.DepName != "" {
 		// The controller writes the file without dependencies, too.
-		files = append(files, File{Name: d.subject.DepName, Content: f.deps})
+		files = append(files, VolumeFile{Name: d.subject.DepName, Content: f.deps})
 	}
 	volume, err := d.engine.CreateVolume(ctx, d.images[manifest.RuntimePhase].ID, functionGroup, files)
 	if err != nil {

@@ -48,8 +48,8 @@ type Verified struct {
 	Labels map[string]string `json:"-"`
 }
 
-// A Report is what became of a subject.
-type Report struct {
+// A SubjectReport is what became of a subject.
+type SubjectReport struct {
 	Runtime string `json:"runtime"`
 	Version string `json:"version"`
 	// Started is when the verification began, in UTC, Seconds how long it
@@ -64,23 +64,23 @@ type Report struct {
 }
 
 // Unverified is the report of a subject for which Verify returned an error.
-func Unverified(s Subject, started time.Time, err error) *Report {
-	return &Report{
+func Unverified(s Subject, started time.Time, err error) *SubjectReport {
+	return &SubjectReport{
 		Runtime: s.Runtime, Version: s.Version, Started: started.UTC().Truncate(time.Millisecond), Seconds: seconds(time.Since(started)),
 		Images: []Verified{}, Results: []Result{}, Error: err.Error(),
 	}
 }
 
 // Name is the subject's: "python 3.13".
-func (r *Report) Name() string { return strings.TrimSpace(r.Runtime + " " + r.Version) }
+func (r *SubjectReport) Name() string { return strings.TrimSpace(r.Runtime + " " + r.Version) }
 
 // Failed are the checks that failed.
-func (r *Report) Failed() []Result { return r.with(StatusFailed) }
+func (r *SubjectReport) Failed() []Result { return r.with(StatusFailed) }
 
 // Count is how many checks ended so.
-func (r *Report) Count(status Status) int { return len(r.with(status)) }
+func (r *SubjectReport) Count(status Status) int { return len(r.with(status)) }
 
-func (r *Report) with(status Status) []Result {
+func (r *SubjectReport) with(status Status) []Result {
 	var results []Result
 	for _, result := range r.Results {
 		if result.Status == status {
@@ -93,7 +93,7 @@ func (r *Report) with(status Status) []Result {
 // Err is nil if the suite ran and no check failed, else an error that names
 // those that did, with what was expected and what came: what a gate gives as its
 // reason.
-func (r *Report) Err() error {
+func (r *SubjectReport) Err() error {
 	if r.Error != "" {
 		return errors.New(r.Error)
 	}

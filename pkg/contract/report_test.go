@@ -13,8 +13,8 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/contract"
 )
 
-func sample() *contract.Report {
-	return &contract.Report{
+func sample() *contract.SubjectReport {
+	return &contract.SubjectReport{
 		Runtime: "python", Version: "3.13", Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Seconds: 20,
 		Images: []contract.Verified{{Phase: "runtime", Reference: "kubeless/python:3.13", ID: "sha256:12"}},
 		Results: []contract.Result{
@@ -40,7 +40,7 @@ func TestReportErr(t *testing.T) {
 }
 
 func TestDocument(t *testing.T) {
-	d := contract.NewDocument("an engine", time.Now(), time.Second, []*contract.Report{
+	d := contract.NewDocument("an engine", time.Now(), time.Second, []*contract.SubjectReport{
 		sample(), contract.Unverified(contract.Subject{Runtime: "x"}, time.Now(), errors.New("no image")),
 	})
 	var out bytes.Buffer

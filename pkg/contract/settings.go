@@ -41,7 +41,7 @@ func readSettings(folder string) (settings, error) {
 		s.Handler = "handler"
 	}
 	if strings.ContainsAny(s.Handler, ". \t/") {
-		return s, fmt.Errorf("%s: handler %q is no function's name", path, s.Handler)
+		return s, fmt.Errorf("%s: handler %q is not a function's name", path, s.Handler)
 	}
 	for name, reason := range s.Skip {
 		if strings.TrimSpace(reason) == "" {

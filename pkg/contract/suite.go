@@ -32,7 +32,7 @@ type Suite struct {
 // no error; an error is what kept the suite from running: a folder without
 // contract functions, an image that cannot be pulled, an unknown check, a
 // cancelled context.
-func (s *Suite) Verify(ctx context.Context, subject Subject) (*Report, error) {
+func (s *Suite) Verify(ctx context.Context, subject Subject) (*SubjectReport, error) {
 	report, err := s.verify(ctx, subject)
 	if err != nil {
 		return nil, fmt.Errorf("verifying %s: %w", subject, err)
@@ -40,7 +40,7 @@ func (s *Suite) Verify(ctx context.Context, subject Subject) (*Report, error) {
 	return report, nil
 }
 
-func (s *Suite) verify(ctx context.Context, subject Subject) (_ *Report, err error) {
+func (s *Suite) verify(ctx context.Context, subject Subject) (_ *SubjectReport, err error) {
 	selected, err := choose(s.Checks)
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (s *Suite) verify(ctx context.Context, subject Subject) (_ *Report, err err
 	if err != nil {
 		return nil, err
 	}
-	report := &Report{Runtime: subject.Runtime, Version: subject.Version, Started: time.Now().UTC().Truncate(time.Millisecond)}
+	report := &SubjectReport{Runtime: subject.Runtime, Version: subject.Version, Started: time.Now().UTC().Truncate(time.Millisecond)}
 	for _, phase := range subject.Phases {
 		image := r.images[phase.Phase]
 		report.Images = append(report.Images, Verified{Phase: phase.Phase, Reference: image.Reference, ID: image.ID, Labels: image.Labels})

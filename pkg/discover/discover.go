@@ -56,8 +56,8 @@ func (d *Discovery) TargetOf(pointer string) *Target {
 }
 
 // Discover finds the Dockerfiles of a tree and matches them with the images
-// that its manifests name. Which image a Dockerfile makes is the manifest's
-// word: a phase's reference gives the repository and, by its tag or else the
+// that its manifests name. Which image a Dockerfile makes, the manifest
+// decides: a phase's reference gives the repository and, by its tag or else the
 // version that it is in, the version.
 func Discover(tree *manifest.Tree, opts Options) (*Discovery, error) {
 	folders := opts.Folders

@@ -54,7 +54,7 @@ func TestImages(t *testing.T) {
 		want   []string
 	}{
 		{"one base", "FROM debian:bookworm-slim\n", none, []string{"debian:bookworm-slim"}},
-		{"scratch is no image", "FROM scratch\nCOPY a /\n", none, nil},
+		{"scratch is not an image", "FROM scratch\nCOPY a /\n", none, nil},
 		{"without a tag", "FROM docker.io/library/debian\n", none, []string{"debian"}},
 		{"argument with default", "ARG SUITE=trixie\nFROM debian:${SUITE}-slim\n", none, []string{"debian:trixie-slim"}},
 		{"argument overridden", "ARG SUITE=trixie\nFROM debian:$SUITE\n", args("SUITE", "sid"), []string{"debian:sid"}},
@@ -98,7 +98,7 @@ func TestErrors(t *testing.T) {
 		{"no base", "RUN true\n", dockerfile.Options{}, "Dockerfile:1: no build stage"},
 		{"argument without value", "ARG V\nFROM ${V}\n", dockerfile.Options{}, "Dockerfile:2: FROM ${V} names no image: declare"},
 		{"no such stage", "FROM a AS b\n", dockerfile.Options{Stage: "c"}, `target stage "c" could not be found`},
-		{"what is no reference", "FROM scratch\nFROM Debian:1\n", dockerfile.Options{}, "Dockerfile:2: "},
+		{"what is not a reference", "FROM scratch\nFROM Debian:1\n", dockerfile.Options{}, "Dockerfile:2: "},
 		{"what is no port", "FROM a\nEXPOSE x\n", dockerfile.Options{}, "Dockerfile:2: "},
 		{"an image that cannot be had", "FROM a\nFROM broken:1\n", dockerfile.Options{}, "Dockerfile:2: finding the base image broken:1: out of order"},
 		{"a platform", "FROM a\n", dockerfile.Options{Platform: "linux/"}, `platform "linux/"`},
@@ -136,7 +136,7 @@ func TestUnknownImages(t *testing.T) {
 		}
 	}
 	if _, err := dockerfile.Convert(t.Context(), []byte("FROM a:1\nCOPY --from=B:1 x /\n"), opts); err == nil {
-		t.Error("no error for what is no reference")
+		t.Error("no error for what is not a reference")
 	}
 }
 

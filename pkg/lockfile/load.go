@@ -138,7 +138,7 @@ func (p *parser) platforms(key, value *yaml.Node) error {
 	p.configs[key.Value] = map[string]baseimage.Config{}
 	return p.each(value, "the image "+key.Value, func(platform, config *yaml.Node) error {
 		if !platformName.MatchString(platform.Value) {
-			return p.at(platform, "%q is no platform: want os/architecture[/variant], as linux/amd64", platform.Value)
+			return p.at(platform, "%q is not a platform: want os/architecture[/variant], as linux/amd64", platform.Value)
 		}
 		parsed, err := p.config(config)
 		p.configs[key.Value][platform.Value] = parsed
@@ -173,7 +173,7 @@ func (p *parser) mapping(node *yaml.Node, what string) (map[string]*yaml.Node, e
 	for i := 0; i < len(node.Content); i += 2 {
 		key := node.Content[i]
 		if key.Kind != yaml.ScalarNode || key.Tag != "!!str" {
-			return nil, p.at(key, "a key of %s is no plain text", what)
+			return nil, p.at(key, "a key of %s is not plain text", what)
 		}
 		if first, ok := lines[key.Value]; ok {
 			return nil, p.at(key, "%q is here for the second time, after line %d; remove one", key.Value, first)
@@ -195,7 +195,7 @@ func (p *parser) image(key, value *yaml.Node) error {
 		return p.at(key, "%s is not in full; write %s", key.Value, full)
 	}
 	if value.Kind != yaml.ScalarNode || value.Tag != "!!str" {
-		return p.at(value, "the value of %s is no digest: want sha256: and 64 lower-case hexadecimal digits", key.Value)
+		return p.at(value, "the value of %s is not a digest: want sha256: and 64 lower-case hexadecimal digits", key.Value)
 	}
 	if err := reference.CheckDigest(value.Value); err != nil {
 		return p.at(value, "%w", err)

@@ -143,7 +143,7 @@ func TestConfigs(t *testing.T) {
 		t.Errorf("the file is\n%s", read(t, path))
 	}
 	f.SetConfig("sha256:12", amd64, baseimage.Config{})
-	if err := f.Save(); err == nil || !strings.Contains(err.Error(), "is no digest") {
+	if err := f.Save(); err == nil || !strings.Contains(err.Error(), "is not a digest") {
 		t.Errorf("a malformed digest: %v", err)
 	}
 }
@@ -229,7 +229,7 @@ func TestSaveErrors(t *testing.T) {
 		name, want string
 		do         func(path string, f *File) error
 	}{
-		{"a malformed digest", "docker.io/library/b:1: \"sha256:12\" is no digest", func(_ string, f *File) error {
+		{"a malformed digest", "docker.io/library/b:1: \"sha256:12\" is not a digest", func(_ string, f *File) error {
 			f.Set(reference.MustParse("b:1"), "sha256:12")
 			return nil
 		}},
@@ -319,17 +319,17 @@ func TestLoadErrors(t *testing.T) {
 		{"index.docker.io", "version: 1\nimages:\n  index.docker.io/library/a:1: " + digestA + "\n", 3, "write docker.io/library/a:1"},
 		{"digest in the reference", "version: 1\nimages:\n  docker.io/library/a:1@" + digestA + ": " + digestA + "\n", 3, "needs no entry"},
 		{"no reference", "version: 1\nimages:\n  A B: " + digestA + "\n", 3, "A B"},
-		{"wrong digests, all of them", "version: 1\nimages:\n  docker.io/library/a:1: sha256:12\n  docker.io/library/b:1: md5:12\n", 3, "lock:4: \"md5:12\" is no digest"},
-		{"upper case", "version: 1\nimages:\n  docker.io/library/a:1: sha256:" + strings.Repeat("A", 64) + "\n", 3, "is no digest"},
-		{"no digest", "version: 1\nimages:\n  docker.io/library/a:1:\n", 3, "is no digest"},
-		{"list for a digest", "version: 1\nimages:\n  docker.io/library/a:1: [x]\n", 3, "is no digest"},
-		{"alias", "version: 1\nimages:\n  docker.io/library/a:1: &x " + digestA + "\n  docker.io/library/b:1: *x\n", 4, "is no digest"},
-		{"merge key", "version: 1\nimages:\n  <<: {docker.io/library/a:1: " + digestA + "}\n", 3, "no plain text"},
-		{"number as key", "version: 1\nimages:\n  1: " + digestA + "\n", 3, "no plain text"},
+		{"wrong digests, all of them", "version: 1\nimages:\n  docker.io/library/a:1: sha256:12\n  docker.io/library/b:1: md5:12\n", 3, "lock:4: \"md5:12\" is not a digest"},
+		{"upper case", "version: 1\nimages:\n  docker.io/library/a:1: sha256:" + strings.Repeat("A", 64) + "\n", 3, "is not a digest"},
+		{"no digest", "version: 1\nimages:\n  docker.io/library/a:1:\n", 3, "is not a digest"},
+		{"list for a digest", "version: 1\nimages:\n  docker.io/library/a:1: [x]\n", 3, "is not a digest"},
+		{"alias", "version: 1\nimages:\n  docker.io/library/a:1: &x " + digestA + "\n  docker.io/library/b:1: *x\n", 4, "is not a digest"},
+		{"merge key", "version: 1\nimages:\n  <<: {docker.io/library/a:1: " + digestA + "}\n", 3, "not plain text"},
+		{"number as key", "version: 1\nimages:\n  1: " + digestA + "\n", 3, "not plain text"},
 		{"list", "- version: 1\n", 1, "must be a mapping"},
 		{"images as list", "version: 1\nimages:\n- x\n", 3, "images must be a mapping"},
-		{"no digest for what an image says", "version: 1\nconfigs:\n  docker.io/library/a:1: {}\n", 3, "is no digest"},
-		{"no platform", "version: 1\nconfigs:\n  " + digestA + ":\n    amd64: {}\n", 4, "is no platform"},
+		{"no digest for what an image says", "version: 1\nconfigs:\n  docker.io/library/a:1: {}\n", 3, "is not a digest"},
+		{"no platform", "version: 1\nconfigs:\n  " + digestA + ":\n    amd64: {}\n", 4, "is not a platform"},
 		{"an unknown word of an image", "version: 1\nconfigs:\n  " + digestA + ":\n    linux/amd64:\n      entrypoint: x\n", 5, `unknown key "entrypoint"`},
 		{"no list", "version: 1\nconfigs:\n  " + digestA + ":\n    linux/amd64:\n      env: {a: b}\n", 5, "cannot be read"},
 		{"second document", "version: 1\n---\nversion: 1\n", 2, "second document"},

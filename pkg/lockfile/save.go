@@ -135,7 +135,7 @@ func (f *File) check() (fs.FileMode, error) {
 	case err != nil:
 		return 0, err
 	case !info.Mode().IsRegular():
-		return 0, errors.New("it is no regular file")
+		return 0, errors.New("it is not a regular file")
 	case info.Mode().Perm()&0o222 == 0:
 		// Renaming would replace it all the same.
 		return 0, fmt.Errorf("it is read-only (mode %s)", info.Mode())

@@ -59,7 +59,7 @@ func (f PatchedFile) check() error {
 		return fmt.Errorf("writing %s: %w", f.Path, err)
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("writing %s: it is no regular file any more", f.Path)
+		return fmt.Errorf("writing %s: it is no longer a regular file", f.Path)
 	}
 	// Renaming would replace a read-only file all the same.
 	if info.Mode().Perm()&0o222 == 0 {

@@ -101,7 +101,7 @@ func TestWriteRefuses(t *testing.T) {
 			if err := os.Symlink(path+".real", path); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"sub/lib.libsonnet: it is no regular file any more"}},
+		}, []string{"sub/lib.libsonnet: it is no longer a regular file"}},
 		{"two problems", func(t *testing.T, path string) {
 			writeFile(t, path, "'a/z'")
 			writeFile(t, filepath.Join(filepath.Dir(path), "..", "main.jsonnet"), "1")

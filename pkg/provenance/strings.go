@@ -25,7 +25,7 @@ type String struct {
 // they are there.
 func Strings(doc []byte) ([]String, error) {
 	if !json.Valid(doc) {
-		return nil, fmt.Errorf("reading the evaluated document: it is no JSON document")
+		return nil, fmt.Errorf("reading the evaluated document: it is not a JSON document")
 	}
 	var (
 		found []String

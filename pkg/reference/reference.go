@@ -71,7 +71,7 @@ var digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 // "sha256:" and 64 lower-case hexadecimal digits.
 func CheckDigest(d string) error {
 	if !digestPattern.MatchString(d) {
-		return fmt.Errorf("%q is no digest: want sha256: and 64 lower-case hexadecimal digits", d)
+		return fmt.Errorf("%q is not a digest: want sha256: and 64 lower-case hexadecimal digits", d)
 	}
 	return nil
 }
@@ -164,7 +164,7 @@ func CheckRegistry(registry string) error {
 	}
 	host, _, _ := strings.Cut(registry, "/")
 	if !strings.ContainsAny(host, ".:") && host != "localhost" {
-		return fmt.Errorf("registry %q: %q is no host name; write HOST[:PORT][/PREFIX], as in ghcr.io/acme or localhost:5000", registry, host)
+		return fmt.Errorf("registry %q: %q is not a host name; write HOST[:PORT][/PREFIX], as in ghcr.io/acme or localhost:5000", registry, host)
 	}
 	if _, err := name.NewRepository(strings.TrimSuffix(registry, "/") + "/x"); err != nil {
 		return fmt.Errorf("registry %q: %w; write HOST[:PORT][/PREFIX]", registry, err)

@@ -236,7 +236,7 @@ type LockChange struct {
 // Update looks up the images that the lock file does not have, and those
 // that names choose, and drops entries that no image has. Only names (as the
 // lock file writes them, or as a Dockerfile does) chooses among the locked;
-// with all, all are looked up. A name that is no base image is an error. The
+// with all, all are looked up. A name that is not a base image is an error. The
 // caller saves the file, but not after an error. What the images say is locked for
 // the platforms.
 func (b *Bases) Update(ctx context.Context, images []BaseImage, platforms []string, all bool, names []string) ([]LockChange, error) {

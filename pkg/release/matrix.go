@@ -84,9 +84,9 @@ func stageOrder(s Stage) int {
 // version is a field's on a command line.
 func version(field discover.Field) string { return field.Runtime + ":" + field.Version }
 
-// DueJobs are the jobs of what the options select that have something to do: of
-// whose images one is made of something else than at the revision Since, or where
-// that is not given, one is not released yet. Nothing is written.
+// DueJobs are the jobs of what the options select that have something to do: one
+// of their images changed since the revision Since, or where that is not given,
+// one is not released yet. Nothing is written.
 func (p *Project) DueJobs(ctx context.Context, e Edges, o Options) ([]Job, error) {
 	plan, err := p.Plan(o.Names)
 	if err != nil {

@@ -63,7 +63,7 @@ type Pushed struct {
 }
 
 // Collect is what images by target's name ask for: the moves of their version
-// tags at destination, and the changes to the manifests. A name that is no target of
+// tags at destination, and the changes to the manifests. A name that is not a target of
 // this tree, and a version tag that Before does not have, are errors: the run
 // was of another tree. Tags that pointed to their images already have a move
 // too, so that they are looked at again.
@@ -124,7 +124,7 @@ type Assignment struct {
 func ParseAssignment(s string) (Assignment, error) {
 	text, digest, ok := strings.Cut(s, "=")
 	if !ok {
-		return Assignment{}, fmt.Errorf("%q is no REF=sha256:…", s)
+		return Assignment{}, fmt.Errorf("%q is not a REF=sha256:…", s)
 	}
 	if err := reference.CheckDigest(digest); err != nil {
 		return Assignment{}, fmt.Errorf("%s: %w", text, err)

@@ -155,8 +155,8 @@ func (p *Project) prepareLocked(ctx context.Context, e Edges, o Options) (*build
 	return p.Prepare(ctx, e, o)
 }
 
-// Changed are the names of the targets that the options select and that are made
-// of something else than at the revision Since.
+// Changed are the names of the targets that the options select and that
+// changed since the revision Since.
 func (p *Project) Changed(ctx context.Context, e Edges, o Options) (map[string]bool, error) {
 	plan, err := p.Plan(o.Names)
 	if err != nil {

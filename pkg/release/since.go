@@ -34,8 +34,7 @@ type History interface {
 	Unfilled(ctx context.Context) ([]string, error)
 }
 
-// A Difference is what a tree makes of something else than it did at a
-// revision.
+// A Difference is what changed in a tree since a revision.
 type Difference struct {
 	// Targets are names.
 	Targets map[string]bool
@@ -46,7 +45,7 @@ type Difference struct {
 // Since compares what targets are made of today with what they were made of at
 // a revision. prepare fingerprints the tree that lies in a folder, all of it.
 //
-// Where there is nothing to compare with, all targets count: rev is no commit
+// Where there is nothing to compare with, all targets count: rev is not a commit
 // (forty zeros, as hosts name what came before a new branch), it is a commit
 // that a complete clone lacks (what was there before a forced push), or its
 // tree was not there yet or cannot be prepared. A commit that a shallow clone lacks is an error that
@@ -58,7 +57,7 @@ func Since(ctx context.Context, history History, rev string, today *build.Prepar
 		return nil, err
 	}
 	if isObjectID(rev) && strings.Trim(rev, "0") == "" {
-		return whole(today, "it is no commit: nothing came before"), nil
+		return whole(today, "it is not a commit: nothing came before"), nil
 	}
 	dir, err := os.MkdirTemp("", "rtbuild-since-")
 	if err != nil {

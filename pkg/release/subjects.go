@@ -28,8 +28,7 @@ func versionsFed(t *discover.Target) []VersionName {
 
 // SelectVersions are the versions that the options' names select: those of a
 // runtime, and those that run an image that the name means. No names select
-// all. With Since, those that run an image which is made of something else than
-// then.
+// all. With Since, those that run an image which changed since then.
 func (p *Project) SelectVersions(ctx context.Context, e Edges, o Options) (map[VersionName]bool, error) {
 	selected := map[VersionName]bool{}
 	for _, r := range p.Tree.Runtimes {

@@ -18,7 +18,7 @@ const maxSeconds = float64(292 * 365 * 24 * 60 * 60)
 func (r *Report) check() error {
 	var errs []error
 	if r.Started.IsZero() || r.Started.Year() < 1 || r.Started.Year() > 9999 {
-		errs = append(errs, fmt.Errorf("started: %s is no time of a run", r.Started.Format(time.RFC3339)))
+		errs = append(errs, fmt.Errorf("started: %s is not a time", r.Started.Format(time.RFC3339)))
 	}
 	if err := checkSeconds(r.Seconds); err != nil {
 		errs = append(errs, err)
@@ -98,7 +98,7 @@ func (t Tag) check() error {
 func checkSeconds(seconds float64) error {
 	// Written so that NaN does not pass.
 	if !(seconds >= 0 && seconds <= maxSeconds) {
-		return fmt.Errorf("seconds: %v is no length of time", seconds)
+		return fmt.Errorf("seconds: %v is not a duration", seconds)
 	}
 	return nil
 }

@@ -65,12 +65,12 @@ func checkSchema(data []byte) error {
 	if err := json.Unmarshal(data, &head); err != nil {
 		var wrongType *json.UnmarshalTypeError
 		if errors.As(err, &wrongType) {
-			return fmt.Errorf("this is a JSON %s, and no report; rtbuild writes reports with --report FILE.json", wrongType.Value)
+			return fmt.Errorf("this is a JSON %s, not a report; rtbuild writes reports with --report FILE.json", wrongType.Value)
 		}
 		return at(data, err)
 	}
 	if head.Schema != Schema {
-		return fmt.Errorf("this is no report of rtbuild: schema is %s, want %q", compact(head.Schema), Schema)
+		return fmt.Errorf("this is not a report of rtbuild: schema is %s, want %q", compact(head.Schema), Schema)
 	}
 	if head.Version != float64(Version) {
 		return fmt.Errorf("this is version %s of the schema, and this rtbuild reads version %d: use the same rtbuild in all jobs", compact(head.Version), Version)

@@ -44,7 +44,7 @@ func checkRuntimeImages(t *testing.T, text string) {
 	// the two agree only where every string is quoted.
 	var strict []controllerRuntime
 	if err := json.Unmarshal([]byte(text), &strict); err != nil {
-		t.Fatalf("runtime-images is no JSON of strings: %v", err)
+		t.Fatalf("runtime-images is not a JSON object of strings: %v", err)
 	}
 	if !reflect.DeepEqual(runtimes, strict) {
 		t.Errorf("YAML and JSON decode differently:\nYAML %+v\nJSON %+v", runtimes, strict)

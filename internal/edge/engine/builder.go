@@ -137,7 +137,7 @@ func validate(req build.Request) error {
 	case len(req.Dockerfile) == 0:
 		return errors.New("the request has no Dockerfile")
 	case req.DockerfileName == "" || req.DockerfileName != filepath.Base(req.DockerfileName):
-		return fmt.Errorf("the Dockerfile's name %q is no base name", req.DockerfileName)
+		return fmt.Errorf("the Dockerfile's name %q is not a base name", req.DockerfileName)
 	case req.Push && len(req.References) == 0:
 		return errors.New("the request says to push, but not where to")
 	}

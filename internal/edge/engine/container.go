@@ -32,7 +32,7 @@ const (
 )
 
 // CreateVolume implements contract.Engine.
-func (c *Containers) CreateVolume(ctx context.Context, image string, group int, files []contract.File) (string, error) {
+func (c *Containers) CreateVolume(ctx context.Context, image string, group int, files []contract.VolumeFile) (string, error) {
 	archive, err := pack(group, 0o644, files)
 	if err != nil {
 		return "", err
@@ -62,7 +62,7 @@ func (c *Containers) createVolume(ctx context.Context, image string, archive []b
 // pack makes an archive of volumeFolder with files as the preparation phase
 // leaves them: the folder is the group's, and what is made in it too; the
 // files are also owned by the user of that number.
-func pack(group int, mode int64, files []contract.File) ([]byte, error) {
+func pack(group int, mode int64, files []contract.VolumeFile) ([]byte, error) {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
 	err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: volumeFolder + "/", Mode: 0o2777, Gid: group, ModTime: time.Now()})
@@ -91,7 +91,7 @@ func (c *Containers) RemoveVolume(ctx context.Context, name string) error {
 // from where the engine itself keeps the volume.
 func (c *Containers) Run(ctx context.Context, spec contract.Container) (_ contract.Outcome, err error) {
 	file := path.Base(terminationLog)
-	archive, err := pack(spec.Group, 0o666, []contract.File{{Name: file}})
+	archive, err := pack(spec.Group, 0o666, []contract.VolumeFile{{Name: file}})
 	if err != nil {
 		return contract.Outcome{}, err
 	}

@@ -29,7 +29,7 @@ func TestContainersE2E(t *testing.T) {
 	if image.User != "12:34" || !strings.HasPrefix(image.ID, "sha256:") {
 		t.Errorf("image %+v", image)
 	}
-	volume, err := c.CreateVolume(t.Context(), image.ID, 1000, []contract.File{{Name: "f", Content: []byte("from the volume\n")}})
+	volume, err := c.CreateVolume(t.Context(), image.ID, 1000, []contract.VolumeFile{{Name: "f", Content: []byte("from the volume\n")}})
 	if err != nil {
 		t.Fatal(err)
 	}

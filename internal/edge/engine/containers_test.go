@@ -51,7 +51,7 @@ func TestPublishing(t *testing.T) {
 }
 
 func TestPack(t *testing.T) {
-	archive, err := pack(1000, 0o644, []contract.File{{Name: "a.py", Content: []byte("text")}, {Name: "empty"}})
+	archive, err := pack(1000, 0o644, []contract.VolumeFile{{Name: "a.py", Content: []byte("text")}, {Name: "empty"}})
 	if err != nil {
 		t.Fatal(err)
 	}

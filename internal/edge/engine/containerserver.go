@@ -82,7 +82,7 @@ func processes(top container.TopResponse) ([]contract.Process, error) {
 		}
 		uid, err := strconv.Atoi(row[column])
 		if err != nil {
-			return nil, fmt.Errorf("listing a container's processes: %q is no user ID", row[column])
+			return nil, fmt.Errorf("listing a container's processes: %q is not a user ID", row[column])
 		}
 		found = append(found, contract.Process{UID: uid, Command: row[len(row)-1]})
 	}

@@ -150,8 +150,8 @@ const engineAttempts = 4
 
 func defaultPushRetry() pushRetry { return pushRetry{attempts: 5, first: time.Second} }
 
-// do calls push until it succeeds, fails of something else than a transient
-// cause, has used up the attempts, or ctx ends. Log gets the waits as
+// do calls push until it succeeds, fails for a reason that is not
+// transient, has used up the attempts, or ctx ends. Log gets the waits as
 // progress.
 func (r pushRetry) do(ctx context.Context, log progresswriter.Logger, push func() error) error {
 	used := 0

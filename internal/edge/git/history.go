@@ -12,7 +12,7 @@ import (
 // says how to get it.
 func (r *Repository) revision(ctx context.Context, rev string) (string, error) {
 	if rev == "" || strings.HasPrefix(rev, "-") {
-		return "", fmt.Errorf("%q is no git revision: write a branch, a tag or a commit", rev)
+		return "", fmt.Errorf("%q is not a git revision: write a branch, a tag or a commit", rev)
 	}
 	out, err := r.git(ctx, "rev-parse", "--verify", "--quiet", rev+"^{commit}")
 	if err == nil {

@@ -94,7 +94,7 @@ func TestFindLogin(t *testing.T) {
 		}
 	}
 	if _, err := FindLogin(t.Context(), "r.example/NO"); err == nil {
-		t.Error("a name that is no repository's has a login")
+		t.Error("a name that is not a repository's has a login")
 	}
 	writeAuthFile(t, `{"auths": {"r.example": {"auth": "%"}}}`)
 	if _, err := FindLogin(t.Context(), "r.example/x"); !isCredentialError(err) {

@@ -254,7 +254,7 @@ func ask[T any](ctx context.Context, c *Client, ref name.Reference, question fun
 // show it: its digest would be that of nothing.
 func checkComplete(manifest []byte) error {
 	if !json.Valid(manifest) {
-		return fmt.Errorf("the manifest of %d bytes that it gave is no JSON document", len(manifest))
+		return fmt.Errorf("the manifest of %d bytes that it gave is not a JSON document", len(manifest))
 	}
 	return nil
 }

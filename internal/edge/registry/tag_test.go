@@ -95,7 +95,7 @@ func TestAnnotations(t *testing.T) {
 		t.Errorf("of an absent image: %v", err)
 	}
 	if _, _, err := c.Annotations(t.Context(), host+"/Acme:1"); err == nil {
-		t.Error("no error for what is no reference")
+		t.Error("no error for what is not a reference")
 	}
 }
 

@@ -89,7 +89,7 @@ func Unwrap(h http.Header, body []byte) ([]byte, error) {
 	}
 	contentType := attributes["datacontenttype"]
 	if !printable(contentType) {
-		return nil, fmt.Errorf("reading a structured CloudEvent: datacontenttype %q is no media type", contentType)
+		return nil, fmt.Errorf("reading a structured CloudEvent: datacontenttype %q is not a media type", contentType)
 	}
 	data, err := payload(event, contentType)
 	if err != nil {

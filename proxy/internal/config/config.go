@@ -108,7 +108,7 @@ func FromEnv(lookup Lookup, limits Limits) (Config, error) {
 		r.fail("FUNC_PORT", fmt.Errorf("%d is not a port", c.Port))
 	}
 	if c.AdminPort > 65535 || c.AdminPort == c.Port {
-		r.fail("FUNC_ADMIN_PORT", fmt.Errorf("%d is no other port than FUNC_PORT", c.AdminPort))
+		r.fail("FUNC_ADMIN_PORT", fmt.Errorf("%d is FUNC_PORT itself: want another port", c.AdminPort))
 	}
 	if c.MaxHeader < leastHeader || c.MaxHeader > mostHeader {
 		r.fail("FUNC_MAX_HEADER", fmt.Errorf("%d bytes are not between %d and %d", c.MaxHeader, leastHeader, mostHeader))

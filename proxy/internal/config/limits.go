@@ -60,7 +60,7 @@ func first(root fs.FS, name string) string {
 	return ""
 }
 
-// number returns 0 for "max", "-1" and what is no number.
+// number returns 0 for "max", "-1" and what is not a number.
 func number(s string) float64 {
 	n, err := strconv.ParseFloat(s, 64)
 	if err != nil || n < 0 {

@@ -119,7 +119,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Errors of requests that are for no server of this kind.
 var (
 	errTunnel = errors.New("this server is no tunnel")
-	errTarget = errors.New("the target is no path")
+	errTarget = errors.New("the target is not a path")
 )
 
 // Refuse answers a request that another part of the proxy refuses, and ends

@@ -66,7 +66,7 @@ func newAPIServer(dir, token, etcd string) (*apiServer, error) {
 		// no Pod that would use it.
 		"--disable-admission-plugins=ServiceAccount",
 		// Nobody reaches this server through the Service named kubernetes,
-		// and a loopback address is no endpoint that it would accept.
+		// and a loopback address is not an endpoint that it would accept.
 		"--endpoint-reconciler-type=none",
 	}); err != nil {
 		return nil, err
