@@ -60,7 +60,7 @@ func TestSettings(t *testing.T) {
 		"skip: {stream: \"\"}":           {err: "the reason is missing"},
 		"skip: {steram: a reason}":       {err: `there is no check "steram"`},
 		"handlers: x":                    {err: "handlers"},
-		"handler: a.b":                   {err: "no function's name"},
+		"handler: a.b":                   {err: "not a function's name"},
 	} {
 		got, err := readSettings(folder(t, map[string]string{settingsFile: source}))
 		switch {

@@ -238,7 +238,7 @@ func TestSaveErrors(t *testing.T) {
 		}},
 		{"removed", "has been removed", func(path string, _ *File) error { return os.Remove(path) }},
 		{"read-only", "is read-only", func(path string, _ *File) error { return os.Chmod(path, 0o444) }},
-		{"a link", "no regular file", func(path string, _ *File) error {
+		{"a link", "not a regular file", func(path string, _ *File) error {
 			return errors.Join(os.Rename(path, path+".real"), os.Symlink(path+".real", path))
 		}},
 	}

@@ -59,8 +59,8 @@ func TestSince(t *testing.T) {
 		err              error
 	}{
 		{rev: "then", want: "changed:1 new:1 unknown:1"},
-		{rev: strings.Repeat("0", 40), want: all, whole: "no commit"},
-		{rev: strings.Repeat("0", 64), want: all, whole: "no commit"},
+		{rev: strings.Repeat("0", 40), want: all, whole: "not a commit"},
+		{rev: strings.Repeat("0", 64), want: all, whole: "not a commit"},
 		{rev: "0", err: ErrUnknownRevision},
 		{rev: strings.Repeat("Ab", 20), want: all, whole: "not in this clone"},
 		{rev: strings.Repeat("ab", 20), history: history{err: ErrShallow}, err: ErrShallow},

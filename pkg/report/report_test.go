@@ -185,7 +185,7 @@ func TestReadJSONRefuses(t *testing.T) {
 		{"no JSON", "{\n\"schema\": \"rtbuild.report\",\n<", "line 3: invalid character"},
 		{"truncated", edited(t, 1, "version")[:300], "unexpected end of JSON input"},
 		{"two documents", edited(t, 1, "version") + "{}", "after top-level value"},
-		{"an array", `[{"name": "python:3.13"}]`, "this is a JSON array, and no report"},
+		{"an array", `[{"name": "python:3.13"}]`, "this is a JSON array, not a report"},
 		{"no schema", "{}", `schema is missing, want "rtbuild.report"`},
 		{"another schema", `{"schema": "other", "version": 1}`, `schema is "other", want "rtbuild.report"`},
 		{"an object for a schema", `{"schema": {"a": "` + strings.Repeat("é", 100) + `"}}`, "…, want"},

@@ -119,7 +119,7 @@ func TestValidate(t *testing.T) {
 		{"valid", func(*build.Request) {}, ""},
 		{"no context", func(r *build.Request) { r.Context = nil }, "no context"},
 		{"no Dockerfile", func(r *build.Request) { r.Dockerfile = nil }, "no Dockerfile"},
-		{"Dockerfile in a folder", func(r *build.Request) { r.DockerfileName = "a/Dockerfile" }, "no base name"},
+		{"Dockerfile in a folder", func(r *build.Request) { r.DockerfileName = "a/Dockerfile" }, "not a base name"},
 		{"push to nowhere", func(r *build.Request) { r.References = nil }, "not where to"},
 		{"push to a digest", func(r *build.Request) {
 			r.References = []string{"r.example/x@sha256:" + strings.Repeat("0", 64)}
