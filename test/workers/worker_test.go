@@ -2,6 +2,7 @@ package workers
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -24,9 +25,43 @@ type language struct {
 	name  string
 	needs []string // programs
 	kinds []string // of answers that its test function can give; none if functions get no response
-	// prepare makes the worker and the function in a folder, and returns the
-	// worker's command line.
+	// prepare puts the function into a folder, and returns the command line of its
+	// worker.
 	prepare func(t *testing.T, folder string) []string
+}
+
+var compiled string // the folder of what is compiled, once in a run
+
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+func runTests(m *testing.M) int {
+	folder, err := os.MkdirTemp("", "rtbuild-workers-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(folder)
+	compiled = folder
+	return m.Run()
+}
+
+// compile has a language's worker compiled into a folder, and returns that. It
+// is done by the first test that needs it.
+func compile(t *testing.T, language string, into func(folder string)) string {
+	t.Helper()
+	folder := filepath.Join(compiled, language)
+	if _, err := os.Stat(folder); err == nil {
+		return folder
+	}
+	unfinished, err := os.MkdirTemp(compiled, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	into(unfinished)
+	if err := os.Rename(unfinished, folder); err != nil {
+		t.Fatal(err)
+	}
+	return folder
 }
 
 // writes says whether functions write to their response.
@@ -54,19 +89,21 @@ func languages() []language {
 		{"java", []string{"java", "javac"}, nil, javaWorker},
 		{"binary", []string{"go"}, nil, func(t *testing.T, folder string) []string {
 			copyFile(t, "testdata/wire.sh", filepath.Join(folder, "wire"))
-			program := filepath.Join(folder, "worker")
-			run(t, absolute(t, "incubator/binary/worker"), "go", "build", "-o", program, ".")
-			return []string{program, filepath.Join(folder, "wire")}
+			sources := absolute(t, "incubator/binary/worker")
+			made := compile(t, "binary", func(made string) { run(t, sources, "go", "build", "-o", filepath.Join(made, "worker"), ".") })
+			return []string{filepath.Join(made, "worker"), filepath.Join(folder, "wire")}
 		}},
 	}
 }
 
 // goWorker compiles the function into its worker, as go-function does.
-func goWorker(t *testing.T, folder string) []string {
-	copyFile(t, "testdata/wire.go.txt", filepath.Join(folder, "wire.go"))
-	write(t, filepath.Join(folder, "go.mod"), "module function\n\ngo 1.24\n\nrequire github.com/kubeless/kubeless v0.0.0\n\n"+
-		"replace github.com/kubeless/kubeless => "+absolute(t, "stable/go")+"\n")
-	write(t, filepath.Join(folder, "main", "main.go"), `package main
+func goWorker(t *testing.T, _ string) []string {
+	library := absolute(t, "stable/go")
+	made := compile(t, "go", func(made string) {
+		copyFile(t, "testdata/wire.go.txt", filepath.Join(made, "wire.go"))
+		write(t, filepath.Join(made, "go.mod"), "module function\n\ngo 1.24\n\nrequire github.com/kubeless/kubeless v0.0.0\n\n"+
+			"replace github.com/kubeless/kubeless => "+library+"\n")
+		write(t, filepath.Join(made, "main", "main.go"), `package main
 
 import (
 	kubeless "function"
@@ -76,20 +113,26 @@ import (
 
 func main() { worker.Serve(kubeless.Handler) }
 `)
-	program := filepath.Join(folder, "worker")
-	run(t, folder, "go", "build", "-o", program, "./main")
-	return []string{program}
+		run(t, made, "go", "build", "-o", "worker", "./main")
+	})
+	return []string{filepath.Join(made, "worker")}
 }
 
 func javaWorker(t *testing.T, folder string) []string {
-	worker := filepath.Join(folder, "worker")
+	worker := absolute(t, "stable/java/Worker.java")
 	params, err := filepath.Glob(filepath.Join(absolute(t, "stable/java/params"), "*.java"))
 	if err != nil || len(params) == 0 {
 		t.Fatalf("no classes of parameters: %v", err)
 	}
-	run(t, folder, "javac", append([]string{"-d", worker, absolute(t, "stable/java/Worker.java")}, params...)...)
-	run(t, folder, "javac", "-cp", worker, "-d", folder, absolute(t, "test/workers/testdata/Wire.java"))
-	return []string{"java", "-Xmx64m", "-XX:+ExitOnOutOfMemoryError", "-cp", worker, "Worker"}
+	function := absolute(t, "test/workers/testdata/Wire.java")
+	made := compile(t, "java", func(made string) {
+		run(t, made, "javac", append(params, "-d", "worker", worker)...)
+		run(t, made, "javac", "-cp", "worker", "-d", "function", function)
+	})
+	if err := os.CopyFS(folder, os.DirFS(filepath.Join(made, "function"))); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"java", "-Xmx64m", "-XX:+ExitOnOutOfMemoryError", "-cp", filepath.Join(made, "worker"), "Worker"}
 }
 
 // worker is one that runs.

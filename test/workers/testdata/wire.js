@@ -1,6 +1,8 @@
 // Answers as the header Event-Type says; without it, with the Event-Id.
 'use strict';
 
+const crypto = require('node:crypto');
+
 let kept;
 const kinds = {
   text: (response, body) => body,
@@ -28,6 +30,7 @@ const kinds = {
 };
 
 exports.handler = (event) => {
+  if (event['event-id'] === 'sum') return `sum ${crypto.createHash('sha256').update(event.data).digest('hex')}`;
   if (event['event-type'] === undefined) return `id ${event['event-id']}`;
   const order = JSON.parse(event['event-type']);
   const { response } = event.extensions;

@@ -4,6 +4,9 @@
 
 function handler($event, $context)
 {
+    if ($event->{'event-id'} === 'sum') {
+        return 'sum ' . hash('sha256', $event->data);
+    }
     if ($event->{'event-type'} === null) {
         return "id {$event->{'event-id'}}";
     }
