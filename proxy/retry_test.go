@@ -84,3 +84,32 @@ func TestCallsAreTriedAgainOnce(t *testing.T) {
 		}
 	})
 }
+
+// A call whose worker takes no connections has had its turn, and gets the next
+// worker before all that wait behind it.
+func TestCallsThatReachNoWorkerKeepTheirPlace(t *testing.T) {
+	bothWays(t, func(t *testing.T, loops string) {
+		p := start(t, loops, "FUNC_MAX_WORKERS=1", "FUNC_TIMEOUT=300").ready()
+		var all sync.WaitGroup
+		call := func(path string) {
+			all.Add(1)
+			go func() {
+				defer all.Done()
+				p.get(path).want(t, http.StatusOK)
+			}()
+		}
+		call("/deaf")
+		p.eventually("a call", func() bool { return p.metric(`function_workers{state="busy"}`) == "1" })
+		for i := range 5 {
+			call(fmt.Sprint("/mark?", i))
+			p.eventually("a queue", func() bool { return p.metric("function_queue_length") == fmt.Sprint(i+1) })
+		}
+		if err := os.WriteFile(p.marks, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		all.Wait()
+		if marks, err := os.ReadFile(p.marks); string(marks) != "01234" {
+			t.Errorf("the calls ran in the order %s, %v", marks, err)
+		}
+	})
+}

@@ -201,6 +201,13 @@ func (f *function) call(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		case <-ctx.Done():
 		}
 		fmt.Fprint(w, "slept")
+	case "/mark": // notes its query
+		marks, err := os.OpenFile(os.Getenv("TEST_MARKS"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			panic(err)
+		}
+		defer marks.Close()
+		fmt.Fprint(marks, r.URL.RawQuery)
 	case "/burn": // 5 ms of CPU, however long that takes
 		var used syscall.Rusage
 		for start := int64(0); start == 0 || used.Utime.Nano()+used.Stime.Nano()-start < 5e6; {
@@ -302,6 +309,12 @@ func (f *function) misbehave(w http.ResponseWriter, r *http.Request) {
 	case "/unlink": // the sockets
 		dir := os.Getenv("FUNC_SOCKET")
 		_ = os.RemoveAll(dir[:strings.LastIndex(dir, "/")])
+	case "/deaf": // no connections are taken from now on; answers when told
+		_ = os.Remove(os.Getenv("FUNC_SOCKET"))
+		w.Header().Set("Connection", "close")
+		for _, err := os.Stat(os.Getenv("TEST_MARKS")); err != nil; _, err = os.Stat(os.Getenv("TEST_MARKS")) {
+			time.Sleep(10 * time.Millisecond)
+		}
 	case "/garbage":
 		c, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {

@@ -191,10 +191,15 @@ func (c *client) connected(fd int) {
 			return
 		}
 	}
-	lease := c.lease
+	c.unreachable(c.lease, err)
+}
+
+// unreachable hands a call over whose worker takes no connections: its turn has
+// come already.
+func (c *client) unreachable(lease *pool.Lease, err error) {
 	c.lease = nil
 	lease.Unreachable(err)
-	c.handOver(nil)
+	c.handOver(&gateway.Begun{Start: c.start, Deadline: c.deadline})
 }
 
 // send sends the call. If it fails, the worker has got nothing and the link is

@@ -282,8 +282,7 @@ func (l *loop) take(m message) {
 			m.lease.Return()
 		}
 	case m.err != nil && m.lease != nil:
-		m.lease.Unreachable(m.err)
-		m.client.handOver(nil)
+		m.client.unreachable(m.lease, m.err)
 	case m.err != nil:
 		m.client.refused(m.err)
 	case m.dialed:

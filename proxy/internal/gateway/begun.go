@@ -14,14 +14,16 @@ import (
 
 // Begun is a call that was begun elsewhere and is to be ended here.
 type Begun struct {
-	Start time.Time // when the request came
-	Err   error     // the pool's refusal, or nil; then the rest holds
+	Start    time.Time // when the request came
+	Err      error     // the pool's refusal, or nil; then the rest holds
+	Deadline time.Time // it had a worker
 
-	Lease    *pool.Lease
-	Conn     *upstream.Conn // the call was sent there
-	Unsent   []byte         // but for this
-	ID       string         // of Lease.CallID
-	Deadline time.Time
+	// Of a call that the worker could not be reached for, none of these is set: it
+	// has not begun, and waits for another worker before all that had none yet.
+	Lease  *pool.Lease
+	Conn   *upstream.Conn // the call was sent there
+	Unsent []byte         // but for this
+	ID     string         // of Lease.CallID
 }
 
 type begunKey struct{}
@@ -34,7 +36,7 @@ func WithBegun(ctx context.Context, begun *atomic.Pointer[Begun]) context.Contex
 
 // Drop gives up a call that nobody serves.
 func (b *Begun) Drop() {
-	if b.Err == nil {
+	if b.Lease != nil {
 		b.Conn.Close()
 		b.Lease.Abandon(b.Deadline)
 	}
@@ -58,11 +60,8 @@ func takeBegun(ctx context.Context) *Begun {
 	return nil
 }
 
-// resume ends a call that has begun.
+// resume ends a call that a worker has got.
 func (g *Gateway) resume(w http.ResponseWriter, r *http.Request, b *Begun) outcome {
-	if b.Err != nil {
-		return g.refused(w, r, b.Err)
-	}
 	c := &call{g: g, w: w, r: r, lease: b.Lease, conn: b.Conn, id: b.ID, deadline: b.Deadline, sent: true}
 	defer c.giveUp()
 	g.watch.add(c)

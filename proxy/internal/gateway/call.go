@@ -38,8 +38,15 @@ type call struct {
 
 // function passes a request to a worker.
 func (g *Gateway) function(w http.ResponseWriter, r *http.Request) outcome {
+	var deadline time.Time
 	if begun := takeBegun(r.Context()); begun != nil {
-		return g.resume(w, r, begun)
+		switch {
+		case begun.Err != nil:
+			return g.refused(w, r, begun.Err)
+		case begun.Lease != nil:
+			return g.resume(w, r, begun)
+		}
+		deadline = begun.Deadline
 	}
 	upstream.RemoveShadows(r.Header)
 	b, status, err := g.body(w, r)
@@ -49,7 +56,7 @@ func (g *Gateway) function(w http.ResponseWriter, r *http.Request) outcome {
 	if b.buffer != nil {
 		defer g.buffers.Put(b.buffer)
 	}
-	c := &call{g: g, w: w, r: r, body: b}
+	c := &call{g: g, w: w, r: r, body: b, deadline: deadline}
 	buf := g.heads.Get().(*[]byte)
 	defer g.heads.Put(buf)
 	if *buf = c.prepare((*buf)[:0]); int64(len(*buf)+CallRoom) > g.opt.MaxHeader {
