@@ -85,6 +85,7 @@ func checks() []check {
 		{name: "context", about: "the context has function name, timeout, runtime and memory limit", run: checkContext},
 		{name: "request", about: "the function sees method, path and headers", run: checkRequest},
 		{name: "status", about: "the function sets status and headers", run: checkStatus},
+		{name: "framing", about: "Content-Length, Transfer-Encoding, Connection and X-Func-* are not the function's to set: dropped, or an error, and the next call is answered", run: checkFraming},
 		{name: "stream", about: "parts of an answer arrive as they are made", run: checkStream, timed: true},
 		{name: "parallel", about: "32 calls that sleep 2 s are answered within 20 s", run: checkParallel, timed: true},
 		{name: "exception", about: "an exception is 500 with a short body, in the log, and harms no later call", run: checkException},

@@ -203,6 +203,27 @@ func checkStatus(ctx context.Context, t *trial) (string, error) {
 	return "", nil
 }
 
+// checkFraming has the function set headers that are not its own.
+func checkFraming(ctx context.Context, t *trial) (string, error) {
+	for _, set := range [][2]string{
+		{"Content-Length", "3"}, {"content-length", "3000"}, {"Content-Length", "none"}, {"Transfer-Encoding", "chunked"}, {"transfer-encoding", "gzip"},
+		{"Connection", "close"}, {"Connection", "X-Contract"}, {"X-Func-Error", "forged"}, {"X-Func-Concurrency", "99"}, {"x-func-cancel", "1"},
+	} {
+		a, err := t.server.call(ctx, do("header", map[string]any{"name": set[0], "text": set[1]}))
+		if err != nil {
+			return "", fmt.Errorf("the function sets %s: %s: %w", set[0], set[1], err)
+		}
+		own := strings.HasPrefix(strings.ToLower(set[0]), "x-func-") && a.header.Get(set[0]) != ""
+		if a.status != http.StatusInternalServerError && (a.status != http.StatusOK || a.body != "framed") || own {
+			return "", fmt.Errorf("the function sets %s: %s: %w", set[0], set[1], a.unlike("200 \"framed\" without that, or 500"))
+		}
+		if _, err := checkGet(ctx, t); err != nil {
+			return "", fmt.Errorf("after the function set %s: %s: %w", set[0], set[1], err)
+		}
+	}
+	return "", nil
+}
+
 func checkStream(ctx context.Context, t *trial) (string, error) {
 	const parts, pause = 3, 1.0
 	r := do("stream", map[string]any{"parts": parts, "seconds": pause})

@@ -36,6 +36,7 @@
 //	context             the context has function name, timeout, runtime and memory limit
 //	request             the function sees method, path and headers
 //	status              the function sets status and headers
+//	framing             Content-Length, Transfer-Encoding, Connection and X-Func-* are not the function's to set: dropped, or an error, and the next call is answered
 //	stream              parts of an answer arrive as they are made
 //	parallel            32 calls that sleep 2 s are answered within 20 s
 //	exception           an exception is 500 with a short body, in the log, and harms no later call

@@ -118,7 +118,7 @@ func TestBreaks(t *testing.T) {
 				classic.Phases[i].References = []string{classicImage(t, classic.Phases[i].References[0])}
 			}
 		}
-		wants(t, classic, nil, "health-loading", "load-error", "syntax-error", "malformed-json", "large-body", "context", "status", "stream",
+		wants(t, classic, nil, "health-loading", "load-error", "syntax-error", "malformed-json", "large-body", "context", "status", "framing", "stream",
 			"exception", "exit", "crash", "timeout", "timeout-neighbours", "timeout-busy", "metrics", "access-log", "output", "cors",
 			"cloudevents", "shutdown", "user")
 	})

@@ -18,6 +18,7 @@ type order struct {
 	Value   json.RawMessage `json:"value"`
 	Text    string          `json:"text"`
 	Path    string          `json:"path"`
+	Name    string          `json:"name"`
 	Code    int             `json:"code"`
 	Parts   int             `json:"parts"`
 	Bytes   int             `json:"bytes"`
@@ -50,6 +51,9 @@ func Handler(event functions.Event, context functions.Context) (string, error) {
 		w.Header().Set("X-Contract", "set")
 		w.WriteHeader(o.Code)
 		return "teapot", nil
+	case "header":
+		w.Header().Set(o.Name, o.Text)
+		return "framed", nil
 	case "stream":
 		for i := 0; i < o.Parts; i++ {
 			fmt.Fprintf(w, "part %d\n", i)

@@ -18,6 +18,10 @@ const actions = {
   status: ({ code }, { extensions: { response } }) => {
     response.status(code).set('X-Contract', 'set').send('teapot');
   },
+  header: ({ name, text }, { extensions: { response } }) => {
+    response.set(name, text);
+    return 'framed';
+  },
   stream: async ({ parts, seconds }, { extensions: { response } }) => {
     for (let part = 0; part < parts; part++) {
       if (part > 0) await sleep(seconds * 1000);

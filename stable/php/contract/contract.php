@@ -22,6 +22,7 @@ function handler($event, $context)
             'header' => $request->getHeaderLine('X-Contract'),
         ],
         'status' => $event->extensions->response->withStatus($data->code)->withHeader('X-Contract', 'set')->write('teapot'),
+        'header' => $event->extensions->response->withHeader($data->name, $data->text)->write('framed'),
         'stream' => stream($event->extensions->response, $data->parts, $data->seconds),
         'sleep' => pause($data->seconds),
         'spin' => spin(),

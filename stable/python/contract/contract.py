@@ -38,6 +38,11 @@ def status(data, event, context):
     return "teapot"
 
 
+def header(data, event, context):
+    event["extensions"]["response"].headers[data["name"]] = data["text"]
+    return "framed"
+
+
 def stream(data, event, context):
     for number in range(data["parts"]):
         if number:
@@ -101,6 +106,7 @@ OPERATIONS = {
     "context": describe_context,
     "request": describe_request,
     "status": status,
+    "header": header,
     "stream": stream,
     "sleep": sleep,
     "spin": spin,

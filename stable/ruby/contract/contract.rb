@@ -12,6 +12,9 @@ def handler(event, context)
   when 'context' then context
   when 'request' then { method: request.request_method, path: request.path, header: request.env['HTTP_X_CONTRACT'] }
   when 'status' then teapot(response, data['code'])
+  when 'header'
+    response[data['name']] = data['text']
+    'framed'
   when 'stream' then stream(response, data['parts'], data['seconds'])
   when 'sleep'
     sleep data['seconds']
