@@ -203,9 +203,14 @@ func TestRequire(t *testing.T) {
 	link(t, "../outside", filepath.Join(dir, "out"))
 	link(t, "gone", filepath.Join(dir, "dangling"))
 	link(t, "loop", filepath.Join(dir, "loop"))
-	write(t, filepath.Join(dir, ".dockerignore"), "hidden\n")
+	link(t, "/folder/b", filepath.Join(dir, "absolute"))
+	link(t, "../../folder", filepath.Join(dir, "hidden-link"))
+	link(t, "/hidden", filepath.Join(dir, "to-hidden"))
+	link(t, "/folder", filepath.Join(dir, "to-folder"))
+	link(t, "/gone", filepath.Join(dir, "nowhere"))
+	write(t, filepath.Join(dir, ".dockerignore"), "hidden\nhidden-link\nabsolute\n")
 	files := read(t, dir, filepath.Join(dir, "Dockerfile"), buildcontext.Everything)
-	if err := files.Require([]string{".", "/", "a", "/folder/b", "link/b", "link/../a", "folder/../../a"}); err != nil {
+	if err := files.Require([]string{".", "/", "a", "/folder/b", "link/b", "link/../a", "folder/../../a", "to-folder/b"}); err != nil {
 		t.Error(err)
 	}
 	for path, want := range map[string]string{
@@ -213,8 +218,13 @@ func TestRequire(t *testing.T) {
 		"/hidden":  "the build reads hidden, which the ignore file hides: add !hidden to it",
 		"out":      "a link out of the build context",
 		"dangling": "a link to nothing",
+		"nowhere":  "the build reads nowhere, which is a link to nothing",
 		"loop":     "the build reads loop: ",
-		"a/b":      "the build reads a/b: ",
+		// As engines see them, links stay in the context.
+		"absolute":      "the build reads absolute, which the ignore file hides: add !absolute to it",
+		"hidden-link/b": "the build reads hidden-link/b, which the ignore file hides: add !hidden-link/b to it",
+		"to-hidden":     "the build reads to-hidden, a link that leads to hidden, which the ignore file hides: add !hidden to it",
+		"a/b":           "the build reads a/b: ",
 	} {
 		if err := files.Require([]string{"a", path}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %q", path, err, want)

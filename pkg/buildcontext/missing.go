@@ -18,18 +18,50 @@ const maxLinks = 40
 // is not, and what to do.
 func (f *Files) Require(paths []string) error {
 	for _, p := range paths {
-		if !f.has(p) {
-			return f.missing(strings.TrimPrefix(path.Clean("/"+p), "/"))
+		if listed := follow(p, f.lookUp); !listed.found {
+			return f.missing(strings.TrimPrefix(path.Clean("/"+p), "/"), listed)
 		}
 	}
 	return nil
 }
 
-// has follows a path through the list as engines do: a symbolic link cannot
-// leave the context, and an absolute one starts at its root.
-func (f *Files) has(p string) bool {
-	rest, at := strings.Split(path.Clean("/"+p), "/"), ""
-	for links := 0; len(rest) > 0; {
+// lookUp finds an entry of the list.
+func (f *Files) lookUp(p string) (link string, isLink, found bool) {
+	e := f.byPath[p]
+	if e == nil {
+		return "", false, false
+	}
+	return e.link, e.mode.Type() == fs.ModeSymlink, true
+}
+
+// onDisk finds what the context's folder has, whatever the ignore file says.
+func (f *Files) onDisk(p string) (link string, isLink, found bool) {
+	full := filepath.Join(f.root, filepath.FromSlash(p))
+	info, err := os.Lstat(full)
+	if err != nil {
+		return "", false, false
+	}
+	if info.Mode().Type() != fs.ModeSymlink {
+		return "", false, true
+	}
+	link, err = os.Readlink(full)
+	return link, true, err == nil
+}
+
+// A way is where a path leads.
+type way struct {
+	found bool
+	// end is the path without symbolic links; of one that is not found, with what
+	// was left of it.
+	end   string
+	links int // that it leads through
+}
+
+// follow follows a path as engines do: a symbolic link cannot leave the context,
+// and an absolute one starts at its root.
+func follow(p string, lookUp func(p string) (link string, isLink, found bool)) way {
+	rest, at, links := strings.Split(path.Clean("/"+p), "/"), "", 0
+	for len(rest) > 0 {
 		name := rest[0]
 		rest = rest[1:]
 		switch name {
@@ -39,40 +71,44 @@ func (f *Files) has(p string) bool {
 			at = parent(at)
 			continue
 		}
-		e := f.byPath[path.Join(at, name)]
-		if e == nil {
-			return false
+		next := path.Join(at, name)
+		link, isLink, found := lookUp(next)
+		if !found || links == maxLinks {
+			return way{end: strings.TrimPrefix(path.Join("/", next, path.Join(rest...)), "/"), links: links}
 		}
-		if e.mode.Type() != fs.ModeSymlink {
-			at = e.path
+		if !isLink {
+			at = next
 			continue
 		}
-		if links++; links > maxLinks {
-			return false
-		}
-		if path.IsAbs(e.link) {
+		links++
+		if path.IsAbs(link) {
 			at = ""
 		}
-		rest = append(strings.Split(filepath.ToSlash(e.link), "/"), rest...)
+		rest = append(strings.Split(filepath.ToSlash(link), "/"), rest...)
 	}
-	return true
+	return way{found: true, end: at, links: links}
 }
 
-// missing says why a path is not among the files.
-func (f *Files) missing(rel string) error {
+// missing says why a path is not among the files, which leads as far as it does
+// there.
+func (f *Files) missing(rel string, listed way) error {
+	switch {
+	case !follow(rel, f.onDisk).found:
+	case listed.links == 0:
+		return fmt.Errorf("the build reads %s, which the ignore file hides: add !%s to it", rel, rel)
+	default:
+		return fmt.Errorf("the build reads %s, a link that leads to %s, which the ignore file hides: add !%s to it", rel, listed.end, listed.end)
+	}
 	full := filepath.Join(f.root, filepath.FromSlash(rel))
 	target, err := filepath.EvalSymlinks(full)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Lstat(full); err == nil {
-			return fmt.Errorf("the build reads %s, which is a link to nothing in the build context", rel)
-		}
-		return fmt.Errorf("the build reads %s, which is not in the build context", rel)
-	case err != nil:
-		return fmt.Errorf("the build reads %s: %w", rel, err)
-	}
-	if inside, err := filepath.Rel(f.root, target); err != nil || !filepath.IsLocal(inside) {
+	if err == nil {
 		return fmt.Errorf("the build reads %s, which is a link out of the build context, to %s: copy the file, or move the context up (build:: { context: '..' })", rel, target)
 	}
-	return fmt.Errorf("the build reads %s, which the ignore file hides: add !%s to it", rel, rel)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the build reads %s: %w", rel, err)
+	}
+	if _, err := os.Lstat(full); err == nil {
+		return fmt.Errorf("the build reads %s, which is a link to nothing in the build context", rel)
+	}
+	return fmt.Errorf("the build reads %s, which is not in the build context", rel)
 }

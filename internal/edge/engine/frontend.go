@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
@@ -78,10 +80,10 @@ func (c locatingClient) Solve(ctx context.Context, solve gateway.SolveRequest) (
 // checkOperations refuses operations that the engine is too old for. Engines
 // leave out what they do not know, without a word.
 func checkOperations(definition *pb.Definition, caps apicaps.CapSet) error {
-	needed := map[apicaps.CapID]bool{}
+	needed := map[apicaps.CapID]string{} // and what for, where that is known
 	for _, operation := range definition.GetMetadata() {
 		for id := range operation.Caps {
-			needed[apicaps.CapID(id)] = true
+			needed[apicaps.CapID(id)] = ""
 		}
 	}
 	for _, encoded := range definition.GetDef() {
@@ -91,27 +93,33 @@ func checkOperations(definition *pb.Definition, caps apicaps.CapSet) error {
 		}
 		needForCopies(&op, needed)
 	}
-	for id := range needed {
+	for _, id := range slices.Sorted(maps.Keys(needed)) {
 		if err := caps.Supports(id); err != nil {
-			return fmt.Errorf("the engine is too old, and cannot do what the Dockerfile asks for (%w): build with the embedded engine, or a newer one", err)
+			return fmt.Errorf("the engine is too old, and cannot do what the Dockerfile asks for (%s%w): build with the embedded engine, or a newer one", needed[id], err)
 		}
 	}
 	return nil
 }
 
+// symbolicModes is a capability of the engines that take modes with letters: it
+// came with them, in BuildKit v0.17. They have a capability of their own, which
+// no engine up to v0.33 says that it has.
+const symbolicModes = pb.CapExecValidExitCode
+
 // needForCopies adds what copies need: BuildKit's own note of it, up to v0.33,
 // is made before it knows them and stays empty.
-func needForCopies(op *pb.Op, needed map[apicaps.CapID]bool) {
+func needForCopies(op *pb.Op, needed map[apicaps.CapID]string) {
 	for _, action := range op.GetFile().GetActions() {
 		copied := action.GetCopy()
 		if len(copied.GetIncludePatterns())+len(copied.GetExcludePatterns()) > 0 {
-			needed[pb.CapFileCopyIncludeExcludePatterns] = true
+			needed[pb.CapFileCopyIncludeExcludePatterns] = "--exclude or --parents: "
 		}
 		if len(copied.GetRequiredPaths()) > 0 {
-			needed[pb.CapFileCopyRequiredPaths] = true
+			needed[pb.CapFileCopyRequiredPaths] = "--parents: "
 		}
 		if copied.GetModeStr() != "" {
-			needed[pb.CapFileCopyModeStringFormat] = true
+			delete(needed, pb.CapFileCopyModeStringFormat)
+			needed[symbolicModes] = "--chmod with letters: "
 		}
 	}
 }
