@@ -32,11 +32,11 @@ file.`,
 					return err
 				}
 				defer unlock()
-				bases, images, err := s.lockedBases(ctx)
+				bases, err := s.lockedBases(ctx)
 				if err != nil {
 					return err
 				}
-				changes, err := bases.Update(ctx, images, s.lockedPlatforms(), update && len(args) == 0, args)
+				changes, err := s.project.Lock(ctx, bases, s.lockedPlatforms(), update && len(args) == 0, args)
 				if err != nil {
 					return err
 				}
@@ -51,14 +51,9 @@ file.`,
 	return cmd
 }
 
-// lockedBases opens the lock file, and lists the base images of the tree.
-func (s *session) lockedBases(ctx context.Context) (*release.Bases, []release.BaseImage, error) {
-	images, err := s.project.BaseImages()
-	if err != nil {
-		return nil, nil, err
-	}
-	bases, err := s.openBases(ctx, s.lockPath(), s.registryClient(), release.LockAdd)
-	return bases, images, err
+// lockedBases opens the lock file.
+func (s *session) lockedBases(ctx context.Context) (*release.Bases, error) {
+	return s.openBases(ctx, s.lockPath(), s.registryClient(), release.LockAdd)
 }
 
 // lockedPlatforms are those that base images are locked for. An engine elsewhere is
@@ -97,7 +92,11 @@ moved; rtbuild lock --update IMAGE takes the new one.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd, func(ctx context.Context, s *session) error {
-				bases, images, err := s.lockedBases(ctx)
+				bases, err := s.lockedBases(ctx)
+				if err != nil {
+					return err
+				}
+				images, err := s.project.BaseImages(bases)
 				if err != nil {
 					return err
 				}

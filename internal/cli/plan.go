@@ -64,11 +64,15 @@ or another (undecided), and images that have neither a digest nor a Dockerfile
 					return err
 				}
 				if since != "" {
-					prepared, err := s.prepare(ctx, args, runOptions{since: since})
+					edges, options, err := s.wire(ctx, nil, runOptions{since: since})
 					if err != nil {
 						return err
 					}
-					steps = prepared.Plan()
+					changed, err := s.project.PrepareChanged(ctx, edges, options, steps)
+					if err != nil {
+						return err
+					}
+					steps = changed.Plan()
 				}
 				p := s.describe(steps, selected)
 				return a.print(p, p.text)

@@ -144,7 +144,7 @@ func (s *session) releaseEdges(ctx context.Context, o runOptions) (release.Edges
 	}
 	return release.Edges{
 		Registry: client, Bases: bases, OpenBuilder: s.openBuilder, Alone: s.app.alone,
-		OpenHistory: s.openHistory, Past: s.prepareAt, Observer: observer{s},
+		OpenHistory: s.openHistory, Past: s.lookAt, Observer: observer{s},
 	}, nil
 }
 

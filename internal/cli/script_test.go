@@ -53,20 +53,20 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// pushImage REF VAR pushes an image of random content and sets VAR to its
-// digest.
+// pushImage REF VAR [INSTRUCTION...] pushes an image of random content, with ONBUILD
+// instructions, and sets VAR to its digest.
 func pushImage(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: pushimage REF VAR")
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: pushimage REF VAR [INSTRUCTION...]")
 	}
 	ref, err := name.ParseReference(args[0])
 	ts.Check(err)
 	image, err := random.Image(64, 1)
 	ts.Check(err)
-	platform, err := image.ConfigFile()
+	config, err := image.ConfigFile()
 	ts.Check(err)
-	platform.OS, platform.Architecture = "linux", "amd64"
-	image, err = mutate.ConfigFile(image, platform)
+	config.OS, config.Architecture, config.Config.OnBuild = "linux", "amd64", args[2:]
+	image, err = mutate.ConfigFile(image, config)
 	ts.Check(err)
 	ts.Check(remote.Write(ref, image))
 	digest, err := image.Digest()

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/rtbuild/rtbuild/internal/edge/git"
-	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -13,8 +12,8 @@ func (s *session) openHistory(ctx context.Context) (release.History, error) {
 	return git.Open(ctx, s.root)
 }
 
-// prepareAt fingerprints the whole tree in another folder.
-func (s *session) prepareAt(ctx context.Context, dir string) (*build.Prepared, error) {
+// lookAt says what the tree in another folder comes to, all of it.
+func (s *session) lookAt(ctx context.Context, dir string) (*release.Snapshot, error) {
 	past, err := s.at(dir)
 	if err != nil {
 		return nil, err
@@ -22,5 +21,10 @@ func (s *session) prepareAt(ctx context.Context, dir string) (*build.Prepared, e
 	if err := past.load(ctx); err != nil {
 		return nil, err
 	}
-	return past.prepare(ctx, nil, runOptions{})
+	images, err := past.prepare(ctx, nil, runOptions{})
+	if err != nil {
+		return nil, err
+	}
+	versions, err := past.project.Definitions()
+	return &release.Snapshot{Images: images, Versions: versions}, err
 }

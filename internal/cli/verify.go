@@ -38,7 +38,7 @@ func (o *verifyOptions) flags(set *pflag.FlagSet) {
 	set.StringArrayVar(&o.reports, "report", nil, "write a report to `FILE`: .json, or .xml for JUnit; may be repeated")
 	set.StringArrayVar(&o.env, "env", nil, "the functions' own environment, `NAME=VALUE`, as for package indexes and proxies; may be repeated")
 	set.BoolVar(&o.pinned, "pinned", false, "verify the digests in the manifests, not what the engine has under the tags")
-	set.StringVar(&o.since, "since", "", "only versions with images that changed since the git revision `REV`")
+	set.StringVar(&o.since, "since", "", "only versions that changed since the git revision `REV`: what their images are made of, the manifest, contract functions or examples")
 	set.StringVar(&o.image, "image", "", "verify the image `REF`, which is in no tree")
 	set.StringVar(&o.functions, "contract", "", "with --image: the `FOLDER` of its contract functions")
 	set.StringVar(&o.examples, "examples", "", "with --image: the `FOLDER` of its examples (default: none)")

@@ -55,14 +55,16 @@ func (s *session) subjects(ctx context.Context, names []string, o verifyOptions)
 
 // nothingSelected says why a verification has nothing to do.
 func nothingSelected(names []string, since string) string {
-	why := "no version of a runtime has an image"
-	if len(names) > 0 {
-		why = "no version of a runtime runs an image of " + strings.Join(names, ", ")
+	images := strings.Join(names, ", ")
+	switch {
+	case since != "" && images != "":
+		return "no version of a runtime that runs an image of " + images + " changed since " + since
+	case since != "":
+		return "no version of a runtime changed since " + since
+	case images != "":
+		return "no version of a runtime runs an image of " + images
 	}
-	if since != "" {
-		why += " that changed since " + since
-	}
-	return why
+	return "no version of a runtime has an image"
 }
 
 // sourcesOf is what the images of the subjects are made of today, as far as this

@@ -49,10 +49,19 @@ type Step struct {
 // reported at once. A cycle is an error that prints it. Nothing is known of base
 // images here: what depends on those is left to Run.Fingerprint.
 func NewPlan(root string, targets, wanted []*discover.Target, platforms []string) (*Plan, error) {
+	nothing := func(context.Context, string, string) (baseimage.Config, bool, error) {
+		return baseimage.Config{}, true, nil
+	}
+	return NewPlanOn(nothing, root, targets, wanted, platforms)
+}
+
+// NewPlanOn is NewPlan with base images of which something is known, so that
+// images which only their ONBUILD instructions name are in the plan, too.
+func NewPlanOn(bases dockerfile.Images, root string, targets, wanted []*discover.Target, platforms []string) (*Plan, error) {
 	if len(platforms) == 0 {
 		platforms = []string{HostPlatform()}
 	}
-	p := &planner{root: root, platforms: platforms, targets: targetsByImage(targets), steps: map[string]*Step{}}
+	p := &planner{root: root, platforms: platforms, bases: bases, targets: targetsByImage(targets), steps: map[string]*Step{}}
 	order := wanted
 	if err := p.read(order); err != nil {
 		return nil, err
@@ -121,6 +130,7 @@ func readStep(root string, t *discover.Target) (*Step, error) {
 type planner struct {
 	root      string
 	platforms []string
+	bases     dockerfile.Images
 	targets   map[string]string
 	steps     map[string]*Step
 	// configs are what the siblings say that were converted in this round, by
@@ -183,14 +193,15 @@ func (p *planner) convert(order []*discover.Target) error {
 	return errors.Join(errs...)
 }
 
-// convertStep takes base images to say nothing. Where that may be what is wrong,
-// the images are all that is wanted.
+// convertStep takes base images to say what is known of them. Where that may be
+// what is wrong, the images are all that is wanted.
 func (p *planner) convertStep(step *Step, platform string) (*dockerfile.Conversion, error) {
 	known := true
-	opts := step.options(platform, func(_ context.Context, image, platform string) (baseimage.Config, bool, error) {
+	opts := step.options(platform, func(ctx context.Context, image, platform string) (baseimage.Config, bool, error) {
 		sibling, ok := targetOf(image, p.targets)
 		if !ok {
-			return baseimage.Config{}, known, nil
+			config, _, err := p.bases(ctx, image, platform)
+			return config, known, err
 		}
 		return anyOf(p.configs[sibling], platform, p.platforms), known, nil
 	})

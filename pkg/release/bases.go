@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 
 	"github.com/rtbuild/rtbuild/pkg/baseimage"
 	"github.com/rtbuild/rtbuild/pkg/lockfile"
-	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
@@ -70,6 +67,21 @@ func (b *Bases) Digest(ctx context.Context, ref reference.Reference) (string, er
 	defer b.mu.Unlock()
 	b.added = append(b.added, key)
 	return digest, nil
+}
+
+// Locked is what the lock file has of a base image for a platform, nothing where
+// it has none. No registry is asked.
+func (b *Bases) Locked(_ context.Context, image, platform string) (config baseimage.Config, known bool, err error) {
+	ref, err := reference.Parse(image)
+	if err != nil {
+		return baseimage.Config{}, false, err
+	}
+	digest := ref.Digest
+	if digest == "" {
+		digest, _ = b.lock.Digest(ref)
+	}
+	config, known = b.lock.Config(digest, platform)
+	return config, known, nil
 }
 
 // leave tells whether a base that could not be asked for is left to the engine,
@@ -172,167 +184,3 @@ func (b *Bases) Save() error { return b.lock.Save() }
 
 // Unsaved tells whether Save would write something.
 func (b *Bases) Unsaved() bool { return b.lock.Changed() }
-
-// A BaseImage is an image that Dockerfiles name and this tree does not build.
-type BaseImage struct {
-	Ref reference.Reference
-	// Targets are the names of the targets that name it themselves.
-	Targets []string
-}
-
-// name is by what the image is known: its entry in the lock file, or with its
-// digest, if it is named by that.
-func (i BaseImage) name() string {
-	if i.Ref.Digest != "" {
-		return i.Ref.String()
-	}
-	return lockfile.Key(i.Ref)
-}
-
-// BaseImages are the images of all Dockerfiles, in alphabetical order.
-func (p *Project) BaseImages() ([]BaseImage, error) {
-	plan, err := p.Plan(nil)
-	if err != nil {
-		return nil, err
-	}
-	images := map[string]*BaseImage{}
-	for _, step := range plan.Steps {
-		for _, use := range step.Images {
-			if _, sibling := step.Siblings[use.Image]; sibling {
-				continue
-			}
-			ref, err := reference.Parse(use.Image)
-			if err != nil {
-				return nil, fmt.Errorf("%s:%d: %w", step.Dockerfile, use.Line, err)
-			}
-			image := BaseImage{Ref: ref}
-			if images[image.name()] == nil {
-				images[image.name()] = &image
-			}
-			known := images[image.name()]
-			if !slices.Contains(known.Targets, step.Name) {
-				known.Targets = append(known.Targets, step.Name)
-			}
-		}
-	}
-	var list []BaseImage
-	for _, key := range slices.Sorted(maps.Keys(images)) {
-		list = append(list, *images[key])
-	}
-	return list, nil
-}
-
-// A LockChange is a change to the lock file. An empty digest means no
-// entry.
-type LockChange struct {
-	Image string `json:"image"`
-	Old   string `json:"old,omitempty"`
-	New   string `json:"new,omitempty"`
-	// Targets are those that would be built anew, without the images that are
-	// built from them.
-	Targets []string `json:"targets,omitempty"`
-}
-
-// Update looks up the images that the lock file does not have, and those
-// that names choose, and drops entries that no image has. Only names (as the
-// lock file writes them, or as a Dockerfile does) chooses among the locked;
-// with all, all are looked up. A name that is not a base image is an error. The
-// caller saves the file, but not after an error. What the images say is locked for
-// the platforms.
-func (b *Bases) Update(ctx context.Context, images []BaseImage, platforms []string, all bool, names []string) ([]LockChange, error) {
-	chosen, err := choose(images, names)
-	if err != nil {
-		return nil, err
-	}
-	var wanted []BaseImage
-	used := map[string]bool{}
-	for _, image := range images {
-		if image.Ref.Digest != "" {
-			continue
-		}
-		key := lockfile.Key(image.Ref)
-		used[key] = true
-		if _, locked := b.lock.Digest(image.Ref); !locked || all || chosen[key] {
-			wanted = append(wanted, image)
-		}
-	}
-	changes, err := b.compare(ctx, wanted)
-	if err != nil {
-		return nil, err
-	}
-	for _, change := range changes {
-		b.lock.Set(reference.MustParse(change.Image), change.New)
-	}
-	for _, key := range b.lock.References() {
-		if !used[key] {
-			ref := reference.MustParse(key)
-			old, _ := b.lock.Digest(ref)
-			b.lock.Remove(ref)
-			changes = append(changes, LockChange{Image: key, Old: old})
-		}
-	}
-	return changes, b.updateConfigs(ctx, images, platforms)
-}
-
-// updateConfigs locks what the images say, whose digests are known, and drops what
-// others do.
-func (b *Bases) updateConfigs(ctx context.Context, images []BaseImage, platforms []string) error {
-	digests, errs := map[string]bool{}, make([]error, len(images))
-	for _, image := range images {
-		digest, _ := b.lock.Digest(image.Ref)
-		digests[digest] = true
-	}
-	parallel.Each(len(images), parallel.Lookups, func(i int) {
-		digest, _ := b.lock.Digest(images[i].Ref)
-		for _, platform := range platforms {
-			if _, _, err := b.Config(ctx, images[i].Ref, digest, platform); err != nil {
-				errs[i] = fmt.Errorf("%s: %w", images[i].name(), err)
-			}
-		}
-	})
-	b.lock.KeepConfigs(digests)
-	return errors.Join(errs...)
-}
-
-func choose(images []BaseImage, names []string) (map[string]bool, error) {
-	chosen := map[string]bool{}
-	for _, name := range names {
-		ref, err := reference.Parse(name)
-		if err != nil {
-			return nil, err
-		}
-		key := lockfile.Key(ref)
-		if !slices.ContainsFunc(images, func(image BaseImage) bool { return image.name() == key }) {
-			return nil, fmt.Errorf("no Dockerfile of this tree names %s as a base image", key)
-		}
-		chosen[key] = true
-	}
-	return chosen, nil
-}
-
-// Outdated lists the locked images that have another digest now.
-func (b *Bases) Outdated(ctx context.Context, images []BaseImage) ([]LockChange, error) {
-	locked := slices.DeleteFunc(slices.Clone(images), func(image BaseImage) bool {
-		_, ok := b.lock.Digest(image.Ref)
-		return !ok || image.Ref.Digest != ""
-	})
-	return b.compare(ctx, locked)
-}
-
-// compare looks images up and lists those that are not what is locked.
-func (b *Bases) compare(ctx context.Context, images []BaseImage) ([]LockChange, error) {
-	digests, errs := make([]string, len(images)), make([]error, len(images))
-	parallel.Each(len(images), parallel.Lookups, func(i int) {
-		digests[i], errs[i] = b.Current(ctx, images[i].Ref)
-	})
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	var changes []LockChange
-	for i, image := range images {
-		if old, _ := b.lock.Digest(image.Ref); old != digests[i] {
-			changes = append(changes, LockChange{Image: lockfile.Key(image.Ref), Old: old, New: digests[i], Targets: image.Targets})
-		}
-	}
-	return changes, nil
-}

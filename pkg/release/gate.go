@@ -3,9 +3,11 @@ package release
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/discover"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 // A Candidate is an image that is pushed under its content tag and would be
@@ -53,7 +55,7 @@ func verify(ctx context.Context, gate Gate, destination string, outcomes []build
 			continue
 		}
 		admission.Images[out.Name] = out.Target.References(destination)[0].WithTag("").WithDigest(out.Digest).String()
-		if !released(destination, *out) {
+		if !released(destination, out.PreparedStep, out.Digest) {
 			admission.Candidates = append(admission.Candidates, Candidate{Target: out.Target, Ref: out.Content, Digest: out.Digest})
 			asked = append(asked, out)
 		}
@@ -74,13 +76,10 @@ func verify(ctx context.Context, gate Gate, destination string, outcomes []build
 	}
 }
 
-// released tells whether all version tags pointed to the image when the run
-// began.
-func released(destination string, out build.Outcome) bool {
-	for _, ref := range out.Target.References(destination) {
-		if out.Published[ref.String()] != out.Digest {
-			return false
-		}
-	}
-	return true
+// released tells whether all version tags pointed to an image when the run began.
+// No image is none.
+func released(destination string, step build.PreparedStep, digest string) bool {
+	return !slices.ContainsFunc(step.References(destination), func(ref reference.Reference) bool {
+		return digest == "" || step.Published[ref.String()] != digest
+	})
 }

@@ -92,18 +92,28 @@ func (p *Project) DueJobs(ctx context.Context, e Edges, o Options) ([]Job, error
 	if err != nil {
 		return nil, err
 	}
-	var due map[string]bool
-	if o.Since != "" {
-		due, err = p.Changed(ctx, e, o)
-	} else {
-		due, err = Unreleased(o.Destination, e.run(o).Prepare(ctx, plan))
+	if err := p.tellUndecided(e, o); err != nil {
+		return nil, err
 	}
+	due, err := p.due(ctx, e, o, plan)
 	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(Jobs(p.Discovery, plan), func(job Job) bool {
 		return !slices.ContainsFunc(job.Targets, func(name string) bool { return due[name] })
 	}), nil
+}
+
+// due are the names of the targets that have something to do.
+func (p *Project) due(ctx context.Context, e Edges, o Options, plan *build.Plan) (map[string]bool, error) {
+	if o.Since == "" {
+		return Unreleased(o.Destination, e.run(o).Prepare(ctx, plan))
+	}
+	difference, err := differenceSince(ctx, e, o.Since, e.run(o).Fingerprint(ctx, plan))
+	if err != nil {
+		return nil, err
+	}
+	return difference.Targets, nil
 }
 
 // A grouping puts steps into groups: sets that are joined.
@@ -368,10 +378,8 @@ func Unreleased(destination string, prepared *build.Prepared) (map[string]bool, 
 	var errs []error
 	for _, step := range prepared.Steps {
 		errs = append(errs, step.Err)
-		for _, ref := range step.References(destination) {
-			if !step.Fresh() || step.Published[ref.String()] != step.Existing {
-				unreleased[step.Name] = true
-			}
+		if !released(destination, step, step.Existing) {
+			unreleased[step.Name] = true
 		}
 	}
 	return unreleased, errors.Join(errs...)

@@ -35,10 +35,10 @@ type Edges struct {
 	// Alone keeps every other run out of the tree until unlock is called; the
 	// error says which run is there.
 	Alone func() (unlock func(), err error)
-	// OpenHistory and Past are for Options.Since: Past fingerprints the whole tree
-	// in another folder, by its own settings.
+	// OpenHistory and Past are for Options.Since: Past says what the whole tree in
+	// another folder comes to, by its own settings.
 	OpenHistory func(ctx context.Context) (History, error)
-	Past        func(ctx context.Context, dir string) (*build.Prepared, error)
+	Past        func(ctx context.Context, dir string) (*Snapshot, error)
 	// Observer is told what people should know before the release goes on.
 	Observer Observer
 }
@@ -77,12 +77,8 @@ func (p *Project) Release(ctx context.Context, e Edges, o Options) (*Result, err
 	if err := p.Tree.Valid(); err != nil {
 		return nil, err
 	}
-	selected, err := p.Discovery.Find(o.Names)
-	if err != nil {
+	if err := p.tellUndecided(e, o); err != nil {
 		return nil, err
-	}
-	for _, u := range selected.Undecided {
-		e.Observer.Undecided(u)
 	}
 	unlock, err := e.Alone()
 	if err != nil {
@@ -114,27 +110,42 @@ func (p *Project) Release(ctx context.Context, e Edges, o Options) (*Result, err
 	return result, err
 }
 
+// tellUndecided tells the observer of what the options select and nothing builds.
+func (p *Project) tellUndecided(e Edges, o Options) error {
+	selected, err := p.Discovery.Find(o.Names)
+	for _, u := range selected.Undecided {
+		e.Observer.Undecided(u)
+	}
+	return err
+}
+
 // Prepare finds out what the images that the options select are made of, and
 // what the registry has of them if they are to be pushed. Nothing is written.
 func (p *Project) Prepare(ctx context.Context, e Edges, o Options) (*build.Prepared, error) {
-	run := e.run(o)
 	plan, err := p.Plan(o.Names)
 	if err != nil {
 		return nil, err
 	}
-	var prepared *build.Prepared
 	if o.Since == "" {
-		prepared = run.Prepare(ctx, plan)
-	} else {
-		today := run.Fingerprint(ctx, plan)
-		changed, err := changedSince(ctx, e, o.Since, today)
-		if err != nil {
-			return nil, err
-		}
-		prepared = today.Subset(changed)
-		run.LookUp(ctx, prepared)
+		return e.run(o).Prepare(ctx, plan), nil
 	}
-	return prepared, nil
+	prepared, err := p.PrepareChanged(ctx, e, o, plan)
+	if err == nil {
+		e.run(o).LookUp(ctx, prepared)
+	}
+	return prepared, err
+}
+
+// PrepareChanged finds out what the images of a plan are made of, and leaves out
+// those that are made of the same as at the revision Since, and are not needed for
+// others.
+func (p *Project) PrepareChanged(ctx context.Context, e Edges, o Options, plan *build.Plan) (*build.Prepared, error) {
+	today := e.run(o).Fingerprint(ctx, plan)
+	difference, err := differenceSince(ctx, e, o.Since, today)
+	if err != nil {
+		return nil, err
+	}
+	return today.Subset(difference.Targets), nil
 }
 
 // prepareLocked is Prepare, and writes what was learnt of base images to the lock
@@ -152,18 +163,15 @@ func (p *Project) prepareLocked(ctx context.Context, e Edges, o Options) (*build
 	if err := e.Bases.Save(); err != nil || !unsaved {
 		return prepared, err
 	}
+	e.Observer = told{e.Observer}
 	return p.Prepare(ctx, e, o)
 }
 
-// Changed are the names of the targets that the options select and that
-// changed since the revision Since.
-func (p *Project) Changed(ctx context.Context, e Edges, o Options) (map[string]bool, error) {
-	plan, err := p.Plan(o.Names)
-	if err != nil {
-		return nil, err
-	}
-	return changedSince(ctx, e, o.Since, e.run(o).Fingerprint(ctx, plan))
-}
+// told is an observer that has been told of the revision before.
+type told struct{ Observer }
+
+// AllChanged implements Observer.
+func (told) AllChanged(string, string) {}
 
 // Fingerprint finds out what some targets are made of, and all that they are
 // built from.
@@ -176,7 +184,7 @@ func (p *Project) Fingerprint(ctx context.Context, e Edges, o Options, targets m
 	return e.run(o).Fingerprint(ctx, plan), nil
 }
 
-func changedSince(ctx context.Context, e Edges, rev string, today *build.Prepared) (map[string]bool, error) {
+func differenceSince(ctx context.Context, e Edges, rev string, today *build.Prepared) (*Difference, error) {
 	history, err := e.OpenHistory(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("--since: %w", err)
@@ -188,18 +196,25 @@ func changedSince(ctx context.Context, e Edges, rev string, today *build.Prepare
 	if difference.Whole != "" {
 		e.Observer.AllChanged(rev, difference.Whole)
 	}
-	return difference.Targets, nil
+	return difference, nil
 }
 
 func (e Edges) run(o Options) *build.Run {
 	return &build.Run{Bases: e.Bases, Confirmer: Confirm{Registry: e.Registry}, Settings: o.Settings}
 }
 
+// builds tells whether a step is to be built.
+func (o Options) builds(step build.PreparedStep) bool {
+	return step.Err == nil && (o.Rebuild || !step.Fresh())
+}
+
 // ready asks the gates whether they could decide, if there is something that
-// they will be asked for.
+// they will be asked for: before anything is built for them.
 func ready(ctx context.Context, gates []Gate, o Options, prepared *build.Prepared) error {
-	stale := func(step build.PreparedStep) bool { return o.Rebuild || !step.Fresh() }
-	if !slices.ContainsFunc(prepared.Steps, stale) {
+	asked := func(step build.PreparedStep) bool {
+		return o.builds(step) || step.Err == nil && !released(o.Destination, step, step.Existing)
+	}
+	if !slices.ContainsFunc(prepared.Steps, asked) {
 		return nil
 	}
 	for _, gate := range gates {
@@ -213,8 +228,7 @@ func ready(ctx context.Context, gates []Gate, o Options, prepared *build.Prepare
 // build runs the builds.
 func (r *Result) build(ctx context.Context, e Edges, o Options, prepared *build.Prepared) (err error) {
 	run := e.run(o)
-	buildable := func(step build.PreparedStep) bool { return step.Err == nil && (o.Rebuild || !step.Fresh()) }
-	if slices.ContainsFunc(prepared.Steps, buildable) {
+	if slices.ContainsFunc(prepared.Steps, o.builds) {
 		if run.Builder, err = e.OpenBuilder(ctx); err != nil {
 			return err
 		}

@@ -34,16 +34,25 @@ type History interface {
 	Unfilled(ctx context.Context) ([]string, error)
 }
 
+// A Snapshot is what a tree comes to.
+type Snapshot struct {
+	Images *build.Prepared
+	// Versions are the project's Definitions.
+	Versions map[VersionName]string
+}
+
 // A Difference is what changed in a tree since a revision.
 type Difference struct {
 	// Targets are names.
 	Targets map[string]bool
 	// Whole says why all targets are in it; "" where the trees were compared.
 	Whole string
+	// Before are the Definitions of the revision; nil where Whole says why.
+	Before map[VersionName]string
 }
 
 // Since compares what targets are made of today with what they were made of at
-// a revision. prepare fingerprints the tree that lies in a folder, all of it.
+// a revision. prepare says what the tree that lies in a folder comes to, all of it.
 //
 // Where there is nothing to compare with, all targets count: rev is not a commit
 // (forty zeros, as hosts name what came before a new branch), it is a commit
@@ -52,7 +61,7 @@ type Difference struct {
 // wraps ErrShallow, another name that means nothing one that wraps
 // ErrUnknownRevision. It is an error, too, if a submodule in the context of one
 // of the targets is not checked out: the answer would be another one if it were.
-func Since(ctx context.Context, history History, rev string, today *build.Prepared, prepare func(ctx context.Context, dir string) (*build.Prepared, error)) (*Difference, error) {
+func Since(ctx context.Context, history History, rev string, today *build.Prepared, prepare func(ctx context.Context, dir string) (*Snapshot, error)) (*Difference, error) {
 	if err := filled(ctx, history, today); err != nil {
 		return nil, err
 	}
@@ -82,7 +91,7 @@ func Since(ctx context.Context, history History, rev string, today *build.Prepar
 	case err != nil:
 		return whole(today, "the tree of that revision cannot be read: "+strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), "")), nil
 	}
-	return &Difference{Targets: affected(before, today)}, nil
+	return &Difference{Targets: affected(before.Images, today), Before: before.Versions}, nil
 }
 
 // filled wants the submodules in the targets' contexts to be checked out.

@@ -121,11 +121,12 @@ func (s *stage) edges(root string) release.Edges {
 		OpenHistory: func(context.Context) (release.History, error) {
 			return s.history, nil
 		},
-		Past: func(ctx context.Context, dir string) (*build.Prepared, error) {
+		Past: func(ctx context.Context, dir string) (*release.Snapshot, error) {
 			today := s.project
 			defer func() { s.project = today }()
 			edges := s.edges(dir)
-			return s.project.Prepare(ctx, edges, release.Options{})
+			images, err := s.project.Prepare(ctx, edges, release.Options{})
+			return &release.Snapshot{Images: images}, err
 		},
 		Observer: s,
 	}

@@ -2,9 +2,15 @@ package release
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/rtbuild/rtbuild/pkg/contract"
@@ -28,7 +34,8 @@ func versionsFed(t *discover.Target) []VersionName {
 
 // SelectVersions are the versions that the options' names select: those of a
 // runtime, and those that run an image that the name means. No names select
-// all. With Since, those that run an image which changed since then.
+// all. With Since, those that run an image which changed since then, and those whose
+// manifest, contract functions or examples did.
 func (p *Project) SelectVersions(ctx context.Context, e Edges, o Options) (map[VersionName]bool, error) {
 	selected := map[VersionName]bool{}
 	for _, r := range p.Tree.Runtimes {
@@ -50,21 +57,71 @@ func (p *Project) SelectVersions(ctx context.Context, e Edges, o Options) (map[V
 	if o.Since == "" {
 		return selected, nil
 	}
-	o.Names = nil
-	changed, err := p.Changed(ctx, e, o)
+	plan, err := p.Plan(nil)
+	if err != nil {
+		return nil, err
+	}
+	difference, err := differenceSince(ctx, e, o.Since, e.run(o).Fingerprint(ctx, plan))
+	if err != nil {
+		return nil, err
+	}
+	definitions, err := p.Definitions()
 	if err != nil {
 		return nil, err
 	}
 	fed := map[VersionName]bool{}
 	for _, target := range p.Discovery.Targets {
-		if changed[target.Name] {
+		if difference.Targets[target.Name] {
 			for _, name := range versionsFed(target) {
 				fed[name] = true
 			}
 		}
 	}
-	maps.DeleteFunc(selected, func(name VersionName, _ bool) bool { return !fed[name] })
+	maps.DeleteFunc(selected, func(name VersionName, _ bool) bool { return !fed[name] && definitions[name] == difference.Before[name] })
 	return selected, nil
+}
+
+// Definitions are what versions are verified by, besides the images that this
+// tree makes: a hash of what the manifest says of each, of its contract functions
+// and of its examples.
+func (p *Project) Definitions() (map[VersionName]string, error) {
+	definitions := map[VersionName]string{}
+	for _, r := range p.Tree.Runtimes {
+		for _, v := range r.Versions {
+			subject := contract.NewSubject("", r, v, func(image manifest.Image) []string {
+				if p.Discovery.TargetOf(image.Pointer) != nil {
+					return []string{image.Ref.WithoutDigest()} // which each release moves
+				}
+				return []string{image.Ref.String()}
+			})
+			sum := sha256.New()
+			fmt.Fprintf(sum, "%q %q %+v\n", subject.FileNameSuffix, subject.DepName, subject.Phases)
+			for _, folder := range []string{subject.Functions, subject.Examples} {
+				if err := addFolder(sum, filepath.Join(p.Tree.Root, folder)); err != nil {
+					return nil, fmt.Errorf("reading %s: %w", folder, err)
+				}
+			}
+			definitions[VersionName{r.ID, v.Version}] = hex.EncodeToString(sum.Sum(nil))
+		}
+	}
+	return definitions, nil
+}
+
+// addFolder adds the files of a folder to a hash; a folder that is missing has
+// none.
+func addFolder(sum io.Writer, folder string) error {
+	files := os.DirFS(folder)
+	return fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if name == "." && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		content, err := fs.ReadFile(files, name)
+		fmt.Fprintf(sum, "%q %x\n", name, sha256.Sum256(content))
+		return err
+	})
 }
 
 // Subjects are versions to verify, in the tree's order, whose images are found

@@ -21,7 +21,7 @@ var _ release.Inspector = (*Client)(nil)
 var errNoImage = errors.New("not an image")
 
 // Inspect implements release.Inspector. It takes a GET for the manifest, one
-// for each image of an index, and one for the configuration that has the
+// for each image and index of an index, and one for the configuration that has the
 // labels (one for each image that the index gives no platform for).
 func (c *Client) Inspect(ctx context.Context, ref string) (release.Inspection, error) {
 	doing := "inspecting " + ref
@@ -72,7 +72,20 @@ func imagesOf(got *remote.Descriptor) ([]inspected, error) {
 		}
 		return []inspected{one}, nil
 	}
-	index, content, err := openIndex(got)
+	index, err := got.ImageIndex()
+	if err != nil {
+		return nil, err
+	}
+	images, err := imagesIn(index, got.Digest, 0)
+	if err == nil && len(images) == 0 {
+		err = fmt.Errorf("index %s holds no image", got.Digest)
+	}
+	return images, err
+}
+
+// imagesIn are the images of an index, and of the indexes in it.
+func imagesIn(index v1.ImageIndex, digest v1.Hash, level int) ([]inspected, error) {
+	content, err := index.IndexManifest()
 	if err != nil {
 		return nil, err
 	}
@@ -81,26 +94,36 @@ func imagesOf(got *remote.Descriptor) ([]inspected, error) {
 		if isAttestation(child.Platform) {
 			continue
 		}
-		if !child.MediaType.IsImage() {
-			return nil, fmt.Errorf("index %s: %s is %w: its media type is %s", got.Digest, child.Digest, errNoImage, child.MediaType)
-		}
-		image, err := index.Image(child.Digest)
-		if err != nil {
-			return nil, err
-		}
-		one, err := inspectImage(image, child.Digest, child.Platform)
-		if errors.Is(err, errNoImage) {
-			continue
+		inside, err := imagesAt(index, child, level)
+		if errors.Is(err, errNoImage) && child.MediaType.IsImage() {
+			continue // a signature, or the like
 		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("index %s: %w", digest, err)
 		}
-		images = append(images, one)
-	}
-	if len(images) == 0 {
-		return nil, fmt.Errorf("index %s holds no image", got.Digest)
+		images = append(images, inside...)
 	}
 	return images, nil
+}
+
+// imagesAt are the images that an entry of an index stands for.
+func imagesAt(index v1.ImageIndex, child v1.Descriptor, level int) ([]inspected, error) {
+	switch {
+	case child.MediaType.IsIndex() && level < maxIndexes:
+		inner, err := index.ImageIndex(child.Digest)
+		if err != nil {
+			return nil, err
+		}
+		return imagesIn(inner, child.Digest, level+1)
+	case !child.MediaType.IsImage():
+		return nil, fmt.Errorf("%s is %w: its media type is %s", child.Digest, errNoImage, child.MediaType)
+	}
+	image, err := index.Image(child.Digest)
+	if err != nil {
+		return nil, err
+	}
+	one, err := inspectImage(image, child.Digest, child.Platform)
+	return []inspected{one}, err
 }
 
 // isAttestation tells whether an index's entry is BuildKit's attestation of
@@ -151,14 +174,4 @@ func summarize(images []inspected) (release.Inspection, error) {
 		sum.Platforms = append(sum.Platforms, one.platform)
 	}
 	return sum, nil
-}
-
-// openIndex returns an index and what it lists.
-func openIndex(got *remote.Descriptor) (v1.ImageIndex, *v1.IndexManifest, error) {
-	index, err := got.ImageIndex()
-	if err != nil {
-		return nil, nil, err
-	}
-	content, err := index.IndexManifest()
-	return index, content, err
 }

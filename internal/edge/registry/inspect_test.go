@@ -35,6 +35,8 @@ func TestInspect(t *testing.T) {
 	amdEntry := mutate.IndexAddendum{Add: amd, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}}}
 	amdBare := mutate.IndexAddendum{Add: amd}
 	multi := writeIndex(t, host+"/acme/go:multi", mutate.AppendManifests(empty.Index, armEntry, amdEntry, attestation))
+	inner := mutate.AppendManifests(empty.Index, armEntry, amdEntry, attestation)
+	nested := writeIndex(t, host+"/acme/go:nested", mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: inner}, attestation))
 	bare := writeIndex(t, host+"/acme/go:bare", mutate.AppendManifests(empty.Index, amdBare, signature))
 
 	for _, test := range []struct {
@@ -45,6 +47,7 @@ func TestInspect(t *testing.T) {
 		{":single", release.Inspection{Descriptor: single, Platforms: []string{"linux/amd64"}, Labels: labels}, 2},
 		{"@" + single.Digest, release.Inspection{Descriptor: single, Platforms: []string{"linux/amd64"}, Labels: labels}, 2},
 		{":multi", release.Inspection{Descriptor: multi, Platforms: []string{"linux/amd64", "linux/arm64/v8"}, Labels: labels}, 4},
+		{":nested", release.Inspection{Descriptor: nested, Platforms: []string{"linux/amd64", "linux/arm64/v8"}, Labels: labels}, 5},
 		{":bare", release.Inspection{Descriptor: bare, Platforms: []string{"linux/amd64"}, Labels: labels}, 4},
 	} {
 		requests.take()
@@ -66,7 +69,11 @@ func TestInspectRefusals(t *testing.T) {
 	host, _ := startServer(t, newRegistry())
 	c := New(Config{})
 	writeIndex(t, host+"/acme/go:empty", empty.Index)
-	writeIndex(t, host+"/acme/go:nested", mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: randomImage(t)})}))
+	deep := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: randomImage(t)})
+	for range maxIndexes + 1 {
+		deep = mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: deep})
+	}
+	writeIndex(t, host+"/acme/go:deep", deep)
 	for ref, image := range map[string]v1.Image{
 		"signature": mutate.ConfigMediaType(platformImage(t, "amd64", nil), types.MediaType("application/vnd.example.signature")),
 		"nowhere":   platformImage(t, "", nil),
@@ -77,7 +84,7 @@ func TestInspectRefusals(t *testing.T) {
 	}
 	for ref, says := range map[string]string{
 		"empty":     "holds no image",
-		"nested":    "is not an image: its media type is application/vnd.oci.image.index.v1+json",
+		"deep":      "is not an image: its media type is application/vnd.oci.image.index.v1+json",
 		"signature": "application/vnd.example.signature",
 		"nowhere":   "does not say which platform",
 	} {
