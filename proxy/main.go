@@ -58,6 +58,9 @@ func reserveThreads() {
 }
 
 func run() int {
+	if len(os.Args) > 1 && os.Args[1] == forwardCommand {
+		return runForward(os.Args[2:])
+	}
 	reserveThreads()
 	limits := config.ReadLimits(os.DirFS("/"), runtime.NumCPU())
 	if os.Getenv("GOMAXPROCS") == "" {

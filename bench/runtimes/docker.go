@@ -16,12 +16,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rtbuild/rtbuild/pkg/contract"
+	"github.com/rtbuild/rtbuild/pkg/function"
 )
 
-// docker asks the docker command for what the contract's engine has no words
+// dockerCommand asks the docker command for what the contract's engine has no words
 // for. out is what it prints as JSON.
-func docker(ctx context.Context, out any, args ...string) error {
+func dockerCommand(ctx context.Context, out any, args ...string) error {
 	text, err := dockerText(ctx, args...)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ type imageDetail struct {
 
 func inspectImage(ctx context.Context, image string) (imageDetail, error) {
 	var d imageDetail
-	err := docker(ctx, &d, "image", "inspect", "--format", "{{json .}}", image)
+	err := dockerCommand(ctx, &d, "image", "inspect", "--format", "{{json .}}", image)
 	return d, err
 }
 
@@ -76,7 +76,7 @@ type containerDetail struct {
 }
 
 // inspectServer finds a server's container by the port that it publishes.
-func inspectServer(ctx context.Context, server contract.Server) (containerDetail, error) {
+func inspectServer(ctx context.Context, server function.Server) (containerDetail, error) {
 	var d containerDetail
 	at, err := url.Parse(server.URL())
 	if err != nil {
@@ -89,7 +89,7 @@ func inspectServer(ctx context.Context, server contract.Server) (containerDetail
 	if id == "" || strings.Contains(id, "\n") {
 		return d, fmt.Errorf("want one container that publishes port %s, got %q", at.Port(), id)
 	}
-	err = docker(ctx, &d, "container", "inspect", "--format", "{{json .}}", id)
+	err = dockerCommand(ctx, &d, "container", "inspect", "--format", "{{json .}}", id)
 	return d, err
 }
 

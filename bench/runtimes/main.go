@@ -20,8 +20,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rtbuild/rtbuild/internal/edge/engine"
-	"github.com/rtbuild/rtbuild/pkg/contract"
+	"github.com/rtbuild/rtbuild/internal/edge/docker"
+	"github.com/rtbuild/rtbuild/pkg/function"
 )
 
 func main() {
@@ -39,7 +39,7 @@ func main() {
 type options struct {
 	root, registry, output string
 	runtimes               []string
-	env                    []contract.Variable
+	env                    []function.Variable
 	bench                  bench
 }
 
@@ -60,7 +60,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		if !ok || name == "" {
 			return errors.New("want NAME=VALUE")
 		}
-		o.env = append(o.env, contract.Variable{Name: name, Value: value})
+		o.env = append(o.env, function.Variable{Name: name, Value: value})
 		return nil
 	})
 	if err := set.Parse(args); err != nil {
@@ -140,7 +140,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	containers, err := engine.OpenContainers(ctx, engine.Config{})
+	containers, err := docker.Open(ctx, docker.Config{})
 	if err != nil {
 		return err
 	}

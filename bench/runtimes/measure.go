@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/contract"
+	"github.com/rtbuild/rtbuild/pkg/function"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 
 // A bench measures servers, one after the other.
 type bench struct {
-	engine contract.Engine
+	engine function.Engine
 	root   string
 	// servers are names of serverNames.
 	servers []string
@@ -67,34 +68,34 @@ func (b *bench) own(ctx context.Context, subject contract.Subject) (reports []*s
 			reports = append(reports, b.report(subject, name))
 		}
 	}
-	function, err := contract.Deploy(ctx, b.engine, subject, "contract", false)
+	prepared, err := contract.Deploy(ctx, b.engine, subject, "contract", false)
 	if err != nil {
 		reports[0].fail(err)
 		return reports[:1]
 	}
 	for _, report := range reports {
-		report.fail(b.deployed(ctx, function, report))
+		report.fail(b.deployed(ctx, prepared, report))
 	}
-	reports[len(reports)-1].fail(function.Remove(ctx))
+	reports[len(reports)-1].fail(prepared.Remove(ctx))
 	return reports
 }
 
 // framework measures functions-framework with a function of its own.
 func (b *bench) framework(ctx context.Context, subject contract.Subject, f framework, report *server) (err error) {
 	subject.Functions = filepath.Join(b.root, filepath.FromSlash(f.folder))
-	function, err := contract.Deploy(ctx, b.engine, subject, "main", true)
+	prepared, err := contract.Deploy(ctx, b.engine, subject, "main", true)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, function.Remove(ctx)) }()
-	spec := function.Container()
+	defer func() { err = errors.Join(err, prepared.Remove(ctx)) }()
+	spec := prepared.Container()
 	spec.Command = f.command
 	return b.site(ctx, site{spec: spec}, imageDetail{}, report)
 }
 
 // deployed measures the server that the report is of.
-func (b *bench) deployed(ctx context.Context, function *contract.Deployment, report *server) error {
-	at := site{spec: function.Container()}
+func (b *bench) deployed(ctx context.Context, prepared *function.Prepared, report *server) error {
+	at := site{spec: prepared.Container()}
 	image, err := inspectImage(ctx, at.spec.Image)
 	if err != nil {
 		return err
@@ -112,7 +113,7 @@ func (b *bench) deployed(ctx context.Context, function *contract.Deployment, rep
 
 // site starts a container some times and measures the last.
 func (b *bench) site(ctx context.Context, s site, image imageDetail, report *server) (err error) {
-	var running contract.Server
+	var running function.Server
 	var detail containerDetail
 	for range coldStarts {
 		if running != nil {
@@ -165,7 +166,7 @@ func (s site) endpoint(detail containerDetail) (endpoint, error) {
 }
 
 // start starts a container and calls it until it answers.
-func (b *bench) start(ctx context.Context, s site) (_ contract.Server, detail containerDetail, cold coldStart, err error) {
+func (b *bench) start(ctx context.Context, s site) (_ function.Server, detail containerDetail, cold coldStart, err error) {
 	if s.socket != "" {
 		if err := os.Remove(s.socket); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, detail, cold, err
@@ -195,7 +196,7 @@ func (b *bench) start(ctx context.Context, s site) (_ contract.Server, detail co
 
 // firstAnswer calls until a call is answered with 200. Here the published port
 // will do, which is known without asking the engine.
-func (b *bench) firstAnswer(ctx context.Context, s site, running contract.Server) error {
+func (b *bench) firstAnswer(ctx context.Context, s site, running function.Server) error {
 	at := endpoint{"unix", s.socket}
 	if s.socket == "" {
 		published, err := url.Parse(running.URL())
@@ -227,7 +228,7 @@ func (b *bench) firstAnswer(ctx context.Context, s site, running contract.Server
 }
 
 // lastWords is the log of a server that did not start.
-func (b *bench) lastWords(ctx context.Context, running contract.Server) error {
+func (b *bench) lastWords(ctx context.Context, running function.Server) error {
 	output, err := running.Logs(ctx)
 	if err != nil {
 		return err

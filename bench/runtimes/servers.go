@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/rtbuild/rtbuild/pkg/contract"
+	"github.com/rtbuild/rtbuild/pkg/function"
 )
 
 // The servers that are compared.
@@ -27,7 +27,7 @@ func serverNames() []string { return []string{asProxy, asBare, asFramework} }
 
 // A site is a container to measure, and where it is reached.
 type site struct {
-	spec contract.Container
+	spec function.Container
 	// socket is the path on this machine of the socket that it listens on;
 	// empty: it listens on spec.Port.
 	socket string
@@ -39,7 +39,7 @@ const socketName = "bench.sock"
 // bareSite is the worker of a function's image alone, or why there is none. The
 // socket is in the function's volume, which this machine sees where the engine
 // keeps it.
-func bareSite(ctx context.Context, spec contract.Container, image imageDetail) (_ site, reason string, err error) {
+func bareSite(ctx context.Context, spec function.Container, image imageDetail) (_ site, reason string, err error) {
 	process := image.env("FUNC_PROCESS")
 	if strings.TrimSpace(process) == "" || image.env("FUNC_UPSTREAM") != "unix" {
 		return site{}, "the image names no worker that listens on a socket", nil
@@ -49,7 +49,7 @@ func bareSite(ctx context.Context, spec contract.Container, image imageDetail) (
 		return site{}, "", err
 	}
 	spec.Command = commandLine(process)
-	spec.Env = slices.Concat(spec.Env, []contract.Variable{{Name: "FUNC_SOCKET", Value: path.Join(spec.Mount, socketName)}})
+	spec.Env = slices.Concat(spec.Env, []function.Variable{{Name: "FUNC_SOCKET", Value: path.Join(spec.Mount, socketName)}})
 	return site{spec: spec, socket: filepath.Join(folder, socketName)}, "", nil
 }
 

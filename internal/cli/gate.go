@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rtbuild/rtbuild/internal/edge/engine"
+	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/pkg/contract"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/release"
@@ -57,7 +57,7 @@ func (s *session) gateSuite(ctx context.Context, subjects []contract.Subject) (*
 // openGateEngine connects to the engine that runs the images of a release: the
 // one that built them if it runs containers, else the Docker engine that the
 // environment names.
-func (s *session) openGateEngine(ctx context.Context) (*engine.Containers, error) {
+func (s *session) openGateEngine(ctx context.Context) (*docker.Engine, error) {
 	builder := s.builder
 	if !strings.HasPrefix(builder, "docker://") {
 		builder = "auto"

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/internal/edge/engine"
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
 	"github.com/rtbuild/rtbuild/internal/registryserver"
@@ -203,10 +204,10 @@ func (s *session) engineConfig() (engine.Config, error) {
 	}, nil
 }
 
-// login is the registry client's login, for the engine.
-func login(ctx context.Context, address string) (engine.Login, error) {
+// login is the registry client's login, for engines.
+func login(ctx context.Context, address string) (docker.Login, error) {
 	found, err := registry.FindLogin(ctx, address)
-	return engine.Login(found), err
+	return docker.Login(found), err
 }
 
 func (a *app) verboseLog() io.Writer {

@@ -12,9 +12,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/internal/edge/engine"
-	"github.com/rtbuild/rtbuild/internal/edge/registry"
 	"github.com/rtbuild/rtbuild/pkg/contract"
+	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/reference"
@@ -68,14 +69,14 @@ func (o *verifyOptions) check(names []string) error {
 	return checkReports(o.reports)
 }
 
-func (o *verifyOptions) variables() ([]contract.Variable, error) {
-	var variables []contract.Variable
+func (o *verifyOptions) variables() ([]function.Variable, error) {
+	var variables []function.Variable
 	for _, text := range o.env {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok || name == "" {
 			return nil, usagef("--env %q: write NAME=VALUE", text)
 		}
-		variables = append(variables, contract.Variable{Name: name, Value: value})
+		variables = append(variables, function.Variable{Name: name, Value: value})
 	}
 	return variables, nil
 }
@@ -135,7 +136,7 @@ func (a *app) verifyImage(cmd *cobra.Command, o verifyOptions) error {
 	}
 	subject := contract.Subject{
 		Runtime: path.Base(ref.Name), Version: ref.Tag, FileNameSuffix: o.suffix, Functions: o.functions, Examples: o.examples, Env: env,
-		Phases: []contract.Phase{{Phase: manifest.RuntimePhase, References: []string{o.image}}},
+		Phases: []function.Phase{{Phase: manifest.RuntimePhase, References: []string{o.image}}},
 	}
 	document, err := s.runVerify(cmd.Context(), []contract.Subject{subject}, o)
 	if err != nil {
@@ -189,18 +190,18 @@ func (s *session) showVerified(document *contract.Document, o verifyOptions) err
 
 // openContainers connects to an engine that runs containers, which the caller
 // closes.
-func (s *session) openContainers(ctx context.Context, builder string) (*engine.Containers, error) {
-	roots, err := registry.Roots(s.caFiles)
+func (s *session) openContainers(ctx context.Context, builder string) (*docker.Engine, error) {
+	name, err := engine.DockerContext(builder)
 	if err != nil {
 		return nil, err
 	}
-	return engine.OpenContainers(ctx, engine.Config{Builder: builder, Logins: login, Roots: roots})
+	return docker.Open(ctx, docker.Config{Context: name, Logins: login})
 }
 
 // runSuite verifies the subjects, some at once, with the checks of these names
 // or all, and closes the engine. The reports are in the subjects' order; an
 // error is what kept the suite from running at all.
-func (s *session) runSuite(ctx context.Context, containers *engine.Containers, subjects []contract.Subject, checks []string) (_ *contract.Document, err error) {
+func (s *session) runSuite(ctx context.Context, containers *docker.Engine, subjects []contract.Subject, checks []string) (_ *contract.Document, err error) {
 	defer func() { err = errors.Join(err, containers.Close()) }()
 	jobs := s.app.flags.jobs
 	if jobs == 0 {

@@ -31,12 +31,13 @@ var rules = []rule{
 	{from: module + "/internal/edge", to: []string{module + "/internal/cli", module + "/cmd"}, why: "edges are wired by the command line, not the other way round"},
 	{from: module + "/cmd", to: []string{module + "/pkg", module + "/internal/edge"}, direct: true, why: "cmd calls internal/cli alone"},
 	{from: module, to: []string{"github.com/google/go-jsonnet"}, except: []string{module + "/internal/edge/jsonnet"}, direct: true, why: "Jsonnet has one edge"},
-	{from: module, to: []string{"github.com/docker/docker", "github.com/docker/cli", "github.com/moby/buildkit/client", "github.com/moby/buildkit/control"}, but: []string{"github.com/moby/buildkit/client/llb"}, except: []string{module + "/internal/edge/engine"}, direct: true, why: "build engines have one edge"},
+	{from: module, to: []string{"github.com/docker/docker", "github.com/docker/cli", "github.com/moby/buildkit/client", "github.com/moby/buildkit/control"}, but: []string{"github.com/moby/buildkit/client/llb"}, except: []string{module + "/internal/edge/engine", module + "/internal/edge/docker"}, direct: true, why: "build engines have one edge, and so has Docker's engine"},
 	{from: module, to: []string{"github.com/google/go-containerregistry/pkg/v1", "github.com/google/go-containerregistry/pkg/authn"}, except: []string{module + "/internal/edge/registry", module + "/hack"}, direct: true, why: "registries have one edge"},
 	{from: module, to: []string{"github.com/distribution/distribution"}, except: []string{module + "/internal/registryserver"}, direct: true, why: "the embedded registry is a server of its own"},
 	{from: module + "/internal/edge/engine", to: []string{module + "/internal/edge/registry", module + "/internal/edge/jsonnet"}, why: "edges do not know each other"},
-	{from: module + "/internal/edge/registry", to: []string{module + "/internal/edge/engine", module + "/internal/edge/jsonnet"}, why: "edges do not know each other"},
-	{from: module + "/internal/edge/jsonnet", to: []string{module + "/internal/edge/engine", module + "/internal/edge/registry"}, why: "edges do not know each other"},
+	{from: module + "/internal/edge/docker", to: []string{module + "/internal/edge/engine", module + "/internal/edge/registry", module + "/internal/edge/jsonnet"}, why: "edges do not know each other, but building in Docker's engine takes its edge"},
+	{from: module + "/internal/edge/registry", to: []string{module + "/internal/edge/engine", module + "/internal/edge/docker", module + "/internal/edge/jsonnet"}, why: "edges do not know each other"},
+	{from: module + "/internal/edge/jsonnet", to: []string{module + "/internal/edge/engine", module + "/internal/edge/docker", module + "/internal/edge/registry"}, why: "edges do not know each other"},
 }
 
 type listed struct {

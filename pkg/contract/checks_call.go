@@ -5,8 +5,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rtbuild/rtbuild/pkg/function"
 )
 
 const (
@@ -171,7 +174,7 @@ func checkContext(ctx context.Context, t *trial) (string, error) {
 		return "", err
 	}
 	want := map[string]any{
-		"function-name": t.settings.Handler, "timeout": defaultTimeout, "runtime": t.subject.Runtime + t.subject.Version, "memory-limit": memoryLimit,
+		"function-name": t.settings.Handler, "timeout": strconv.Itoa(function.DefaultTimeout), "runtime": t.subject.Runtime + t.subject.Version, "memory-limit": unlimited,
 	}
 	if a.status != http.StatusOK || !sameTexts(a.body, want) {
 		return "", a.unlike("200 %s", encode(want))

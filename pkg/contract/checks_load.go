@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
 
@@ -19,15 +20,15 @@ func checkLoad(_ context.Context, t *trial) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("phases before the runtime %.1f s", d.took.Seconds()), nil
+	return fmt.Sprintf("phases before the runtime %.1f s", d.Took.Seconds()), nil
 }
 
 func checkHealthReady(_ context.Context, t *trial) (string, error) {
 	if t.server.firstErr != nil {
-		return "", fmt.Errorf("%s was 200, then %w", t.server.probe, t.server.firstErr)
+		return "", fmt.Errorf("%s was 200, then %w", t.server.probe.Path(), t.server.firstErr)
 	}
 	if t.server.first.status != http.StatusOK {
-		return "", fmt.Errorf("%s was 200, then %w", t.server.probe, t.server.first.unlike("200"))
+		return "", fmt.Errorf("%s was 200, then %w", t.server.probe.Path(), t.server.first.unlike("200"))
 	}
 	return "", nil
 }
@@ -62,11 +63,11 @@ func checkHealthLoading(ctx context.Context, t *trial) (string, error) {
 	case err != nil:
 		return "", err
 	case took < loadingTakes:
-		return "", fmt.Errorf("%s was 200 after %.1f s, and the function takes three to load", s.probe, took.Seconds())
+		return "", fmt.Errorf("%s was 200 after %.1f s, and the function takes three to load", s.probe.Path(), took.Seconds())
 	case refusals == 0:
-		return "", fmt.Errorf("want %s 503 while the function loads, got no answer until it was 200", s.probe)
+		return "", fmt.Errorf("want %s 503 while the function loads, got no answer until it was 200", s.probe.Path())
 	case reason == "":
-		return "", fmt.Errorf("%s is 503 while the function loads, without a reason", s.probe)
+		return "", fmt.Errorf("%s is 503 while the function loads, without a reason", s.probe.Path())
 	}
 	_, err = s.expect(ctx, request{}, http.StatusOK, "started")
 	return "while loading: " + quote(reason), err
@@ -87,18 +88,18 @@ func checkLoadError(ctx context.Context, t *trial) (string, error) {
 func (s *server) awaitFailure(ctx context.Context, what string, shows func(string) bool) error {
 	err := s.await(ctx, "503", func(status int, _ string) (bool, error) {
 		if status == http.StatusOK {
-			return false, fmt.Errorf("want %s 503, got 200", s.probe)
+			return false, fmt.Errorf("want %s 503, got 200", s.probe.Path())
 		}
 		return status == http.StatusServiceUnavailable, nil
 	})
 	if err != nil {
 		return err
 	}
-	return s.awaitLog(ctx, func(output Output) error {
+	return s.awaitLog(ctx, func(output function.Output) error {
 		if shows(output.Stdout) || shows(output.Stderr) {
 			return nil
 		}
-		return fmt.Errorf("%s is 503, and the log does not have %s", s.probe, what)
+		return fmt.Errorf("%s is 503, and the log does not have %s", s.probe.Path(), what)
 	})
 }
 
@@ -109,22 +110,22 @@ func checkSyntaxError(ctx context.Context, t *trial) (string, error) {
 	}
 	want := newErrorPosition(f)
 	s, err := t.start(ctx, f)
-	if t.subject.phase(manifest.Compilation) == nil {
+	if t.subject.runtime().Phase(manifest.Compilation) == nil {
 		if err == nil {
 			err = s.awaitFailure(ctx, want.String(), want.in)
 		}
 		return "", err
 	}
-	var failed *phaseError
+	var failed *function.PhaseError
 	switch {
 	case err == nil:
 		return "", fmt.Errorf("%s was compiled, and it has a syntax error", f.file)
-	case !errors.As(err, &failed) || failed.phase != manifest.Compilation:
+	case !errors.As(err, &failed) || failed.Phase != manifest.Compilation:
 		return "", err
-	case !want.in(failed.outcome.Stderr):
+	case !want.in(failed.Outcome.Stderr):
 		return "", fmt.Errorf("want %s on stderr: %w", want, failed)
-	case !want.in(failed.outcome.TerminationLog):
-		return "", fmt.Errorf("stderr has %s, the termination log has %s: %w", want, quote(failed.outcome.TerminationLog), failed)
+	case !want.in(failed.Outcome.TerminationLog):
+		return "", fmt.Errorf("stderr has %s, the termination log has %s: %w", want, quote(failed.Outcome.TerminationLog), failed)
 	}
 	return "", nil
 }
@@ -139,7 +140,7 @@ type errorPosition struct {
 
 // newErrorPosition finds the comment that announces the error: it is on the line
 // before. Parsers may notice it later, at the latest after the file's end.
-func newErrorPosition(f function) errorPosition {
+func newErrorPosition(f source) errorPosition {
 	lines := strings.Split(string(f.content), "\n")
 	p := errorPosition{file: filepath.Base(f.file), from: 1, to: len(lines) + 1}
 	announced := regexp.MustCompile(`(?i)syntax error|does not compile|not parse`)

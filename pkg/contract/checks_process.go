@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
 
@@ -32,7 +33,7 @@ func checkUser(ctx context.Context, t *trial) (string, error) {
 }
 
 func checkReadOnly(ctx context.Context, t *trial) (string, error) {
-	for _, c := range []struct{ folder, want string }{{"", "refused"}, {"/usr", "refused"}, {"/tmp", "written"}, {volumePath, "written"}} {
+	for _, c := range []struct{ folder, want string }{{"", "refused"}, {"/usr", "refused"}, {"/tmp", "written"}, {function.VolumePath, "written"}} {
 		if _, err := t.server.expect(ctx, do("write", map[string]any{"path": c.folder + "/contract-check"}), http.StatusOK, c.want); err != nil {
 			return "", err
 		}

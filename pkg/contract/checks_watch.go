@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rtbuild/rtbuild/pkg/function"
 )
 
 // The families of /metrics and their types.
@@ -89,7 +91,7 @@ func checkAccessLog(ctx context.Context, t *trial) (string, error) {
 		return "", err
 	}
 	line := ""
-	err := t.server.awaitLog(ctx, func(output Output) error {
+	err := t.server.awaitLog(ctx, func(output function.Output) error {
 		lines := slices.Collect(strings.Lines(output.Stdout))
 		var errFirst, errSecond error
 		line, errFirst = accessLine(lines, path, http.MethodPost, "200", "4321")
@@ -149,7 +151,7 @@ func checkOutput(ctx context.Context, t *trial) (string, error) {
 	if _, err := t.server.expect(ctx, do("print", map[string]any{"text": text}), http.StatusOK, "printed"); err != nil {
 		return "", err
 	}
-	return "", t.server.awaitLog(ctx, func(output Output) error {
+	return "", t.server.awaitLog(ctx, func(output function.Output) error {
 		for line := range strings.Lines(output.Stdout) {
 			if strings.TrimRight(line, "\r\n") == text {
 				return nil

@@ -4,18 +4,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
-	"time"
 
-	"github.com/rtbuild/rtbuild/pkg/manifest"
+	"github.com/rtbuild/rtbuild/pkg/function"
 )
 
-// A Deployment is a function in a volume, installed and compiled.
-type Deployment struct {
-	deployer *deployer
-	module   string
-	volume   string
-	took     time.Duration
+// unlimited is FUNC_MEMORY_LIMIT of a function without a limit.
+const unlimited = "0"
+
+// containerLabel marks the containers and volumes of the suite, for people who
+// find one that a killed run left.
+const containerLabel = "dev.rtbuild.contract"
+
+// A deployer runs the phases of a subject's functions.
+type deployer struct {
+	engine   function.Engine
+	subject  Subject
+	settings settings
+	images   function.Images
+}
+
+// newDeployer finds the images of all phases.
+func newDeployer(ctx context.Context, engine function.Engine, subject Subject) (*deployer, error) {
+	said, err := readSettings(subject.Functions)
+	if err != nil {
+		return nil, err
+	}
+	images, err := function.FindImages(ctx, engine, subject.runtime())
+	if err != nil {
+		return nil, err
+	}
+	return &deployer{engine: engine, subject: subject, settings: said, images: images}, nil
 }
 
 // Deploy brings a function as far as the runtime phase: preparation,
@@ -23,11 +43,11 @@ type Deployment struct {
 // the file with this base name in subject.Functions; withDeps installs the
 // dependency file beside it. The error of a phase that fails has the end of
 // what it printed.
-func Deploy(ctx context.Context, engine Engine, subject Subject, base string, withDeps bool) (*Deployment, error) {
+func Deploy(ctx context.Context, engine function.Engine, subject Subject, base string, withDeps bool) (*function.Prepared, error) {
 	made, err := deploy(ctx, engine, subject, base, withDeps)
-	var failed *phaseError
+	var failed *function.PhaseError
 	if errors.As(err, &failed) {
-		err = fmt.Errorf("%w\n%s", err, strings.Join(failed.log(), "\n"))
+		err = fmt.Errorf("%w\n%s", err, strings.Join(failed.Log(logLines), "\n"))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("deploying %s of %s: %w", base, subject, err)
@@ -35,7 +55,7 @@ func Deploy(ctx context.Context, engine Engine, subject Subject, base string, wi
 	return made, nil
 }
 
-func deploy(ctx context.Context, engine Engine, subject Subject, base string, withDeps bool) (*Deployment, error) {
+func deploy(ctx context.Context, engine function.Engine, subject Subject, base string, withDeps bool) (*function.Prepared, error) {
 	f, err := subject.load(subject.Functions, base, withDeps)
 	if err != nil {
 		return nil, err
@@ -47,32 +67,22 @@ func deploy(ctx context.Context, engine Engine, subject Subject, base string, wi
 	return d.deploy(ctx, f)
 }
 
-// Container is what runs in the runtime phase, with the default time limit:
-// Engine.Start starts it.
-func (d *Deployment) Container() Container { return d.container(defaultTimeout) }
-
-func (d *Deployment) container(timeout string) Container {
-	subject := d.deployer.subject
-	env := d.deployer.functionEnv()
-	for _, v := range []Variable{
-		{"FUNC_HANDLER", d.deployer.settings.Handler}, {"MOD_NAME", d.module}, {"FUNC_TIMEOUT", timeout},
-		{"FUNC_RUNTIME", subject.Runtime + subject.Version}, {"FUNC_MEMORY_LIMIT", memoryLimit},
-		{"FUNC_PORT", fmt.Sprint(functionPort)}, {"KUBELESS_INSTALL_VOLUME", volumePath},
-		{"SHUTDOWN_DELAY", "0"}, // nobody is to learn of the end
-	} {
-		env.setLiteral(v.Name, v.Value)
-	}
-	env.setAll(subject.phase(manifest.RuntimePhase).Env)
-	return Container{
-		Image: d.deployer.images[manifest.RuntimePhase].ID, Env: env.variables, User: functionUser, Group: functionGroup,
-		Volume: d.volume, Mount: volumePath, ReadOnly: true, Port: functionPort,
-	}
+// deploy runs the phases before the runtime phase. A command that fails is a
+// *function.PhaseError.
+func (d *deployer) deploy(ctx context.Context, f source) (*function.Prepared, error) {
+	return function.Prepare(ctx, d.engine, d.images, &function.Function{
+		Runtime: d.subject.runtime(), Handler: f.module + "." + d.settings.Handler,
+		Source:       function.Source{Files: []function.File{{Name: f.file, Content: f.content}}},
+		Dependencies: f.deps,
+		// Nobody is to learn of the end.
+		Env:     append(slices.Clone(d.subject.Env), function.Variable{Name: "SHUTDOWN_DELAY", Value: "0"}),
+		Timeout: function.DefaultTimeout, Port: function.DefaultPort,
+	}, map[string]string{containerLabel: ""})
 }
 
-// Remove removes the volume, also when ctx has ended. Its containers must be
-// gone.
-func (d *Deployment) Remove(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit)
-	defer cancel()
-	return d.deployer.engine.RemoveVolume(ctx, d.volume)
+// limited is the container of a deployment whose calls have so many seconds.
+func limited(p *function.Prepared, seconds int) function.Container {
+	f, copied := *p.Function, *p
+	f.Timeout, copied.Function = seconds, &f
+	return copied.Container()
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
 
@@ -99,7 +100,7 @@ func (r *SubjectReport) Err() error {
 	}
 	var failed []string
 	for _, result := range r.Failed() {
-		failed = append(failed, result.Check+": "+shorten(strings.Join(strings.Fields(result.Detail), " "), 300))
+		failed = append(failed, result.Check+": "+function.Shorten(strings.Join(strings.Fields(result.Detail), " "), 300))
 	}
 	if len(failed) == 0 {
 		return nil

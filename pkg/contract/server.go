@@ -10,7 +10,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/rtbuild/rtbuild/pkg/function"
 )
 
 const (
@@ -24,11 +25,11 @@ const (
 
 // A server is a running function and the time that it took to be ready.
 type server struct {
-	Server
+	function.Server
 	client *http.Client
 	began  time.Time
-	// probe is the path that says whether the server is ready, once it is known.
-	probe string
+	// probe asks whether it is ready.
+	probe function.Probe
 	// ready is the time from the start to its first 200.
 	ready time.Duration
 	// first is what the call answered that came right after that.
@@ -36,11 +37,16 @@ type server struct {
 	firstErr error
 }
 
-func newServer(container Server, began time.Time) *server {
+func newServer(container function.Server, began time.Time) *server {
 	// Each call has a connection of its own: a kept one that the server closes
 	// would make the client try again, and the counts of calls wrong.
 	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
-	return &server{Server: container, began: began, client: &http.Client{Transport: transport}}
+	s := &server{Server: container, began: began, client: &http.Client{Transport: transport}}
+	s.probe.Get = func(ctx context.Context, path string) (int, string, error) {
+		a, err := s.call(ctx, request{path: path})
+		return a.status, a.body, err
+	}
+	return s
 }
 
 // A request is a call of a function.
@@ -66,7 +72,7 @@ func do(what string, arguments map[string]any) request {
 func (r request) String() string {
 	text := r.verb() + " " + r.target()
 	if r.body != "" {
-		text += " " + strings.ReplaceAll(shorten(r.body, 60), "\n", `\n`)
+		text += " " + strings.ReplaceAll(function.Shorten(r.body, 60), "\n", `\n`)
 	}
 	return text
 }
@@ -157,7 +163,7 @@ func (s *server) expectJSON(ctx context.Context, r request, want any) (answer, e
 		return a, err
 	}
 	if a.status != http.StatusOK || !a.holds(want) {
-		return a, a.unlike("200 %s", shorten(encode(want), 300))
+		return a, a.unlike("200 %s", function.Shorten(encode(want), 300))
 	}
 	return a, nil
 }
@@ -189,36 +195,6 @@ func (a answer) unlike(format string, args ...any) error {
 	return fmt.Errorf("%s: want %s, got %d %s", a.request, fmt.Sprintf(format, args...), a.status, quote(a.body))
 }
 
-// Paths of probes. Servers without the first take it for a call, or have no
-// such page.
-const (
-	readyPath  = "/readyz"
-	healthPath = "/healthz"
-)
-
-// health asks once whether the server is ready. No answer at all is status 0.
-func (s *server) health(ctx context.Context) (status int, reason string, err error) {
-	path := s.probe
-	if path == "" {
-		path = readyPath
-	}
-	a, err := s.call(ctx, request{path: path})
-	if ctx.Err() != nil {
-		return 0, "", ctx.Err()
-	}
-	if err != nil {
-		return 0, "", nil
-	}
-	if s.probe == "" {
-		s.probe = healthPath
-		if a.status != http.StatusServiceUnavailable && (a.status != http.StatusOK || a.body != "OK\n") {
-			return s.health(ctx)
-		}
-		s.probe = readyPath
-	}
-	return a.status, a.body, nil
-}
-
 // await polls the probe until done says so. It ends with an error when the
 // container ends or the time is up.
 func (s *server) await(ctx context.Context, what string, done func(status int, reason string) (bool, error)) error {
@@ -226,7 +202,7 @@ func (s *server) await(ctx context.Context, what string, done func(status int, r
 	defer cancel()
 	status, reason := 0, ""
 	for {
-		got, text, err := s.health(ctx)
+		got, text, err := s.probe.Ask(ctx)
 		if err == nil {
 			status, reason = got, text
 			if ok, err := done(status, reason); ok || err != nil {
@@ -249,7 +225,7 @@ func (s *server) healthText(status int, reason string) string {
 	if status == 0 {
 		return "no answer from /readyz or /healthz"
 	}
-	return fmt.Sprintf("%s %d %s", s.probe, status, quote(reason))
+	return fmt.Sprintf("%s %d %s", s.probe.Path(), status, quote(reason))
 }
 
 var errEnded = errors.New("the container has ended")
@@ -286,7 +262,7 @@ func (s *server) settle(ctx context.Context) error {
 
 // awaitLog waits until find is content with what the container printed. Its
 // error is the reason why it is not.
-func (s *server) awaitLog(ctx context.Context, find func(Output) error) error {
+func (s *server) awaitLog(ctx context.Context, find func(function.Output) error) error {
 	deadline := time.Now().Add(10 * time.Second)
 	for {
 		output, err := s.Logs(ctx)
@@ -312,29 +288,4 @@ func encode(value any) string {
 }
 
 // quote is a body as a message shows it.
-func quote(text string) string { return fmt.Sprintf("%q", shorten(text, 200)) }
-
-// shorten cuts text after most bytes, between characters.
-func shorten(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	end := most
-	for end > 0 && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return fmt.Sprintf("%s… (%d bytes)", text[:end], len(text))
-}
-
-// lastLines are the last lines of a text, at most n.
-func lastLines(text string, n int) []string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	lines = lines[max(0, len(lines)-n):]
-	for i := range lines {
-		lines[i] = shorten(strings.TrimRight(lines[i], "\r"), 500)
-	}
-	if len(lines) == 1 && lines[0] == "" {
-		return nil
-	}
-	return lines
-}
+func quote(text string) string { return fmt.Sprintf("%q", function.Shorten(text, 200)) }

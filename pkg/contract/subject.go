@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
 
@@ -19,7 +20,7 @@ type Subject struct {
 	Runtime, Version string
 	// Phases are what the manifest says of each phase, the runtime phase at
 	// least.
-	Phases []Phase
+	Phases []function.Phase
 	// FileNameSuffix is the extension of source files (".py").
 	FileNameSuffix string
 	// DepName is the dependency file's name; empty if the runtime takes none.
@@ -30,32 +31,23 @@ type Subject struct {
 	Examples string
 	// Env is the function's own environment, which all phases but the
 	// preparation get before theirs: package indexes, proxies.
-	Env []Variable
-}
-
-// A Phase is one phase of a Subject.
-type Phase struct {
-	Phase manifest.Phase `json:"phase"`
-	// References are where the image is looked for: the first that the engine
-	// has, else the last one is pulled.
-	References []string `json:"-"`
-	Command    string   `json:"-"`
-	// Env is the phase's in the manifest.
-	Env map[string]string `json:"-"`
+	Env []function.Variable
 }
 
 // NewSubject is a version of a runtime in the tree at root, whose images are
 // found by what references says of each.
 func NewSubject(root string, r manifest.Runtime, v manifest.Version, references func(manifest.Image) []string) Subject {
-	s := Subject{
-		Runtime: r.ID, Version: v.Version, FileNameSuffix: r.FileNameSuffix, DepName: r.DepName,
+	of := function.NewRuntime(r, v, references)
+	return Subject{
+		Runtime: of.ID, Version: of.Version, FileNameSuffix: of.FileNameSuffix, DepName: of.DepName, Phases: of.Phases,
 		Functions: FunctionsFolder(root, r),
 		Examples:  filepath.Join(root, filepath.FromSlash(r.Folder), "examples"),
 	}
-	for _, image := range v.Images {
-		s.Phases = append(s.Phases, Phase{Phase: image.Phase, References: references(image), Command: image.Command, Env: image.Env})
-	}
-	return s
+}
+
+// runtime is what the subject's functions are made with.
+func (s Subject) runtime() function.Runtime {
+	return function.Runtime{ID: s.Runtime, Version: s.Version, Phases: s.Phases, FileNameSuffix: s.FileNameSuffix, DepName: s.DepName}
 }
 
 // FunctionsFolder is where a runtime in the tree at root keeps its contract
@@ -66,16 +58,6 @@ func FunctionsFolder(root string, r manifest.Runtime) string {
 
 // String names the subject: "python 3.13".
 func (s Subject) String() string { return strings.TrimSpace(s.Runtime + " " + s.Version) }
-
-// phase is the subject's phase of this kind, or nil.
-func (s Subject) phase(kind manifest.Phase) *Phase {
-	for i := range s.Phases {
-		if s.Phases[i].Phase == kind {
-			return &s.Phases[i]
-		}
-	}
-	return nil
-}
 
 // Suffix finds the extension of the contract functions in a folder: that of
 // contract.<ext>.
@@ -101,21 +83,19 @@ func Suffix(folder string) (string, error) {
 	return "", fmt.Errorf("%s has contract files with the extensions %s: say which one", folder, strings.Join(found, ", "))
 }
 
-// A function is what a user deploys: a file, and perhaps its dependencies.
-type function struct {
+// A source is what a user deploys: a file, and perhaps its dependencies.
+type source struct {
 	// module and file are the file's base name without and with its suffix.
 	module, file string
-	// path is where it was read.
-	path    string
-	content []byte
+	content      []byte
 	// deps is the dependency file's content; empty installs nothing.
 	deps []byte
 }
 
 // load reads the function whose file has this base name in the folder,
 // whatever the case.
-func (s Subject) load(folder, base string, withDeps bool) (function, error) {
-	f := function{}
+func (s Subject) load(folder, base string, withDeps bool) (source, error) {
+	f := source{}
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return f, err
@@ -129,8 +109,7 @@ func (s Subject) load(folder, base string, withDeps bool) (function, error) {
 		return f, fmt.Errorf("%s has no %s%s", folder, base, s.FileNameSuffix)
 	}
 	f.module = f.file[:len(base)]
-	f.path = filepath.Join(folder, f.file)
-	if f.content, err = os.ReadFile(f.path); err != nil || !withDeps {
+	if f.content, err = os.ReadFile(filepath.Join(folder, f.file)); err != nil || !withDeps {
 		return f, err
 	}
 	f.deps, err = os.ReadFile(filepath.Join(folder, s.DepName))

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 )
 
@@ -23,7 +24,7 @@ const (
 
 // A Suite verifies subjects with one engine. It is safe for concurrent use.
 type Suite struct {
-	Engine Engine
+	Engine function.Engine
 	// Checks are the names of those to run; none: all.
 	Checks []string
 }
@@ -90,14 +91,14 @@ func CheckNames(names []string) error {
 type runner struct {
 	*deployer
 	// contract deploys the contract function, once.
-	contract func() (*Deployment, error)
+	contract func() (*function.Prepared, error)
 
 	mu          sync.Mutex
-	deployments []*Deployment
-	servers     []Server
+	deployments []*function.Prepared
+	servers     []function.Server
 }
 
-func newRunner(ctx context.Context, engine Engine, subject Subject) (*runner, error) {
+func newRunner(ctx context.Context, engine function.Engine, subject Subject) (*runner, error) {
 	if _, err := subject.load(subject.Functions, "contract", false); err != nil {
 		return nil, fmt.Errorf("reading the contract functions: %w", err)
 	}
@@ -106,11 +107,11 @@ func newRunner(ctx context.Context, engine Engine, subject Subject) (*runner, er
 		return nil, err
 	}
 	r := &runner{deployer: d}
-	r.contract = sync.OnceValues(func() (*Deployment, error) { return r.deployNamed(ctx, "contract") })
+	r.contract = sync.OnceValues(func() (*function.Prepared, error) { return r.deployNamed(ctx, "contract") })
 	return r, nil
 }
 
-func (r *runner) deployNamed(ctx context.Context, base string) (*Deployment, error) {
+func (r *runner) deployNamed(ctx context.Context, base string) (*function.Prepared, error) {
 	f, err := r.subject.load(r.subject.Functions, base, false)
 	if err != nil {
 		return nil, err
@@ -125,18 +126,18 @@ type trial struct {
 	// last that it started itself.
 	server *server
 	// before is what the server had printed when the check began.
-	before Output
+	before function.Output
 }
 
 // runAll runs the checks. The shared container starts without company, so that
 // its start time says something; then the containers go on side by side.
 func (r *runner) runAll(ctx context.Context, selected []check) []Result {
 	results := make([]Result, len(selected))
-	shared := r.open(ctx, selected, onShared, defaultTimeout)
+	shared := r.open(ctx, selected, onShared, function.DefaultTimeout)
 	var running sync.WaitGroup
 	running.Go(func() { r.inTurn(ctx, selected, onShared, shared, results) })
 	running.Go(func() {
-		limited := r.open(ctx, selected, onLimited, fmt.Sprint(limitSeconds))
+		limited := r.open(ctx, selected, onLimited, limitSeconds)
 		r.inTurn(ctx, selected, onLimited, limited, results)
 	})
 	var own []int
@@ -168,7 +169,7 @@ type opened struct {
 }
 
 // open starts a container of the contract function if a check needs it.
-func (r *runner) open(ctx context.Context, selected []check, where placement, timeout string) opened {
+func (r *runner) open(ctx context.Context, selected []check, where placement, timeout int) opened {
 	needed := func(c check) bool { return c.where == where && r.exempt(c) == "" }
 	if !slices.ContainsFunc(selected, needed) {
 		return opened{}
@@ -271,9 +272,9 @@ func (t *trial) ended(ctx context.Context) error {
 // log is the end of what the phase that failed, or else the server, printed
 // during the check: its stderr, then its stdout with the requests.
 func (t *trial) log(ctx context.Context, err error) []string {
-	var failed *phaseError
+	var failed *function.PhaseError
 	if errors.As(err, &failed) {
-		return failed.log()
+		return failed.Log(logLines)
 	}
 	if t.server == nil {
 		return nil
@@ -282,17 +283,17 @@ func (t *trial) log(ctx context.Context, err error) []string {
 	if err != nil {
 		return []string{"the log could not be read: " + err.Error()}
 	}
-	return slices.Concat(lastLines(strings.TrimPrefix(output.Stderr, t.before.Stderr), logLines),
-		lastLines(strings.TrimPrefix(output.Stdout, t.before.Stdout), logLines))
+	return slices.Concat(function.LastLines(strings.TrimPrefix(output.Stderr, t.before.Stderr), logLines),
+		function.LastLines(strings.TrimPrefix(output.Stdout, t.before.Stdout), logLines))
 }
 
 // start deploys a function and starts it in a container of the check's own.
-func (t *trial) start(ctx context.Context, f function) (*server, error) {
+func (t *trial) start(ctx context.Context, f source) (*server, error) {
 	d, err := t.deploy(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	t.server, err = t.serve(ctx, d, defaultTimeout)
+	t.server, err = t.serve(ctx, d, function.DefaultTimeout)
 	return t.server, err
 }
 
@@ -303,7 +304,7 @@ func (t *trial) startContract(ctx context.Context) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.server, err = t.serve(ctx, d, defaultTimeout); err != nil {
+	if t.server, err = t.serve(ctx, d, function.DefaultTimeout); err != nil {
 		return nil, err
 	}
 	return t.server, t.server.settle(ctx)
@@ -319,7 +320,7 @@ func (t *trial) startNamed(ctx context.Context, base string) (*server, error) {
 }
 
 // deploy is deployer.deploy; cleanUp removes what it made.
-func (r *runner) deploy(ctx context.Context, f function) (*Deployment, error) {
+func (r *runner) deploy(ctx context.Context, f source) (*function.Prepared, error) {
 	d, err := r.deployer.deploy(ctx, f)
 	if err != nil {
 		return nil, err
@@ -331,9 +332,9 @@ func (r *runner) deploy(ctx context.Context, f function) (*Deployment, error) {
 }
 
 // serve starts the runtime phase of a deployment.
-func (r *runner) serve(ctx context.Context, d *Deployment, timeout string) (*server, error) {
+func (r *runner) serve(ctx context.Context, d *function.Prepared, timeout int) (*server, error) {
 	began := time.Now()
-	container, err := r.engine.Start(ctx, d.container(timeout))
+	container, err := r.engine.Start(ctx, limited(d, timeout))
 	if err != nil {
 		return nil, fmt.Errorf("starting the runtime phase: %w", err)
 	}

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/rtbuild/rtbuild/internal/edge/engine"
+	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/internal/edge/jsonnet"
 	"github.com/rtbuild/rtbuild/pkg/contract"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
@@ -46,9 +46,9 @@ func python(t *testing.T) []contract.Subject {
 	return subjects
 }
 
-func containers(t *testing.T) *engine.Containers {
+func containers(t *testing.T) *docker.Engine {
 	t.Helper()
-	c, err := engine.OpenContainers(t.Context(), engine.Config{})
+	c, err := docker.Open(t.Context(), docker.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,8 +61,8 @@ func TestAccessLine(t *testing.T) {
 	}
 }
 
-func TestErrorPosition(t *testing.T) {
-	f := function{file: "broken.py", content: []byte("import os\n# The next line is a syntax error.\nx = = 1\n")}
+func TestPlace(t *testing.T) {
+	f := source{file: "broken.py", content: []byte("import os\n# The next line is a syntax error.\nx = = 1\n")}
 	p := newErrorPosition(f)
 	for text, want := range map[string]bool{
 		`File "/kubeless/broken.py", line 3`:                     true,
@@ -95,17 +95,5 @@ func TestSameTexts(t *testing.T) {
 		if got := sameTexts(body, want); got != same {
 			t.Errorf("%s: got %v", body, got)
 		}
-	}
-}
-
-func TestLastLines(t *testing.T) {
-	if got := lastLines("a\nb\r\nc\n\n", 2); len(got) != 2 || got[0] != "b" || got[1] != "c" {
-		t.Errorf("got %q", got)
-	}
-	if got := lastLines(" \n", 2); got != nil {
-		t.Errorf("got %q", got)
-	}
-	if got := shorten("größe", 3); got != "gr… (7 bytes)" {
-		t.Errorf("got %q", got)
 	}
 }

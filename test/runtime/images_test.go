@@ -57,7 +57,7 @@ func testConfig(t *testing.T, ref string, serves bool) {
 		Healthcheck *struct{ Test []string }
 		Cmd         []string
 	}
-	if err := json.Unmarshal([]byte(docker(t, "image", "inspect", "-f", "{{json .Config}}", ref)), &config); err != nil {
+	if err := json.Unmarshal([]byte(dockerCommand(t, "image", "inspect", "-f", "{{json .Config}}", ref)), &config); err != nil {
 		t.Fatal(err)
 	}
 	if config.User != "1000" {
@@ -85,8 +85,8 @@ var (
 )
 
 func testFiles(t *testing.T, ref string, serves bool) {
-	container := docker(t, "create", ref, "none")
-	defer docker(t, "rm", container)
+	container := dockerCommand(t, "create", ref, "none")
+	defer dockerCommand(t, "rm", container)
 	export := exec.CommandContext(t.Context(), "docker", "export", container)
 	output, err := export.StdoutPipe()
 	if err != nil {
@@ -120,7 +120,7 @@ func testFiles(t *testing.T, ref string, serves bool) {
 	}
 }
 
-func docker(t *testing.T, args ...string) string {
+func dockerCommand(t *testing.T, args ...string) string {
 	t.Helper()
 	output, err := exec.Command("docker", args...).CombinedOutput()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rtbuild/rtbuild/internal/edge/engine"
+	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/pkg/contract"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
@@ -21,7 +21,7 @@ import (
 // runtime image does not have it.
 func TestPythonDependencies(t *testing.T) {
 	root, tree := ownTree(t)
-	containers, err := engine.OpenContainers(t.Context(), engine.Config{Builder: "auto"})
+	containers, err := docker.Open(t.Context(), docker.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestPythonDependencies(t *testing.T) {
 	}
 }
 
-func testInstalled(t *testing.T, containers *engine.Containers, subject contract.Subject) {
+func testInstalled(t *testing.T, containers *docker.Engine, subject contract.Subject) {
 	deployment, err := contract.Deploy(t.Context(), containers, subject, "installed", true)
 	if err != nil {
 		t.Fatal(err)

@@ -9,60 +9,31 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/remotes/docker/auth"
 	"github.com/distribution/reference"
 	"github.com/docker/cli/cli/config/types"
-	"github.com/docker/docker/api/types/registry"
 	"github.com/moby/buildkit/session"
 	sessionauth "github.com/moby/buildkit/session/auth"
 	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/moby/buildkit/util/progress/progresswriter"
 	"google.golang.org/grpc"
 
+	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
-// A Login is what a registry is shown, so that it knows who asks. The zero
-// value is nobody's.
-type Login struct {
-	Username, Password string
-	// IdentityToken is shown instead of a password to the server that hands
-	// out tokens.
-	IdentityToken string
-	// RegistryToken is a token to show as it is.
-	RegistryToken string
-}
-
-// Logins finds the login to show at an address: HOST, or HOST/PATH of a
-// repository. It is called by several builds at once.
-type Logins func(ctx context.Context, address string) (Login, error)
-
 // credentials answer an engine that asks for logins.
 type credentials struct {
-	find Logins
+	*docker.Credentials
 	// client asks the servers that hand out tokens.
 	client *http.Client
-
-	mu sync.Mutex
-	// known are the answers of find, by address: a credential helper is a program
-	// that takes its time, and an engine asks several times in a build.
-	known map[string]knownLogin
-}
-
-type knownLogin struct {
-	login types.AuthConfig
-	since time.Time
 }
 
 // newCredentials makes the credentials that find finds; nil finds none. Roots
 // are trusted where a server hands out tokens; nil: the system's.
-func newCredentials(find Logins, roots *x509.CertPool) *credentials {
-	if find == nil {
-		find = func(context.Context, string) (Login, error) { return Login{}, nil }
-	}
+func newCredentials(find docker.Logins, roots *x509.CertPool) *credentials {
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		ForceAttemptHTTP2:     true,
@@ -71,50 +42,7 @@ func newCredentials(find Logins, roots *x509.CertPool) *credentials {
 		ResponseHeaderTimeout: time.Minute,
 		IdleConnTimeout:       90 * time.Second,
 	}
-	return &credentials{find: find, client: &http.Client{Transport: transport}, known: map[string]knownLogin{}}
-}
-
-// loginLife is how long an answer of a credential helper is taken for valid:
-// the shortest-lived passwords that helpers of registries make last 5 minutes.
-const loginLife = 4 * time.Minute
-
-// lookup is the login at an address.
-func (c *credentials) lookup(ctx context.Context, address string) (types.AuthConfig, error) {
-	c.mu.Lock()
-	known, ok := c.known[address]
-	c.mu.Unlock()
-	if ok && time.Since(known.since) < loginLife {
-		return known.login, nil
-	}
-	login, err := c.find(ctx, address)
-	if err != nil {
-		return types.AuthConfig{}, err
-	}
-	host, _, _ := strings.Cut(address, "/")
-	found := types.AuthConfig{
-		ServerAddress: host, Username: login.Username, Password: login.Password,
-		IdentityToken: login.IdentityToken, RegistryToken: login.RegistryToken,
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.known[address] = knownLogin{login: found, since: time.Now()}
-	return found, nil
-}
-
-// header is the Engine API's authentication header for a push to ref. Without
-// a login it is that of an anonymous user.
-func (c *credentials) header(ctx context.Context, ref reference.Named) (string, error) {
-	login, err := c.lookup(ctx, ref.Name())
-	if err != nil {
-		return "", err
-	}
-	return registry.EncodeAuthConfig(registry.AuthConfig{
-		Username:      login.Username,
-		Password:      login.Password,
-		ServerAddress: login.ServerAddress,
-		IdentityToken: login.IdentityToken,
-		RegistryToken: login.RegistryToken,
-	})
+	return &credentials{Credentials: docker.NewCredentials(find), client: &http.Client{Transport: transport}}
 }
 
 // session answers an engine that asks for logins during one build. Log gets
@@ -123,7 +51,7 @@ func (c *credentials) session(req build.Request, log progresswriter.Logger) (ses
 	a := &authServer{credentials: c, pushed: map[string]string{}}
 	if req.Push {
 		for _, ref := range req.References {
-			n, err := named(ref)
+			n, err := docker.Named(ref)
 			if err != nil {
 				return nil, err
 			}
@@ -157,7 +85,7 @@ func (a *authServer) Register(server *grpc.Server) { sessionauth.RegisterAuthSer
 
 // login implements authprovider.AuthConfigProvider.
 func (a *authServer) login(ctx context.Context, host string, scopes []string, _ authprovider.ExpireCachedAuthCheck) (types.AuthConfig, error) {
-	return a.credentials.lookup(ctx, a.address(host, scopes))
+	return a.credentials.Lookup(ctx, a.address(host, scopes))
 }
 
 // address is where a login is wanted: the repository that scopes name, the one

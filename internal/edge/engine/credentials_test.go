@@ -13,20 +13,21 @@ import (
 	"github.com/docker/docker/api/types/registry"
 	sessionauth "github.com/moby/buildkit/session/auth"
 
+	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
 // found is a Logins that has a user for some addresses, and counts the questions.
-func found(users map[string]string, asked map[string]int) Logins {
-	return func(_ context.Context, address string) (Login, error) {
+func found(users map[string]string, asked map[string]int) docker.Logins {
+	return func(_ context.Context, address string) (docker.Login, error) {
 		asked[address]++
 		if address == "broken.example/x" {
-			return Login{}, errors.New("the helper is gone")
+			return docker.Login{}, errors.New("the helper is gone")
 		}
 		if users[address] == "" {
-			return Login{}, nil
+			return docker.Login{}, nil
 		}
-		return Login{Username: users[address], Password: "secret"}, nil
+		return docker.Login{Username: users[address], Password: "secret"}, nil
 	}
 }
 
@@ -39,7 +40,7 @@ func TestPushHeader(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			header, err := credentials.header(t.Context(), n)
+			header, err := credentials.Header(t.Context(), n)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +62,7 @@ func TestPushHeader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := credentials.header(t.Context(), broken); err == nil {
+	if _, err := credentials.Header(t.Context(), broken); err == nil {
 		t.Error("a login that could not be read counts as none")
 	}
 }
@@ -108,8 +109,8 @@ func TestFetchToken(t *testing.T) {
 	t.Cleanup(server.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	logins := func(_ context.Context, address string) (Login, error) {
-		return map[string]Login{
+	logins := func(_ context.Context, address string) (docker.Login, error) {
+		return map[string]docker.Login{
 			"r.example/acme/web": {Username: "ann", Password: "secret"},
 			"r.example/acme/id":  {IdentityToken: "identity"},
 			"r.example/acme/reg": {RegistryToken: "ready"},

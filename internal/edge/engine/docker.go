@@ -11,6 +11,7 @@ import (
 	dockerclient "github.com/docker/docker/client"
 	"github.com/moby/buildkit/client"
 
+	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
@@ -22,11 +23,11 @@ const snapshotterLabel = "org.mobyproject.buildkit.worker.snapshotter"
 // named docker context, or of DOCKER_HOST and the current context where name
 // is empty.
 func openDocker(ctx context.Context, name string, config *configfile.ConfigFile, creds *credentials, timeout time.Duration) (*engine, error) {
-	endpoint, err := resolveEndpoint(name, config)
+	endpoint, err := docker.Resolve(name, config)
 	if err != nil {
 		return nil, err
 	}
-	api, err := endpoint.client()
+	api, err := endpoint.Client()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", endpoint, err)
 	}

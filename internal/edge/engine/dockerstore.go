@@ -14,6 +14,7 @@ import (
 	"github.com/moby/buildkit/util/progress/progresswriter"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
@@ -137,7 +138,7 @@ func nameAttr(req build.Request) map[string]string {
 
 // taggedReference parses a reference that can be pushed: a name and a tag.
 func taggedReference(ref string) (reference.NamedTagged, error) {
-	n, err := named(ref)
+	n, err := docker.Named(ref)
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
+	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
@@ -66,9 +67,9 @@ func openBuilderTo(t *testing.T, choice string, out io.Writer) *builder {
 		StateDir: t.TempDir(),
 		Progress: Progress{Out: out, Mode: ProgressPlain},
 		Log:      out,
-		Logins: func(ctx context.Context, address string) (Login, error) {
+		Logins: func(ctx context.Context, address string) (docker.Login, error) {
 			login, err := registry.FindLogin(ctx, address)
-			return Login(login), err
+			return docker.Login(login), err
 		},
 	})
 	if err != nil {

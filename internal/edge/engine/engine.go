@@ -16,6 +16,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 
+	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
@@ -42,7 +43,7 @@ type Config struct {
 	InsecureRegistries []string
 	// Logins finds the logins to registries that the engine pushes to and
 	// pulls from; nil finds none.
-	Logins Logins
+	Logins docker.Logins
 	// Roots are the authorities that registries' certificates are checked
 	// against; nil: the system's. Engines in other processes have their own.
 	Roots *x509.CertPool
@@ -124,6 +125,20 @@ func parseChoice(s string) (choice, error) {
 	return choice{}, fmt.Errorf("builder %q is unknown: choose auto, docker, docker://CONTEXT, unix:///PATH or tcp://HOST:PORT (a buildkitd), or embedded", s)
 }
 
+// DockerContext is the docker context of the Docker engine that a Config.Builder
+// chooses, empty for the current one. Other engines build images and run no
+// containers: they are an error that names one that does.
+func DockerContext(builder string) (string, error) {
+	choice, err := parseChoice(builder)
+	if err != nil {
+		return "", err
+	}
+	if choice.kind != "auto" && choice.kind != "docker" {
+		return "", fmt.Errorf("builder %q builds images and runs no containers: choose a Docker engine, with --builder docker:// or docker://CONTEXT", builder)
+	}
+	return choice.address, nil
+}
+
 // An opener opens engines as cfg says.
 type opener struct {
 	cfg         Config
@@ -137,7 +152,7 @@ func (o opener) open(ctx context.Context, c choice) (*engine, error) {
 	case "embedded":
 		return openEmbedded(ctx, o.cfg)
 	}
-	config, err := loadDockerConfig()
+	config, err := docker.LoadConfig()
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
 
+	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
@@ -26,13 +27,13 @@ func OwnPlatform(ctx context.Context, cfg Config) (string, error) {
 	case c.kind == "buildkitd":
 		return askPlatform(openBuildkitd(ctx, c.address, cfg))
 	}
-	config, err := loadDockerConfig()
+	config, err := docker.LoadConfig()
 	if err != nil {
 		return "", err
 	}
-	endpoint, err := resolveEndpoint(c.address, config)
+	endpoint, err := docker.Resolve(c.address, config)
 	switch {
-	case err == nil && endpoint.local(), err != nil && c.kind == "auto":
+	case err == nil && endpoint.Local(), err != nil && c.kind == "auto":
 		return build.HostPlatform(), nil
 	case err != nil:
 		return "", err
@@ -58,11 +59,6 @@ func askPlatform(eng *engine, err error) (string, error) {
 		return "", errors.Join(errors.New(eng.caps.Engine+" does not tell its platform"), eng.stop())
 	}
 	return platform, eng.stop()
-}
-
-// local tells whether the endpoint is a socket of this machine.
-func (e dockerEndpoint) local() bool {
-	return strings.HasPrefix(e.host, "unix://") || strings.HasPrefix(e.host, "npipe://")
 }
 
 // platformOf is a worker's own platform, or "".

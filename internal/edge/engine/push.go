@@ -21,7 +21,7 @@ func (s *graphDriverStore) push(ctx context.Context, ref string, log progresswri
 	if err != nil {
 		return "", err
 	}
-	header, err := s.credentials.header(ctx, tagged)
+	header, err := s.credentials.Header(ctx, tagged)
 	if err != nil {
 		return "", fmt.Errorf("pushing %s: %w", ref, err)
 	}

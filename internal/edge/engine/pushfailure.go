@@ -13,6 +13,7 @@ import (
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/util/progress/progresswriter"
 
+	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
@@ -63,7 +64,7 @@ func (e *pushError) Unwrap() error { return e.err }
 
 // host is the registry's, or the reference where that is none.
 func (e *pushError) host() string {
-	n, err := named(e.ref)
+	n, err := docker.Named(e.ref)
 	if err != nil {
 		return e.ref
 	}

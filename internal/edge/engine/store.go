@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	"github.com/moby/buildkit/util/progress/progresswriter"
@@ -39,14 +38,4 @@ func manifestDigest(response map[string]string) (string, error) {
 		return "", fmt.Errorf("the engine reported %q as the image's digest: %w", response[exptypes.ExporterImageDigestKey], err)
 	}
 	return d.String(), nil
-}
-
-// named parses a reference with the distribution grammar; one without tag and
-// digest means the tag latest.
-func named(ref string) (reference.Named, error) {
-	n, err := reference.ParseNormalizedNamed(ref)
-	if err != nil {
-		return nil, fmt.Errorf("image reference %q: %w", ref, err)
-	}
-	return reference.TagNameOnly(n), nil
 }

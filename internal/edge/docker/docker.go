@@ -1,4 +1,7 @@
-package engine
+// Package docker is the edge to Docker engines: where one listens and how to
+// get there, what registries it may be shown as, and containers that run in it.
+// Images are built by the package engine.
+package docker
 
 import (
 	"context"
@@ -8,48 +11,49 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/image"
 	dockerclient "github.com/docker/docker/client"
 	"github.com/docker/docker/pkg/jsonmessage"
 
-	"github.com/rtbuild/rtbuild/pkg/contract"
+	"github.com/rtbuild/rtbuild/pkg/function"
 )
 
-var _ contract.Engine = (*Containers)(nil)
+var _ function.Host = (*Engine)(nil)
 
-// containerLabel marks the containers and volumes of the contract suite, for
-// people who find one that a killed run left.
-const containerLabel = "dev.rtbuild.contract"
-
-// Containers runs containers with a Docker engine.
-type Containers struct {
+// An Engine runs containers with a Docker engine.
+type Engine struct {
 	api         *dockerclient.Client
 	name        string
-	credentials *credentials
+	credentials *Credentials
 	// bind is the address that ports are published at, host where they are
 	// reached from here.
 	bind, host string
 }
 
-// OpenContainers connects to the Docker engine that cfg.Builder chooses, and
-// shows registries cfg.Logins where it pulls. Other engines build images and
-// run no containers: asking for one is an error that names one that does. The
-// caller closes what it returns.
-func OpenContainers(ctx context.Context, cfg Config) (*Containers, error) {
-	choice, err := parseChoice(cfg.Builder)
+// Config says which engine to reach.
+type Config struct {
+	// Context is the docker context's name; empty: DOCKER_HOST's engine or the
+	// current context's.
+	Context string
+	// Logins finds the logins to registries that the engine pulls from; nil
+	// finds none.
+	Logins Logins
+}
+
+// reachTimeout is how long an engine may take to answer; docker contexts over
+// ssh need seconds.
+const reachTimeout = 20 * time.Second
+
+// Open connects to a Docker engine. The caller closes what it returns.
+func Open(ctx context.Context, cfg Config) (*Engine, error) {
+	config, err := LoadConfig()
 	if err != nil {
 		return nil, err
 	}
-	if choice.kind != "auto" && choice.kind != "docker" {
-		return nil, fmt.Errorf("builder %q builds images and runs no containers: choose a Docker engine, with --builder docker:// or docker://CONTEXT", cfg.Builder)
-	}
-	config, err := loadDockerConfig()
-	if err != nil {
-		return nil, err
-	}
-	endpoint, err := resolveEndpoint(choice.address, config)
+	endpoint, err := Resolve(cfg.Context, config)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +61,7 @@ func OpenContainers(ctx context.Context, cfg Config) (*Containers, error) {
 	if err != nil {
 		return nil, err
 	}
-	api, err := endpoint.client()
+	api, err := endpoint.Client()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", endpoint, err)
 	}
@@ -69,11 +73,11 @@ func OpenContainers(ctx context.Context, cfg Config) (*Containers, error) {
 			fmt.Errorf("%s does not answer, and containers run nowhere else: %w; start it, or point DOCKER_HOST or the docker context at one that runs", endpoint, err),
 			api.Close())
 	}
-	return &Containers{api: api, name: "Docker engine " + version.Version, credentials: newCredentials(cfg.Logins, cfg.Roots), bind: bind, host: host}, nil
+	return &Engine{api: api, name: "Docker engine " + version.Version, credentials: NewCredentials(cfg.Logins), bind: bind, host: host}, nil
 }
 
 // publishing is the address to publish ports at, and the host to reach them.
-func (e dockerEndpoint) publishing() (bind, host string, err error) {
+func (e Endpoint) publishing() (bind, host string, err error) {
 	address, err := url.Parse(e.host)
 	if err != nil {
 		return "", "", fmt.Errorf("%s: %w", e, err)
@@ -91,15 +95,15 @@ func (e dockerEndpoint) publishing() (bind, host string, err error) {
 }
 
 // Close ends the connection.
-func (c *Containers) Close() error { return c.api.Close() }
+func (c *Engine) Close() error { return c.api.Close() }
 
-// Name implements contract.Engine.
-func (c *Containers) Name() string { return c.name }
+// Name implements function.Engine.
+func (c *Engine) Name() string { return c.name }
 
-// Image implements contract.Engine.
-func (c *Containers) Image(ctx context.Context, references ...string) (contract.Image, error) {
+// Image implements function.Engine.
+func (c *Engine) Image(ctx context.Context, references ...string) (function.Image, error) {
 	if len(references) == 0 {
-		return contract.Image{}, errors.New("no image reference")
+		return function.Image{}, errors.New("no image reference")
 	}
 	for _, ref := range references {
 		found, err := c.inspectImage(ctx, ref)
@@ -109,29 +113,29 @@ func (c *Containers) Image(ctx context.Context, references ...string) (contract.
 	}
 	ref := references[len(references)-1]
 	if err := c.pull(ctx, ref); err != nil {
-		return contract.Image{}, fmt.Errorf("%s has none of %s, and pulling %s: %w", c.name, strings.Join(references, ", "), ref, err)
+		return function.Image{}, fmt.Errorf("%s has none of %s, and pulling %s: %w", c.name, strings.Join(references, ", "), ref, err)
 	}
 	return c.inspectImage(ctx, ref)
 }
 
-func (c *Containers) inspectImage(ctx context.Context, ref string) (contract.Image, error) {
+func (c *Engine) inspectImage(ctx context.Context, ref string) (function.Image, error) {
 	found, err := c.api.ImageInspect(ctx, ref)
 	if err != nil {
-		return contract.Image{}, fmt.Errorf("inspecting image %s: %w", ref, err)
+		return function.Image{}, fmt.Errorf("inspecting image %s: %w", ref, err)
 	}
-	image := contract.Image{Reference: ref, ID: found.ID}
+	image := function.Image{Reference: ref, ID: found.ID}
 	if found.Config != nil {
 		image.User, image.Labels = found.Config.User, found.Config.Labels
 	}
 	return image, nil
 }
 
-func (c *Containers) pull(ctx context.Context, ref string) error {
-	n, err := named(ref)
+func (c *Engine) pull(ctx context.Context, ref string) error {
+	n, err := Named(ref)
 	if err != nil {
 		return err
 	}
-	auth, err := c.credentials.header(ctx, n)
+	auth, err := c.credentials.Header(ctx, n)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package contract
+package function
 
 import (
 	"slices"

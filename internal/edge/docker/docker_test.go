@@ -1,4 +1,4 @@
-package engine
+package docker
 
 import (
 	"archive/tar"
@@ -11,26 +11,21 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 
-	"github.com/rtbuild/rtbuild/pkg/contract"
+	"github.com/rtbuild/rtbuild/pkg/function"
 )
 
-func TestOpenContainersRefuses(t *testing.T) {
+func TestOpenRefuses(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	t.Setenv("DOCKER_HOST", "unix:///no/such/docker.sock")
-	for builder, want := range map[string]string{
-		"embedded":                    "choose a Docker engine, with --builder docker://",
-		"unix:///run/buildkitd.sock":  "choose a Docker engine, with --builder docker://",
-		"tcp://127.0.0.1:1234":        "choose a Docker engine, with --builder docker://",
-		"nonsense":                    "is unknown",
-		"docker://":                   "/no/such/docker.sock does not answer",
-		"auto":                        "/no/such/docker.sock does not answer",
-		"docker://no-such-context-of": "no-such-context-of",
+	for context, want := range map[string]string{
+		"":                   "/no/such/docker.sock does not answer",
+		"no-such-context-of": "no-such-context-of",
 	} {
-		c, err := OpenContainers(t.Context(), Config{Builder: builder})
+		c, err := Open(t.Context(), Config{Context: context})
 		if err == nil {
-			t.Errorf("%s: opened %s", builder, c.Name())
+			t.Errorf("%s: opened %s", context, c.Name())
 		} else if !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, want %q in it", builder, err, want)
+			t.Errorf("%s: got %v, want %q in it", context, err, want)
 		}
 	}
 }
@@ -43,7 +38,7 @@ func TestPublishing(t *testing.T) {
 		"tcp://builds.example:2376":   {"0.0.0.0", "builds.example"},
 		"ssh://me@builds.example":     {},
 	} {
-		bind, reach, err := dockerEndpoint{context: defaultContext, host: host}.publishing()
+		bind, reach, err := Endpoint{context: defaultContext, host: host}.publishing()
 		if got := [2]string{bind, reach}; got != want || (err == nil) != (bind != "") {
 			t.Errorf("%s: got %v, %v", host, got, err)
 		}
@@ -51,7 +46,9 @@ func TestPublishing(t *testing.T) {
 }
 
 func TestPack(t *testing.T) {
-	archive, err := pack(1000, 0o644, []contract.VolumeFile{{Name: "a.py", Content: []byte("text")}, {Name: "empty"}})
+	archive, err := pack(1000, 0o644, []function.File{
+		{Name: "a.py", Content: []byte("text")}, {Name: "empty"}, {Name: "sub/run", Executable: true}, {Name: "sub/link", Link: "../a.py"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,12 +72,15 @@ func TestPack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = append(got, entry{header.Name, header.Mode, header.Uid, header.Gid, header.Typeflag == tar.TypeDir, string(content)})
+		got = append(got, entry{header.Name, header.Mode, header.Uid, header.Gid, header.Typeflag == tar.TypeDir, header.Linkname + string(content)})
 	}
 	want := []entry{
 		{"volume/", 0o2777, 0, 1000, true, ""},
 		{"volume/a.py", 0o644, 1000, 1000, false, "text"},
 		{"volume/empty", 0o644, 1000, 1000, false, ""},
+		{"volume/sub/", 0o2775, 1000, 1000, true, ""},
+		{"volume/sub/run", 0o755, 1000, 1000, false, ""},
+		{"volume/sub/link", 0o644, 1000, 1000, false, "../a.py"},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
@@ -89,7 +89,7 @@ func TestPack(t *testing.T) {
 
 func TestProcesses(t *testing.T) {
 	got, err := processes(container.TopResponse{Titles: []string{"PID", "UID", "COMMAND"}, Processes: [][]string{{"7", "1000", "/proxy"}, {"9", "0", "sh -c x"}}})
-	if want := []contract.Process{{UID: 1000, Command: "/proxy"}, {UID: 0, Command: "sh -c x"}}; err != nil || !slices.Equal(got, want) {
+	if want := []function.Process{{UID: 1000, Command: "/proxy"}, {UID: 0, Command: "sh -c x"}}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v", got, err)
 	}
 	for _, top := range []container.TopResponse{

@@ -1,6 +1,6 @@
 //go:build e2e
 
-package engine
+package docker
 
 import (
 	"context"
@@ -11,13 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rtbuild/rtbuild/pkg/contract"
+	"github.com/rtbuild/rtbuild/pkg/function"
 )
 
 // An image of one static program, without a shell, a user or a folder for the
 // volume: containers need nothing of it. The program is this test.
-func TestContainersE2E(t *testing.T) {
-	c, err := OpenContainers(t.Context(), Config{})
+func TestE2E(t *testing.T) {
+	c, err := Open(t.Context(), Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func TestContainersE2E(t *testing.T) {
 	if image.User != "12:34" || !strings.HasPrefix(image.ID, "sha256:") {
 		t.Errorf("image %+v", image)
 	}
-	volume, err := c.CreateVolume(t.Context(), image.ID, 1000, []contract.VolumeFile{{Name: "f", Content: []byte("from the volume\n")}})
+	volume, err := c.CreateVolume(t.Context(), function.Volume{Image: image.ID, Group: 1000, Files: []function.File{{Name: "f", Content: []byte("from the volume\n")}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,13 +38,13 @@ func TestContainersE2E(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	spec := contract.Container{
-		Image: image.ID, WorkingDir: "/data", Env: []contract.Variable{{Name: "ROLE", Value: "run"}},
+	spec := function.Container{
+		Image: image.ID, WorkingDir: "/data", Env: []function.Variable{{Name: "ROLE", Value: "run"}},
 		User: 1000, Group: 1000, Volume: volume, Mount: "/data",
 	}
 	t.Run("run", func(t *testing.T) {
 		got, err := c.Run(t.Context(), spec)
-		want := contract.Outcome{ExitCode: 7, Stdout: "from the volume\n", Stderr: "uid 1000\n", TerminationLog: "the reason"}
+		want := function.Outcome{ExitCode: 7, Stdout: "from the volume\n", Stderr: "uid 1000\n", TerminationLog: "the reason"}
 		if err != nil || got != want {
 			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 		}
@@ -57,8 +57,8 @@ func TestContainersE2E(t *testing.T) {
 	})
 }
 
-func containerStarts(t *testing.T, c *Containers, spec contract.Container) {
-	spec.Env = []contract.Variable{{Name: "ROLE", Value: "wait"}}
+func containerStarts(t *testing.T, c *Engine, spec function.Container) {
+	spec.Env = []function.Variable{{Name: "ROLE", Value: "wait"}}
 	spec.ReadOnly, spec.Port = true, 8080
 	s, err := c.Start(t.Context(), spec)
 	if err != nil {
@@ -72,7 +72,7 @@ func containerStarts(t *testing.T, c *Containers, spec contract.Container) {
 	if !strings.HasPrefix(s.URL(), "http://127.0.0.1:") {
 		t.Errorf("its URL is %s", s.URL())
 	}
-	for output := (contract.Output{}); !strings.Contains(output.Stdout, "ready"); time.Sleep(20 * time.Millisecond) {
+	for output := (function.Output{}); !strings.Contains(output.Stdout, "ready"); time.Sleep(20 * time.Millisecond) {
 		if output, err = s.Logs(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +87,7 @@ func containerStarts(t *testing.T, c *Containers, spec contract.Container) {
 	if err := s.Signal(t.Context(), "TERM"); err != nil {
 		t.Fatal(err)
 	}
-	state := contract.State{Running: true}
+	state := function.State{Running: true}
 	for ; state.Running; time.Sleep(20 * time.Millisecond) {
 		if state, err = s.State(t.Context()); err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package engine
+package docker
 
 import (
 	"crypto/tls"
@@ -22,8 +22,8 @@ import (
 // companions, or the local engine where they are not set.
 const defaultContext = "default"
 
-// A dockerEndpoint is where a Docker engine listens, and how to get there.
-type dockerEndpoint struct {
+// An Endpoint is where a Docker engine listens, and how to get there.
+type Endpoint struct {
 	// context is the docker context's name.
 	context string
 	host    string
@@ -33,60 +33,60 @@ type dockerEndpoint struct {
 }
 
 // String names the endpoint for messages.
-func (e dockerEndpoint) String() string {
+func (e Endpoint) String() string {
 	if e.context == defaultContext {
 		return "Docker engine at " + e.host
 	}
 	return fmt.Sprintf("Docker engine at %s (docker context %q)", e.host, e.context)
 }
 
-// dockerConfigDir is the folder of docker's configuration. The docker
+// configDir is the folder of docker's configuration. The docker
 // library's own function reads the environment only once in a process.
-func dockerConfigDir() string {
+func configDir() string {
 	if dir := os.Getenv(config.EnvOverrideConfigDir); dir != "" {
 		return dir
 	}
 	return config.Dir()
 }
 
-// loadDockerConfig reads docker's configuration, which names the context that
+// LoadConfig reads docker's configuration, which names the context that
 // is in use. None is no error.
-func loadDockerConfig() (*configfile.ConfigFile, error) {
-	file, err := config.Load(dockerConfigDir())
+func LoadConfig() (*configfile.ConfigFile, error) {
+	file, err := config.Load(configDir())
 	if err != nil {
 		return nil, fmt.Errorf("reading docker's configuration: %w", err)
 	}
 	return file, nil
 }
 
-// resolveEndpoint finds the engine as the docker command does: the named
+// Resolve finds the engine as the docker command does: the named
 // context, else DOCKER_HOST, else DOCKER_CONTEXT, else the current context of
 // docker's configuration file, else the local engine.
-func resolveEndpoint(name string, config *configfile.ConfigFile) (dockerEndpoint, error) {
+func Resolve(name string, config *configfile.ConfigFile) (Endpoint, error) {
 	if name == "" {
 		name = currentContext(config)
 	}
 	if name == defaultContext {
 		return environmentEndpoint()
 	}
-	dir := filepath.Join(dockerConfigDir(), "contexts")
+	dir := filepath.Join(configDir(), "contexts")
 	contexts := store.New(dir, store.NewConfig(
 		func() any { return &map[string]any{} },
 		store.EndpointTypeGetter("docker", func() any { return &dockercontext.EndpointMetaBase{} }),
 	))
 	meta, err := contexts.GetMetadata(name)
 	if err != nil {
-		return dockerEndpoint{}, fmt.Errorf("reading docker context %q: %w; `docker context ls` lists those there are", name, err)
+		return Endpoint{}, fmt.Errorf("reading docker context %q: %w; `docker context ls` lists those there are", name, err)
 	}
 	base, ok := meta.Endpoints["docker"].(dockercontext.EndpointMetaBase)
 	if !ok || base.Host == "" {
-		return dockerEndpoint{}, fmt.Errorf("docker context %q names no Docker engine", name)
+		return Endpoint{}, fmt.Errorf("docker context %q names no Docker engine", name)
 	}
 	tlsData, err := dockercontext.LoadTLSData(contexts, name, "docker")
 	if err != nil {
-		return dockerEndpoint{}, fmt.Errorf("reading docker context %q: %w", name, err)
+		return Endpoint{}, fmt.Errorf("reading docker context %q: %w", name, err)
 	}
-	return dockerEndpoint{context: name, host: base.Host, tls: tlsData, skipVerify: base.SkipTLSVerify}, nil
+	return Endpoint{context: name, host: base.Host, tls: tlsData, skipVerify: base.SkipTLSVerify}, nil
 }
 
 func currentContext(config *configfile.ConfigFile) string {
@@ -104,8 +104,8 @@ func currentContext(config *configfile.ConfigFile) string {
 
 // environmentEndpoint reads DOCKER_HOST, DOCKER_TLS, DOCKER_TLS_VERIFY and
 // DOCKER_CERT_PATH with the docker command's meaning.
-func environmentEndpoint() (dockerEndpoint, error) {
-	e := dockerEndpoint{context: defaultContext, host: os.Getenv("DOCKER_HOST")}
+func environmentEndpoint() (Endpoint, error) {
+	e := Endpoint{context: defaultContext, host: os.Getenv("DOCKER_HOST")}
 	if e.host == "" {
 		e.host = dockerclient.DefaultDockerHost
 	}
@@ -116,12 +116,12 @@ func environmentEndpoint() (dockerEndpoint, error) {
 	e.skipVerify = !verify
 	dir := os.Getenv("DOCKER_CERT_PATH")
 	if dir == "" {
-		dir = dockerConfigDir()
+		dir = configDir()
 	}
 	var err error
 	e.tls, err = dockercontext.TLSDataFromFiles(existing(dir, "ca.pem"), existing(dir, "cert.pem"), existing(dir, "key.pem"))
 	if err != nil {
-		return dockerEndpoint{}, fmt.Errorf("reading the Docker engine's certificates in %s: %w", dir, err)
+		return Endpoint{}, fmt.Errorf("reading the Docker engine's certificates in %s: %w", dir, err)
 	}
 	return e, nil
 }
@@ -136,8 +136,8 @@ func existing(dir, file string) string {
 	return path
 }
 
-// client makes an Engine API client for the endpoint. It does not connect yet.
-func (e dockerEndpoint) client() (*dockerclient.Client, error) {
+// Client makes an Engine API client for the endpoint. It does not connect yet.
+func (e Endpoint) Client() (*dockerclient.Client, error) {
 	opts := []dockerclient.Opt{dockerclient.WithAPIVersionNegotiation(), dockerclient.WithVersionFromEnv()}
 	remote, err := connhelper.GetConnectionHelper(e.host)
 	switch {
@@ -165,7 +165,7 @@ func (e dockerEndpoint) client() (*dockerclient.Client, error) {
 }
 
 // tlsConfig is nil where the endpoint speaks no TLS. Sockets never do.
-func (e dockerEndpoint) tlsConfig() (*tls.Config, error) {
+func (e Endpoint) tlsConfig() (*tls.Config, error) {
 	if !strings.HasPrefix(e.host, "tcp://") && !strings.HasPrefix(e.host, "https://") {
 		return nil, nil
 	}
@@ -190,4 +190,9 @@ func (e dockerEndpoint) tlsConfig() (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
+}
+
+// Local tells whether the endpoint is a socket of this machine.
+func (e Endpoint) Local() bool {
+	return strings.HasPrefix(e.host, "unix://") || strings.HasPrefix(e.host, "npipe://")
 }

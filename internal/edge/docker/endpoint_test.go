@@ -1,4 +1,4 @@
-package engine
+package docker
 
 import (
 	"crypto/ecdsa"
@@ -76,13 +76,13 @@ func TestResolveEndpoint(t *testing.T) {
 			for name, value := range test.env {
 				t.Setenv(name, value)
 			}
-			config, err := loadDockerConfig()
+			config, err := LoadConfig()
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := resolveEndpoint(test.ask, config)
+			got, err := Resolve(test.ask, config)
 			if got.host != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
-				t.Errorf("resolveEndpoint = %+v, %v; want %q, %q", got, err, test.want, test.err)
+				t.Errorf("Resolve = %+v, %v; want %q, %q", got, err, test.want, test.err)
 			}
 		})
 	}
@@ -90,8 +90,8 @@ func TestResolveEndpoint(t *testing.T) {
 
 func TestBrokenDockerConfig(t *testing.T) {
 	dockerConfig(t, `{`, nil)
-	if _, err := loadDockerConfig(); err == nil || !strings.Contains(err.Error(), "config.json") {
-		t.Errorf("loadDockerConfig = %v, want an error that names the file", err)
+	if _, err := LoadConfig(); err == nil || !strings.Contains(err.Error(), "config.json") {
+		t.Errorf("LoadConfig = %v, want an error that names the file", err)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestEndpointTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		api, err := endpoint.client()
+		api, err := endpoint.Client()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,179 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/volume"
+
+	"github.com/rtbuild/rtbuild/pkg/function"
+)
+
+// volumeFolder is where a volume is mounted to be filled and read.
+const volumeFolder = "volume"
+
+// CreateVolume implements function.Engine.
+func (c *Engine) CreateVolume(ctx context.Context, v function.Volume) (string, error) {
+	archive, err := pack(v.Group, 0o644, v.Files)
+	if err != nil {
+		return "", err
+	}
+	return c.createVolume(ctx, v, archive)
+}
+
+// createVolume makes a volume of an archive of volumeFolder.
+func (c *Engine) createVolume(ctx context.Context, v function.Volume, archive []byte) (string, error) {
+	made, err := c.api.VolumeCreate(ctx, volume.CreateOptions{Labels: v.Labels})
+	if err != nil {
+		return "", fmt.Errorf("creating a volume: %w", err)
+	}
+	err = c.mounted(ctx, v.Image, made.Name, func(id string) error {
+		return c.api.CopyToContainer(ctx, id, "/", bytes.NewReader(archive), container.CopyToContainerOptions{})
+	})
+	if err != nil {
+		return "", errors.Join(fmt.Errorf("filling a volume: %w", err), c.RemoveVolume(context.WithoutCancel(ctx), made.Name))
+	}
+	return made.Name, nil
+}
+
+// mounted calls do with a container that has a volume at volumeFolder, and is
+// created and never started.
+func (c *Engine) mounted(ctx context.Context, image, volume string, do func(id string) error) error {
+	id, err := c.create(ctx, function.Container{Image: image, Command: []string{"none"}, Volume: volume, Mount: "/" + volumeFolder})
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(id), c.remove(ctx, id))
+}
+
+// ReadVolume implements function.Host.
+func (c *Engine) ReadVolume(ctx context.Context, image, volume string) (files []function.File, err error) {
+	err = c.mounted(ctx, image, volume, func(id string) error {
+		stream, _, err := c.api.CopyFromContainer(ctx, id, "/"+volumeFolder)
+		if err != nil {
+			return err
+		}
+		defer stream.Close()
+		files, err = unpack(stream)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading volume %s: %w", volume, err)
+	}
+	return files, nil
+}
+
+// RemoveVolume implements function.Engine.
+func (c *Engine) RemoveVolume(ctx context.Context, name string) error {
+	if err := c.api.VolumeRemove(ctx, name, true); err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("removing volume %s: %w", name, err)
+	}
+	return nil
+}
+
+// FindVolumes implements function.Host.
+func (c *Engine) FindVolumes(ctx context.Context, labels map[string]string) ([]string, error) {
+	found, err := c.api.VolumeList(ctx, volume.ListOptions{Filters: byLabels(labels)})
+	if err != nil {
+		return nil, fmt.Errorf("listing volumes: %w", err)
+	}
+	var names []string
+	for _, v := range found.Volumes {
+		names = append(names, v.Name)
+	}
+	return names, nil
+}
+
+// pack makes an archive of volumeFolder with files as the preparation phase
+// leaves them: the folder is the group's, and what is made in it too; what is
+// in it is owned by the user of that number.
+func pack(group int, mode int64, files []function.File) ([]byte, error) {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: volumeFolder + "/", Mode: 0o2777, Gid: group, ModTime: time.Now()})
+	err = errors.Join(err, packFiles(w, volumeFolder, group, mode, files), w.Close())
+	if err != nil {
+		return nil, fmt.Errorf("packing files: %w", err)
+	}
+	return archive.Bytes(), nil
+}
+
+// packFiles writes files, and the folders that they are in, under a folder.
+func packFiles(w *tar.Writer, folder string, group int, mode int64, files []function.File) error {
+	var errs []error
+	seen := map[string]bool{".": true}
+	var parents func(name string)
+	parents = func(name string) {
+		if parent := path.Dir(name); !seen[parent] {
+			seen[parent] = true
+			parents(parent)
+			errs = append(errs, w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: path.Join(folder, parent) + "/", Mode: 0o2775, Uid: group, Gid: group, ModTime: time.Now()}))
+		}
+	}
+	for _, file := range files {
+		parents(file.Name)
+		header := &tar.Header{Name: path.Join(folder, file.Name), Mode: mode, Uid: group, Gid: group, Size: int64(len(file.Content)), ModTime: time.Now()}
+		if file.Executable {
+			header.Mode |= 0o111
+		}
+		if file.Link != "" {
+			header.Typeflag, header.Linkname, header.Size = tar.TypeSymlink, file.Link, 0
+		}
+		errs = append(errs, w.WriteHeader(header))
+		if header.Size > 0 {
+			_, err := w.Write(file.Content)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// unpack reads an archive of volumeFolder that an engine made.
+func unpack(stream io.Reader) ([]function.File, error) {
+	var files []function.File
+	for r := tar.NewReader(stream); ; {
+		header, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return files, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		file := function.File{Name: strings.TrimPrefix(header.Name, volumeFolder+"/"), Executable: header.Mode&0o111 != 0}
+		switch header.Typeflag {
+		case tar.TypeReg:
+			if file.Content, err = io.ReadAll(r); err != nil {
+				return nil, err
+			}
+		case tar.TypeSymlink:
+			file.Link, file.Executable = header.Linkname, false
+		default:
+			continue
+		}
+		files = append(files, file)
+	}
+}
+
+// readFile reads a file of a container.
+func (c *Engine) readFile(ctx context.Context, id, name string) (string, error) {
+	stream, _, err := c.api.CopyFromContainer(ctx, id, name)
+	if err != nil {
+		return "", err
+	}
+	defer stream.Close()
+	archive := tar.NewReader(stream)
+	if _, err := archive.Next(); err != nil {
+		return "", err
+	}
+	content, err := io.ReadAll(archive)
+	return string(content), err
+}

@@ -1,0 +1,97 @@
+package function
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// statusReady is the status of a function that answers.
+const statusReady = "ready"
+
+// pollPause is between two looks at a server.
+const pollPause = 50 * time.Millisecond
+
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(pollPause):
+		return nil
+	}
+}
+
+// probeOf asks a server of a host.
+func probeOf(s Server) *Probe {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	return &Probe{Get: func(ctx context.Context, path string) (int, string, error) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL()+path, nil)
+		if err != nil {
+			return 0, "", err
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return 0, "", err
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(io.LimitReader(response.Body, 1<<16))
+		return response.StatusCode, string(body), err
+	}}
+}
+
+// A LoadError is a function that does not come to answer.
+type LoadError struct {
+	Reason string
+	// Output is what its container printed.
+	Output Output
+}
+
+func (e *LoadError) Error() string { return e.Reason }
+
+// Log is the end of what the container printed, its stderr last.
+func (e *LoadError) Log(lines int) []string {
+	return LastLines(strings.TrimRight(e.Output.Stdout, "\n")+"\n"+e.Output.Stderr, lines)
+}
+
+// loadError adds what the container printed.
+func loadError(ctx context.Context, s Server, reason string) error {
+	output, err := s.Logs(ctx)
+	if err != nil {
+		return fmt.Errorf("%s; its log could not be read: %w", reason, err)
+	}
+	return &LoadError{Reason: reason, Output: output}
+}
+
+// awaitReady waits until a server has loaded its function. It does not wait for
+// one that ended or that starts again and again.
+func awaitReady(ctx context.Context, s Server) error {
+	deadline := time.Now().Add(loadLimit)
+	probe := probeOf(s)
+	for {
+		status, reason, err := probe.Ask(ctx)
+		if err != nil {
+			return err
+		}
+		if status == http.StatusOK {
+			return nil
+		}
+		state, err := s.State(ctx)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !state.Running || state.Restarts > 0:
+			return loadError(ctx, s, fmt.Sprintf("the function's container ended with exit code %d", state.ExitCode))
+		case strings.Contains(reason, "crash-looping"):
+			return loadError(ctx, s, "the function cannot be loaded: "+strings.TrimSpace(reason))
+		case time.Now().After(deadline):
+			return loadError(ctx, s, fmt.Sprintf("the function is not loaded after %s: %s", loadLimit, strings.TrimSpace(reason)))
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,27 @@
+package function
+
+import (
+	"context"
+	"io"
+)
+
+// A Target is where functions live: a Host, a cluster. A function that is not
+// there is a *NotFoundError.
+type Target interface {
+	// Deploy brings a function into being, or puts it in the place of the one of
+	// its name without losing a call. After an error all is as it was.
+	Deploy(ctx context.Context, f *Function, at Placing) (Status, error)
+	// List is the functions of a namespace; of an empty one, all of them.
+	List(ctx context.Context, namespace string) ([]Status, error)
+	Describe(ctx context.Context, namespace, name string) (Status, error)
+	// Source is what a function was deployed from, and its dependency file.
+	Source(ctx context.Context, namespace, name string) (Source, []byte, error)
+	Call(ctx context.Context, namespace, name string, c Call) (Answer, error)
+	// Logs copies what a function printed to out, and with follow what it will
+	// print.
+	Logs(ctx context.Context, namespace, name string, follow bool, out io.Writer) error
+	// Delete ends a function and removes all of it.
+	Delete(ctx context.Context, namespace, name string) error
+}
+
+var _ Target = (*Local)(nil)
