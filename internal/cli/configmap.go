@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/rtbuild/rtbuild/pkg/configmap"
+	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
 // configMapOptions are the flags of every command that prints the ConfigMap.
@@ -47,11 +48,33 @@ With --registry, the images that this tree builds are named there.`,
 			if err := o.check(); err != nil {
 				return err
 			}
-			return a.with(cmd, func(ctx context.Context, s *session) error { return s.printConfigMap(ctx, o) })
+			return a.withTree(cmd, (*session).loadManifests, func(ctx context.Context, s *session) error { return s.printConfigMap(ctx, o) })
 		},
 	}
 	o.flags(cmd.Flags())
 	return cmd
+}
+
+// loadManifests loads what the ConfigMap is made of: which images this tree builds
+// matters only where they are named elsewhere.
+func (s *session) loadManifests(ctx context.Context) error {
+	if s.registry != "" {
+		return s.load(ctx)
+	}
+	return s.loadWith(ctx, release.OpenManifests)
+}
+
+// noteUnpinned tells of the images that have no digest yet.
+func (s *session) noteUnpinned() {
+	for _, r := range s.project.Tree.Runtimes {
+		for _, v := range r.Versions {
+			for _, image := range v.Images {
+				if image.Ref.Digest == "" {
+					s.app.notef("note: %s (%s %s %s) has no digest", image.Ref, r.ID, v.Version, image.Phase)
+				}
+			}
+		}
+	}
 }
 
 func (s *session) printConfigMap(ctx context.Context, o configMapOptions) error {
@@ -69,11 +92,7 @@ func (s *session) printConfigMap(ctx context.Context, o configMapOptions) error 
 	if o.only != "" {
 		s.app.warnf("this ConfigMap holds %s alone: applying it over one that was applied with the other keys deletes those, and the controller does not start without them; kubectl patch --type merge keeps them", configmap.Key)
 	}
-	for _, u := range s.project.Discovery.Usages {
-		if u.Ref.Digest == "" {
-			s.app.notef("note: %s (%s %s %s) has no digest", u.Ref, u.Runtime, u.Version, u.Phase)
-		}
-	}
+	s.noteUnpinned()
 	out, err := s.app.format.configMap(c)
 	if err != nil {
 		return err

@@ -17,6 +17,8 @@ import (
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
 	"github.com/rtbuild/rtbuild/internal/registryserver"
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/config"
+	"github.com/rtbuild/rtbuild/pkg/provenance"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -84,13 +86,19 @@ func (s *session) at(root string) (*session, error) {
 	return &session{settings: merged, edges: s.edges, app: s.app}, nil
 }
 
+// An opener loads the repository at root.
+type opener func(ctx context.Context, ev provenance.Evaluator, root string, c *config.Config) (*release.Project, error)
+
 // load evaluates the manifests, again after they were changed.
-func (s *session) load(ctx context.Context) error {
+func (s *session) load(ctx context.Context) error { return s.loadWith(ctx, release.Open) }
+
+// loadWith evaluates the manifests by release.Open, or by what does less.
+func (s *session) loadWith(ctx context.Context, open opener) error {
 	ev, err := s.app.evaluator(s.root, s.config)
 	if err != nil {
 		return err
 	}
-	project, err := release.Open(ctx, ev, s.root, s.config)
+	project, err := open(ctx, ev, s.root, s.config)
 	if err != nil {
 		return err
 	}
@@ -151,13 +159,18 @@ func (s *session) close() error {
 
 // with opens the repository that the flags name, does something with it, and
 // closes what that started.
-func (a *app) with(cmd *cobra.Command, do func(ctx context.Context, s *session) error) (err error) {
+func (a *app) with(cmd *cobra.Command, do func(ctx context.Context, s *session) error) error {
+	return a.withTree(cmd, (*session).load, do)
+}
+
+// withTree is with, where the manifests are loaded by load.
+func (a *app) withTree(cmd *cobra.Command, load func(*session, context.Context) error, do func(ctx context.Context, s *session) error) (err error) {
 	s, err := a.openSettings(cmd)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.load(cmd.Context()); err != nil {
+	if err := load(s, cmd.Context()); err != nil {
 		return err
 	}
 	return do(cmd.Context(), s)

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rtbuild/rtbuild/pkg/provenance"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
@@ -20,6 +21,16 @@ type decoding struct {
 	origins origins
 	specs   [][][]hiddenField
 	folders []string
+}
+
+// document reads and checks the list of runtimes that source evaluates to.
+func (d *decoding) document(list []any, source *provenance.Document) {
+	for i, item := range list {
+		d.runtime(fmt.Sprintf("/%d", i), item)
+	}
+	d.validate()
+	d.carriageReturns(source)
+	SortFindings(d.tree.Findings)
 }
 
 func (d *decoding) report(severity Severity, pointer, subject, format string, args ...any) {
@@ -128,10 +139,10 @@ func (d *decoding) buildSpec(pointer, subject string) *BuildSpec {
 		return nil
 	}
 	field := d.specs[index[0]][index[1]][index[2]]
-	if !field.Set {
+	if len(field) == 0 {
 		return nil
 	}
-	if bytes.Equal(field.Build, []byte("null")) {
+	if bytes.Equal(field[0], []byte("null")) {
 		return &BuildSpec{External: true}
 	}
 	var raw struct {
@@ -140,7 +151,7 @@ func (d *decoding) buildSpec(pointer, subject string) *BuildSpec {
 		Args       map[string]string `json:"args"`
 		Target     string            `json:"target"`
 	}
-	decoder := json.NewDecoder(bytes.NewReader(field.Build))
+	decoder := json.NewDecoder(bytes.NewReader(field[0]))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&raw); err != nil {
 		d.errorf(pointer, subject, "build: %s; it takes the strings dockerfile, context and target, and the object of strings args", buildProblem(err))

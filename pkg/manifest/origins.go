@@ -9,7 +9,7 @@ import (
 
 // origins finds the nearest known position for any place in the document.
 // Only strings have positions of their own; for what is missing or of a wrong
-// type the nearest string above is in.
+// type the nearest string above is taken.
 type origins struct {
 	entry    string
 	known    map[string]provenance.Position

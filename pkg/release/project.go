@@ -48,6 +48,17 @@ func Open(ctx context.Context, ev provenance.Evaluator, root string, c *config.C
 	return &Project{Tree: tree, Discovery: discovery, evaluator: ev, config: c, Platforms: c.Platforms}, nil
 }
 
+// OpenManifests loads the manifests of the repository at root alone: enough for
+// ConfigMap at no destination. Nothing is traced to its source and no Dockerfile
+// looked for, which takes longer than the rest.
+func OpenManifests(ctx context.Context, ev provenance.Evaluator, root string, c *config.Config) (*Project, error) {
+	tree, err := manifest.Load(ctx, ev, manifest.Options{Root: root, Entry: c.Manifest, Folders: c.Roots, Unlocated: true})
+	if err != nil {
+		return nil, err
+	}
+	return &Project{Tree: tree, Discovery: &discover.Discovery{}, evaluator: ev, config: c}, nil
+}
+
 // Plan puts the named targets, all that the manifests use if none are named, in
 // order, with all that they are built from. A name without a target is an
 // error.
@@ -199,7 +210,7 @@ func split(err error) []error {
 	return []error{err}
 }
 
-// ConfigMap makes the ConfigMap of the manifests as they are. With a place
+// ConfigMap makes the ConfigMap of the manifests as they are. With a destination
 // (HOST[/PREFIX]), the images that this tree builds are named there.
 func (p *Project) ConfigMap(destination string, opts configmap.Options) (*configmap.ConfigMap, error) {
 	if opts.Name == "" {

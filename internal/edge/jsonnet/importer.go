@@ -29,6 +29,7 @@ type importer struct {
 	replace      func(path string, source []byte) []byte
 	byRealPath   map[string]servedFile
 	found        map[importKey]string
+	folders      map[string]string // the real paths of folders
 }
 
 type servedFile struct {
@@ -49,6 +50,7 @@ func newImporter(ctx context.Context, libraryPaths []string, req provenance.Requ
 		replace:      req.Replace,
 		byRealPath:   map[string]servedFile{},
 		found:        map[importKey]string{},
+		folders:      map[string]string{},
 	}
 }
 
@@ -98,10 +100,7 @@ func (i *importer) readDocument() (gojsonnet.Contents, string, error) {
 }
 
 func (i *importer) read(path string) (gojsonnet.Contents, error) {
-	resolved, err := filepath.Abs(path)
-	if err == nil {
-		resolved, err = filepath.EvalSymlinks(resolved)
-	}
+	resolved, err := i.realPath(path)
 	if err != nil {
 		return gojsonnet.Contents{}, err
 	}
@@ -122,6 +121,28 @@ func (i *importer) read(path string) (gojsonnet.Contents, error) {
 	file := servedFile{onDisk: source, served: gojsonnet.MakeContentsRaw(served)}
 	i.byRealPath[resolved] = file
 	return file.served, nil
+}
+
+// realPath is the absolute path of a file, without symbolic links. Each folder
+// is looked up once: half of the time to read many small files is for that.
+func (i *importer) realPath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	folder, ok := i.folders[filepath.Dir(path)]
+	if !ok {
+		if folder, err = filepath.EvalSymlinks(filepath.Dir(path)); err != nil {
+			return "", err
+		}
+		i.folders[filepath.Dir(path)] = folder
+	}
+	path = filepath.Join(folder, filepath.Base(path))
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return filepath.EvalSymlinks(path)
+	}
+	return path, err
 }
 
 // isJsonnet tells by its name whether a file holds Jsonnet: an importer is not
@@ -154,7 +175,7 @@ func imported(vm *gojsonnet.VM, imp *importer, req provenance.Request, queue []s
 	result := map[string]bool{}
 	seen := map[string]bool{queue[0].path: true}
 	if req.Snippet == nil {
-		markImported(result, queue[0].path)
+		imp.markImported(result, queue[0].path)
 	}
 	for len(queue) > 0 {
 		current := queue[0]
@@ -168,7 +189,7 @@ func imported(vm *gojsonnet.VM, imp *importer, req provenance.Request, queue []s
 			// The syntax tree comes from the library's cache. One that does
 			// not parse was never imported, or evaluation had failed.
 			if next, _, err := vm.ImportAST(current.path, path); err == nil {
-				markImported(result, foundAt)
+				imp.markImported(result, foundAt)
 				queue = append(queue, source{foundAt, next})
 			}
 		}
@@ -176,8 +197,8 @@ func imported(vm *gojsonnet.VM, imp *importer, req provenance.Request, queue []s
 	return result
 }
 
-func markImported(result map[string]bool, path string) {
-	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+func (i *importer) markImported(result map[string]bool, path string) {
+	if resolved, err := i.realPath(path); err == nil {
 		result[resolved] = true
 	}
 }
