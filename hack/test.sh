@@ -110,7 +110,7 @@ step "engines" go test -count=1 -tags e2e ./internal/edge/...
 step "base images" base_images
 step "pipeline" env RTBUILD_E2E_RELEASES=200 go test -count=1 -tags e2e -timeout 40m ./test/e2e
 # The same cases each time; make fuzz has others.
-step "random images, taken apart" env RTBUILD_E2E_SEED=51413 RTBUILD_E2E_CASES=62 go test -count=1 -tags e2e -timeout 40m ./test/differential
+step "random images, taken apart" env RTBUILD_E2E_SEED=51413 RTBUILD_E2E_CASES=200 go test -count=1 -tags e2e -timeout 40m ./test/differential
 step "runtimes" runtimes
 step "API server" api_server
 step "lint" make -s lint

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -26,10 +27,11 @@ registry's image of its version says that it was made of.`,
 					return err
 				}
 				explanations, err := s.project.Explain(ctx, edges, options)
-				if err != nil {
+				if explanations == nil {
 					return err
 				}
-				return a.print(explanations, func(out io.Writer) error { return explainText(out, explanations) })
+				printed := a.print(explanations, func(out io.Writer) error { return explainText(out, explanations) })
+				return errors.Join(err, printed)
 			})
 		},
 	}

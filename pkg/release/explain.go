@@ -26,8 +26,8 @@ type Explanation struct {
 }
 
 // Explain says of each image that the options select whether it would be built,
-// and why. What it learns of base images is saved in the lock file. All that
-// could not be asked is reported.
+// and why. What it learns of base images is saved in the lock file. The error is
+// about those of which it cannot be told; the others are explained all the same.
 func (p *Project) Explain(ctx context.Context, e Edges, o Options) ([]Explanation, error) {
 	prepared, err := p.prepareLocked(ctx, e, o)
 	if err != nil {
@@ -45,7 +45,13 @@ func explainAll(ctx context.Context, inspector Inspector, destination string, pr
 			explanations[i], errs[i] = explain(ctx, inspector, destination, prepared.Steps[i])
 		}
 	})
-	return explanations, errors.Join(errs...)
+	told := explanations[:0]
+	for i, explanation := range explanations {
+		if errs[i] == nil {
+			told = append(told, explanation)
+		}
+	}
+	return told, errors.Join(errs...)
 }
 
 func explain(ctx context.Context, inspector Inspector, destination string, step build.PreparedStep) (Explanation, error) {

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	batchSize    = 25 // cases in one release
+	batchSize    = 50 // cases in one release
 	variantCount = 6  // of each case, at most
 	shrunkTrees  = 2  // of what fails
 )

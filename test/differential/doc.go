@@ -5,8 +5,9 @@
 //
 // Each case is a build context with a Dockerfile, and variants of it that
 // differ in one respect: a file with another content or mode, one more, one
-// less, a link that leads elsewhere, another line in the ignore file. All of
-// them are images of one release. Then this must hold:
+// less, a link that leads elsewhere, another line in the ignore file. Of the
+// variants of a case, those that rtbuild explain calls fresh are built at once, as
+// one, and of the others one. Then this must hold:
 //
 //   - A file of the context that is in an image is among the inputs that its
 //     label lists, and the other way round.

@@ -164,7 +164,7 @@ func (g *generator) reading(base string) {
 		g.copy(pick(g, "COPY --exclude=*.md ", "COPY --exclude=**/*.txt ", "COPY --exclude=in ", "COPY --parents --exclude=**/c.md "), pick(g, "src", ".", "src/*"))
 	case 7:
 		g.c.partial = true // modes
-		g.copy(pick(g, "COPY --chmod=0750 ", "COPY --chmod=4711 ", "ADD --chmod=644 "), g.source())
+		g.copy(pick(g, "COPY --chmod=0750 ", "COPY --chmod=4711 ", "COPY --chmod=u=rwX,go=r ", "ADD --chmod=644 "), g.source())
 	case 8:
 		g.copy(pick(g, "COPY --link ", "COPY --chown=12:34 ", "COPY --link --chown=5 "), g.source())
 	case 9:

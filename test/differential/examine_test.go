@@ -55,66 +55,121 @@ func (f finding) String() string {
 type trial struct {
 	c        *testCase
 	variants []variant
+	said     []explanation // of the variants; the zero value where none can be told
+	chosen   []variant     // what is built of them
 	outcome  outcome
 	image    image
 	findings []finding
 }
 
-func (tr *trial) variantName(i int) string { return fmt.Sprintf("%s.%d", tr.c.name, i) }
+func (tr *trial) chosenName(i int) string { return fmt.Sprintf("%s.%d", tr.c.name, i) }
+
+// choose puts the variants together that are said to change nothing, each path as
+// the first of them has it, and adds the first that would tell of a needless
+// change.
+func (tr *trial) choose() {
+	same := variant{what: "", files: tr.c.files.clone()}
+	var other []variant
+	for k, v := range tr.variants {
+		switch {
+		case tr.said[k].Fresh:
+			for _, name := range union(v.files, tr.c.files) {
+				before, after := tr.c.files[name], v.files[name]
+				if same.files[name] != before || before == after {
+					continue
+				}
+				if after.kind == "" {
+					same.files.remove(name)
+				} else {
+					same.files[name] = after
+				}
+			}
+			same.what = strings.TrimPrefix(same.what+", "+v.what, ", ")
+		case tr.said[k].Target != "" && !v.loose && v.changed != "" && len(other) == 0:
+			other = append(other, v)
+		}
+	}
+	if tr.chosen = other; same.what != "" {
+		tr.chosen = append([]variant{same}, other...)
+	}
+}
+
+// union are the paths of two trees, in order.
+func union(a, b tree) []string {
+	all := a.clone()
+	for name, e := range b {
+		all[name] = e
+	}
+	return all.paths()
+}
 
 func (tr *trial) find(r rule, v *variant, format string, args ...any) {
 	tr.findings = append(tr.findings, finding{r, tr.c, v, fmt.Sprintf(format, args...)})
 }
 
-// examine releases some cases with their variants, and gives what is wrong.
+// examine releases some cases, asks what their variants change, and gives what is
+// wrong. Of the variants, those that are said to change nothing are built all at
+// once, as one, and of the others one.
 func (s *suite) examine(t *testing.T, trials []*trial) []finding {
 	t.Helper()
-	var targets []built
-	for _, tr := range trials {
-		targets = append(targets, built{tr.c.name, tr.c.files, tr.c})
-		for k, v := range tr.variants {
-			targets = append(targets, built{tr.variantName(k), v.files, tr.c})
-		}
-	}
 	r := newRepository(t, s.mirror, s.platforms...)
-	r.write(t, targets, 0)
-	outcomes := r.release(t, targets)
+	images := store(filepath.Join(r.root, ".rtbuild/registry"))
+	release := func(trials []*trial) map[string]outcome {
+		var targets []built
+		for _, tr := range trials {
+			targets = append(targets, built{tr.c.name, tr.c.files, tr.c})
+			for k, v := range tr.chosen {
+				targets = append(targets, built{tr.chosenName(k), v.files, tr.c})
+			}
+		}
+		r.write(t, targets, 0)
+		s.released += len(targets)
+		return r.release(t, targets)
+	}
+	good := s.keepBuilt(t, images, trials, release(trials))
+	if len(good) == 0 {
+		return findingsOf(trials)
+	}
+	if len(good) < len(trials) {
+		release(good) // version tags move when nothing fails
+	}
+	for k := range variantCount {
+		s.explainVariants(t, r, good, k)
+	}
+	explainParent(t, r, good)
+	for _, tr := range good {
+		tr.choose()
+	}
+	again := release(good)
+	for _, tr := range good {
+		if o := again[tr.c.name]; o.Status != "fresh" || o.Digest != tr.outcome.Digest {
+			t.Errorf("%s: released once more, it is %s with %s, not %s", tr.c.name, o.Status, o.Digest, tr.outcome.Digest)
+		}
+		s.compare(t, images, tr, again)
+	}
+	s.releaseElsewhere(t, good)
+	return findingsOf(trials)
+}
+
+// keepBuilt notes what became of the cases, and gives those of which there is an
+// image.
+func (s *suite) keepBuilt(t *testing.T, images store, trials []*trial, outcomes map[string]outcome) []*trial {
+	t.Helper()
 	var good []*trial
 	for _, tr := range trials {
 		if tr.outcome = outcomes[tr.c.name]; tr.outcome.Status == "built" {
 			good = append(good, tr)
+			tr.image = images.read(t, tr.outcome.Digest)
+			tr.compareLabel()
 			continue
 		}
 		s.refused++
 		if !s.shrinking {
 			t.Logf("%s is refused: %s", tr.c.name, tr.outcome.Error)
 		}
-		tr.checkRefusal()
+		tr.checkRefusal(nil, tr.outcome)
 	}
-	targets = slices.DeleteFunc(targets, func(b built) bool {
-		number, _, _ := strings.Cut(b.name, ".")
-		return outcomes[b.name].Status != "built" || outcomes[number].Status != "built"
-	})
-	if len(targets) == 0 {
-		return findingsOf(trials)
-	}
-	// Version tags move when nothing fails.
-	r.write(t, targets, 0)
-	for name, o := range r.release(t, targets) {
-		if o.Status != "fresh" || o.Digest != outcomes[name].Digest {
-			t.Errorf("%s: released once more, it is %s with %s, not %s", name, o.Status, o.Digest, outcomes[name].Digest)
-		}
-	}
-	for _, tr := range good {
-		s.compare(t, store(filepath.Join(r.root, ".rtbuild/registry")), tr, outcomes)
-	}
-	for k := range variantCount {
-		explainVariants(t, r, good, k, outcomes)
-	}
-	explainParent(t, r, good)
-	s.releaseElsewhere(t, good)
-	s.released += len(targets)
-	return findingsOf(trials)
+	return good
 }
 
 func findingsOf(trials []*trial) []finding {
@@ -125,26 +180,22 @@ func findingsOf(trials []*trial) []finding {
 	return all
 }
 
-// checkRefusal wants a case of which no image is made to be one of which none
-// can be made: the engine says so, or the context lacks what is asked for.
-func (tr *trial) checkRefusal() {
-	if !strings.Contains(tr.outcome.Error, "failed to solve: ") && !strings.Contains(tr.outcome.Error, ": the build reads ") {
-		tr.find(ruleRefused, nil, "%s", tr.outcome.Error)
+// checkRefusal wants what no image is made of to be something of which none can be
+// made: the engine says so, or the context lacks what is asked for.
+func (tr *trial) checkRefusal(v *variant, o outcome) {
+	if !strings.Contains(o.Error, "failed to solve: ") && !strings.Contains(o.Error, ": the build reads ") {
+		tr.find(ruleRefused, v, "%s", o.Error)
 	}
 }
 
-// compare holds a case's image against its label and those of its variants.
+// compare holds a case's image against those of its variants.
 func (s *suite) compare(t *testing.T, images store, tr *trial, outcomes map[string]outcome) {
 	t.Helper()
-	tr.image = images.read(t, tr.outcome.Digest)
-	tr.compareLabel()
-	for k := range tr.variants {
-		v := &tr.variants[k]
-		o := outcomes[tr.variantName(k)]
+	for k := range tr.chosen {
+		v := &tr.chosen[k]
+		o := outcomes[tr.chosenName(k)]
 		if o.Status != "built" {
-			if v.equal {
-				tr.find(ruleRefused, v, "%s", o.Error)
-			}
+			tr.checkRefusal(v, o)
 			continue
 		}
 		image := images.read(t, o.Digest)
@@ -154,15 +205,8 @@ func (s *suite) compare(t *testing.T, images store, tr *trial, outcomes map[stri
 			tr.find(ruleContent, v, "the images differ:\n%s", difference(tr.image.description, image.description))
 		case sameInputs && o.Digest != tr.outcome.Digest:
 			tr.find(ruleDigest, v, "the images differ:\n%s", difference(tr.image.details, image.details))
-		case v.equal && !sameInputs:
+		case sameImage && !sameInputs && !tr.c.partial && v.changed != "" && !tr.hidden(v.changed):
 			tr.find(ruleNeedless, v, "the fingerprints differ")
-		case sameImage && !sameInputs && !v.loose && !tr.c.partial && v.changed != "" && !tr.hidden(v.changed):
-			tr.find(ruleNeedless, v, "the fingerprints differ")
-		}
-		if sameInputs {
-			s.fresh++
-		} else {
-			s.stale++
 		}
 	}
 }
@@ -200,11 +244,11 @@ func (tr *trial) hidden(inside string) bool {
 
 // explainVariants replaces each case by one of its variants and asks what is
 // stale.
-func explainVariants(t *testing.T, r *repository, trials []*trial, k int, outcomes map[string]outcome) {
+func (s *suite) explainVariants(t *testing.T, r *repository, trials []*trial, k int) {
 	t.Helper()
 	var asked []*trial
 	for _, tr := range trials {
-		if k < len(tr.variants) && outcomes[tr.variantName(k)].Status == "built" {
+		if k < len(tr.variants) {
 			tr.variants[k].files.write(t, r.folder(tr.c.name), 0)
 			asked = append(asked, tr)
 		}
@@ -212,11 +256,21 @@ func explainVariants(t *testing.T, r *repository, trials []*trial, k int, outcom
 	explanations := r.explain(t, asked)
 	for _, tr := range asked {
 		v, e := &tr.variants[k], explanations[tr.c.name]
-		switch same := outcomes[tr.variantName(k)].Fingerprint == tr.outcome.Fingerprint; {
-		case e.Fresh != same:
-			tr.find(ruleExplain, v, "it is fresh: %t; built, it has the same fingerprint: %t; %q", e.Fresh, same, e.Reasons)
-		case !e.Fresh && strings.HasPrefix(v.what, "edit") && !strings.Contains(strings.Join(e.Reasons, "\n"), v.changed):
+		tr.said = append(tr.said, e)
+		switch {
+		case e.Target == "" && v.equal:
+			tr.find(ruleRefused, v, "it cannot be explained")
+		case e.Target == "":
+		case e.Fresh != (e.Fingerprint == tr.outcome.Fingerprint):
+			tr.find(ruleExplain, v, "it is fresh: %t, with the fingerprint %.12s after %.12s", e.Fresh, e.Fingerprint, tr.outcome.Fingerprint)
+		case e.Fresh:
+			s.fresh++
+		case v.equal:
+			tr.find(ruleNeedless, v, "the fingerprints differ: %q", e.Reasons)
+		case strings.HasPrefix(v.what, "edit") && !strings.Contains(strings.Join(e.Reasons, "\n"), v.changed):
 			tr.find(ruleExplain, v, "the reasons do not name %s: %q", v.changed, e.Reasons)
+		default:
+			s.stale++
 		}
 		tr.c.files.write(t, r.folder(tr.c.name), 0)
 	}

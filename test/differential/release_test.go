@@ -120,12 +120,13 @@ func (r *repository) release(tb testing.TB, targets []built) map[string]outcome 
 
 // An explanation is what rtbuild explain says of a target.
 type explanation struct {
-	Target  string
-	Fresh   bool
-	Reasons []string
+	Target, Fingerprint string
+	Fresh               bool
+	Reasons             []string
 }
 
-// explain asks for the targets of some cases.
+// explain asks for the targets of some cases. Those of which it cannot be told are
+// not among the explanations.
 func (r *repository) explain(tb testing.TB, trials []*trial) map[string]explanation {
 	tb.Helper()
 	if len(trials) == 0 {
@@ -135,13 +136,10 @@ func (r *repository) explain(tb testing.TB, trials []*trial) map[string]explanat
 	for _, tr := range trials {
 		args = append(args, "all:"+tr.c.name)
 	}
-	out, err := r.rtbuild(args...)
-	if err != nil {
-		tb.Fatalf("explain: %v\n%s", err, out.stderr)
-	}
+	out, explainErr := r.rtbuild(args...)
 	var read []explanation
 	if err := json.Unmarshal(out.stdout, &read); err != nil {
-		tb.Fatal(err)
+		tb.Fatalf("explain: %v, %v\n%s", err, explainErr, out.stderr)
 	}
 	explanations := map[string]explanation{}
 	for _, e := range read {
