@@ -132,12 +132,14 @@ func serve(cfg config.Config, limits config.Limits, stdout, stderr *output.Sink,
 	}
 	defer clients.Close()
 	server := newServer(cfg, clients, handler, log)
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	go func() { failed <- server.Serve(clients.Listener()) }()
-	if cfg.AdminPort > 0 {
-		admin := newAdmin(cfg, handler, log)
-		defer admin.Close()
-		go func() { failed <- admin.ListenAndServe() }()
+	for _, port := range []int{cfg.AdminPort, cfg.ProbePort} {
+		if port > 0 {
+			admin := newAdmin(cfg, port, handler, log)
+			defer admin.Close()
+			go func() { failed <- admin.ListenAndServe() }()
+		}
 	}
 	log.Info("listening", "address", listener.Addr().String(), "workers", cfg.Network)
 	for {
@@ -211,9 +213,9 @@ func newServer(cfg config.Config, clients *front.Front, handler http.Handler, lo
 	return server
 }
 
-// newAdmin serves probes and metrics on their own port.
-func newAdmin(cfg config.Config, handler *gateway.Gateway, log *slog.Logger) *http.Server {
-	return &http.Server{Addr: ":" + strconv.Itoa(cfg.AdminPort), Handler: handler.Admin(),
+// newAdmin serves probes and metrics on a port of their own.
+func newAdmin(cfg config.Config, port int, handler *gateway.Gateway, log *slog.Logger) *http.Server {
+	return &http.Server{Addr: ":" + strconv.Itoa(port), Handler: handler.Admin(),
 		ReadHeaderTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 }

@@ -96,6 +96,22 @@ func TestAdminPort(t *testing.T) {
 	})
 }
 
+// A probe that cannot know the function's port has one that is always the same,
+// and the function's port has what it had.
+func TestProbePort(t *testing.T) {
+	bothWays(t, func(t *testing.T, loops string) {
+		port := freePort(t)
+		p := start(t, loops, fmt.Sprintf("FUNC_PROBE_PORT=%d", port)).ready()
+		probes := &proxy{t: t, url: fmt.Sprintf("http://127.0.0.1:%d", port), client: newClient()}
+		for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
+			probes.get(path).want(t, 200)
+			p.get(path).want(t, 200)
+		}
+		probes.get("/").want(t, 404)
+		p.get("/").want(t, 200)
+	})
+}
+
 // After SIGTERM calls are answered for SHUTDOWN_DELAY, on new connections and
 // on kept ones, which end with an answer, and none is lost.
 func TestNoCallIsLostAtShutdown(t *testing.T) {

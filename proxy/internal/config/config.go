@@ -34,6 +34,7 @@ type Config struct {
 
 	Port      int
 	AdminPort int           // for /healthz, /readyz and /metrics alone; 0: they are on Port
+	ProbePort int           // has them besides Port or AdminPort; 0: none
 	Loops     int           // event loops that share the clients; 0: net/http serves all
 	Timeout   time.Duration // of one call
 
@@ -93,6 +94,7 @@ func FromEnv(lookup Lookup, limits Limits) (Config, error) {
 		HeaderTimeout: r.seconds("FUNC_HEADER_TIMEOUT", 10),
 		IdleTimeout:   r.seconds("FUNC_IDLE_TIMEOUT", 120),
 		AdminPort:     r.count("FUNC_ADMIN_PORT", 0, 1),
+		ProbePort:     r.count("FUNC_PROBE_PORT", 0, 1),
 		ShutdownDelay: r.pause("SHUTDOWN_DELAY", 5),
 		Shutdown:      r.seconds("SHUTDOWN_TIMEOUT", 10),
 		MaxBody:       r.bytes("FUNC_MAX_BODY", "100Mi"),
@@ -109,6 +111,12 @@ func FromEnv(lookup Lookup, limits Limits) (Config, error) {
 	}
 	if c.AdminPort > 65535 || c.AdminPort == c.Port {
 		r.fail("FUNC_ADMIN_PORT", fmt.Errorf("%d is FUNC_PORT itself: want another port", c.AdminPort))
+	}
+	if c.ProbePort > 65535 {
+		r.fail("FUNC_PROBE_PORT", fmt.Errorf("%d is not a port", c.ProbePort))
+	}
+	if c.ProbePort == c.Port && c.AdminPort == 0 || c.ProbePort == c.AdminPort {
+		c.ProbePort = 0 // what is asked for is there
 	}
 	if c.MaxHeader < leastHeader || c.MaxHeader > mostHeader {
 		r.fail("FUNC_MAX_HEADER", fmt.Errorf("%d bytes are not between %d and %d", c.MaxHeader, leastHeader, mostHeader))
