@@ -7,7 +7,9 @@
 #   hack/base-images.sh --registry 127.0.0.1:5000/mirror trixie
 #
 # The certificates that this machine trusts beyond Debian's own list are
-# trusted inside too, so that builds work behind a TLS-inspecting proxy.
+# trusted inside too, so that builds work behind a TLS-inspecting proxy. Such an
+# image says so in a label, and rtbuild pushes what is built on it to registries
+# of this machine alone.
 set -euo pipefail
 export LC_ALL=C
 

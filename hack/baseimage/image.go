@@ -6,15 +6,20 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"path"
 	"runtime"
+	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/rtbuild/rtbuild/pkg/baseimage"
 )
 
 // newImage makes the image of a root file system in file: a tar archive, as it
@@ -24,7 +29,7 @@ func newImage(file string) (v1.Image, error) {
 	if err := checkArchive(file); err != nil {
 		return nil, err
 	}
-	created, err := newest(file)
+	created, certificates, err := examine(file)
 	if err != nil {
 		return nil, err
 	}
@@ -48,33 +53,43 @@ func newImage(file string) (v1.Image, error) {
 	config.Architecture = runtime.GOARCH
 	config.Created = v1.Time{Time: created}
 	config.Config.Cmd = []string{"bash"}
+	if certificates > 0 {
+		config.Config.Labels = map[string]string{baseimage.LabelLocalOnly: fmt.Sprintf("trusts certificates of the machine that made it (%d)", certificates)}
+	}
 	config.Config.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	return mutate.ConfigFile(image, config)
 }
 
-// newest is the time of the newest file in an archive, which images carry: their
-// digest depends on the root file system alone, and what is built on them takes
-// its time from it, which is to be later than that of packages' files.
-func newest(file string) (time.Time, error) {
+// hostCertificates are the files that customize.sh writes.
+const hostCertificates = "usr/local/share/ca-certificates/host-"
+
+// examine finds the time of the newest file in an archive, and how many of the
+// host's certificates it holds. Images carry that time: their digest depends on
+// the root file system alone, and what is built on them takes its time from it,
+// which is to be later than that of packages' files.
+func examine(file string) (newest time.Time, certificates int, err error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return time.Time{}, err
+		return time.Time{}, 0, err
 	}
 	defer f.Close()
 	var archive io.Reader = bufio.NewReader(f)
 	if head, err := archive.(*bufio.Reader).Peek(2); err == nil && bytes.Equal(head, []byte{0x1f, 0x8b}) {
 		if archive, err = gzip.NewReader(archive); err != nil {
-			return time.Time{}, err
+			return time.Time{}, 0, err
 		}
 	}
-	newest := time.Unix(0, 0)
+	newest = time.Unix(0, 0)
 	for entries := tar.NewReader(archive); ; {
 		header, err := entries.Next()
 		if errors.Is(err, io.EOF) {
-			return newest.UTC(), nil
+			return newest.UTC(), certificates, nil
 		}
 		if err != nil {
-			return time.Time{}, err
+			return time.Time{}, 0, err
+		}
+		if strings.HasPrefix(path.Clean(header.Name), hostCertificates) {
+			certificates++
 		}
 		if header.ModTime.After(newest) {
 			newest = header.ModTime.Truncate(time.Second)

@@ -100,6 +100,36 @@ func TestLocalRegistryKeepsImages(t *testing.T) {
 	}
 }
 
+// An image that holds certificates of the host says so.
+func TestHostCertificates(t *testing.T) {
+	var archive bytes.Buffer
+	tw := tar.NewWriter(&archive)
+	for _, name := range []string{"./usr/local/share/ca-certificates/", "./usr/local/share/ca-certificates/host-0123.crt", "./usr/share/ca-certificates/host-0.crt"} {
+		if err := tw.WriteHeader(&tar.Header{Name: name, Mode: 0o644}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{
+		writeFile(t, "with.tar", archive.Bytes()): "trusts certificates of the machine that made it (1)",
+		writeRootfs(t, "without.tar", "hello"):    "",
+	} {
+		image, err := newImage(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, err := image.ConfigFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := config.Config.Labels["dev.rtbuild.local-only"]; got != want {
+			t.Errorf("%s: labelled %q, want %q", filepath.Base(file), got, want)
+		}
+	}
+}
+
 func TestImage(t *testing.T) {
 	for _, name := range []string{"rootfs.tar", "rootfs.tar.gz"} {
 		testImage(t, writeRootfs(t, name, "hello"))

@@ -21,10 +21,17 @@ type Config struct {
 	Shell            []string
 	// OnBuild are its ONBUILD instructions, without that word.
 	OnBuild []string
+	// LocalOnly is why what is built on it must not leave the machine, as
+	// LabelLocalOnly says it, or empty.
+	LocalOnly string
 }
+
+// LabelLocalOnly is the label of images that hold something of the machine that
+// made them, such as the certificates that it trusts. Its value says what.
+const LabelLocalOnly = "dev.rtbuild.local-only"
 
 // Equal tells whether two images say the same.
 func (c Config) Equal(other Config) bool {
-	return c.Created.Equal(other.Created) && c.WorkingDir == other.WorkingDir && c.User == other.User &&
+	return c.Created.Equal(other.Created) && c.WorkingDir == other.WorkingDir && c.User == other.User && c.LocalOnly == other.LocalOnly &&
 		slices.Equal(c.Env, other.Env) && slices.Equal(c.Shell, other.Shell) && slices.Equal(c.OnBuild, other.OnBuild)
 }

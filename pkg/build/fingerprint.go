@@ -165,8 +165,25 @@ func (f *fingerprinting) images(ctx context.Context, p *PreparedStep) (known boo
 		}
 		p.Inputs.Bases[use.Image] = digest
 		known = known && digest != ""
+		if err := f.localOnly(ctx, p, use.Image); err != nil {
+			return false, err
+		}
 	}
 	return known, nil
+}
+
+// localOnly notes that a base image holds something of the machine that made it.
+func (f *fingerprinting) localOnly(ctx context.Context, p *PreparedStep, image string) error {
+	for _, platform := range f.platforms {
+		config, _, err := f.bases.config(ctx, image, platform)
+		if err != nil {
+			return err
+		}
+		if config.LocalOnly != "" {
+			p.LocalOnly = image + " " + config.LocalOnly
+		}
+	}
+	return nil
 }
 
 // files lists what the step reads of its context: all of it, where BuildKit's

@@ -25,6 +25,9 @@ type PreparedStep struct {
 	// BuildPlatform is where it is built, "os/arch[/variant]", if that shows in
 	// the image; else empty.
 	BuildPlatform string
+	// LocalOnly is why the image must not leave this machine: what a base image
+	// of it says, with its name. Empty where it may.
+	LocalOnly string
 	// Epoch is the time that the image carries.
 	Epoch time.Time
 	// Fingerprint is empty where a base is left to the engine.
@@ -122,7 +125,11 @@ func (r *Run) contentTag(p *PreparedStep) error {
 	if p.Fingerprint == "" {
 		return fmt.Errorf("%s: the digest of a base image is not known, so its image cannot be released", p.Dockerfile)
 	}
-	p.Content = p.Repository.WithTag(p.Tags[0] + "-" + p.Fingerprint[:contentTagLength]).Relocate(r.Destination).String()
+	content := p.Repository.WithTag(p.Tags[0] + "-" + p.Fingerprint[:contentTagLength]).Relocate(r.Destination)
+	if p.LocalOnly != "" && !content.OnLoopback() {
+		return fmt.Errorf("%s: not to be pushed to %s: %s; push it to a registry of this machine (--registry local), or build it on another base image", p.Dockerfile, content.Registry(), p.LocalOnly)
+	}
+	p.Content = content.String()
 	return nil
 }
 

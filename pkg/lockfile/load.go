@@ -151,7 +151,7 @@ func (p *parser) config(node *yaml.Node) (baseimage.Config, error) {
 	if _, err := p.mapping(node, "what an image says"); err != nil {
 		return baseimage.Config{}, err
 	}
-	keys := []string{"created", "env", "workingDir", "user", "shell", "onbuild"}
+	keys := []string{"created", "env", "workingDir", "user", "shell", "onbuild", "localOnly"}
 	var read config
 	for i := 0; i < len(node.Content); i += 2 {
 		if key := node.Content[i]; !slices.Contains(keys, key.Value) {

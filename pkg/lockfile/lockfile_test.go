@@ -114,7 +114,7 @@ func TestConfigs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), FileName)
 	f := load(t, path)
 	odd := baseimage.Config{
-		Created: time.Date(2026, 2, 3, 4, 5, 6, 7, time.UTC), Env: []string{"PATH=/a:/b", "X=", "Y=\u0007\n: # [x]", "Z=true"}, WorkingDir: "/ w", User: "1000",
+		Created: time.Date(2026, 2, 3, 4, 5, 6, 7, time.UTC), Env: []string{"PATH=/a:/b", "X=", "Y=\u0007\n: # [x]", "Z=true"}, WorkingDir: "/ w", User: "1000", LocalOnly: "for: a reason",
 		Shell: []string{"bash", "-c"}, OnBuild: []string{"COPY . /app", "RUN <<EOF\ntabs\t: # [x]\n\nEOF", "true", "", " 'x'"},
 	}
 	f.SetConfig(digestA, amd64, odd)

@@ -29,6 +29,7 @@ type config struct {
 	User       string    `yaml:"user,omitempty"`
 	Shell      []string  `yaml:"shell,omitempty"`
 	OnBuild    []string  `yaml:"onbuild,omitempty"`
+	LocalOnly  string    `yaml:"localOnly,omitempty"`
 }
 
 // Save writes the file if it has Changed. It replaces the file by a rename, so

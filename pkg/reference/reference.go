@@ -10,6 +10,8 @@ package reference
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"regexp"
 	"strings"
 
@@ -84,6 +86,27 @@ func (r Reference) Repository() string { return r.repository }
 func (r Reference) Registry() string {
 	host, _, _ := strings.Cut(r.repository, "/")
 	return host
+}
+
+// OnLoopback tells whether the registry is one of this machine.
+func (r Reference) OnLoopback() bool { return IsLoopback(HostWithoutPort(r.Registry())) }
+
+// HostWithoutPort is HOST of HOST or HOST:PORT, without the brackets of an IPv6
+// address.
+func HostWithoutPort(host string) string {
+	if bare, _, err := net.SplitHostPort(host); err == nil {
+		return bare
+	}
+	return strings.Trim(host, "[]")
+}
+
+// IsLoopback tells whether a host, without a port, stands for this machine.
+func IsLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
 }
 
 // Path is Repository without its registry: "library/python".

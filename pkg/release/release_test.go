@@ -188,6 +188,42 @@ func TestReleaseLockInContext(t *testing.T) {
 	}
 }
 
+// What is built on an image that holds something of this machine stays here: it
+// is refused before anything is built, also where the lock file has been told, and
+// what is built on that with it.
+func TestReleaseLocalOnly(t *testing.T) {
+	s := newStage(t)
+	base, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: "amd64",
+		Config: v1.Config{Labels: map[string]string{"dev.rtbuild.local-only": "trusts 1 certificate of its maker"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, s.host+"/base:1", base)
+	s.write("stable/a/Dockerfile", "FROM "+s.host+"/base:1\nCOPY file /\n")
+	o := pushed
+	o.Platforms, o.Jobs = []string{"linux/amd64"}, 2
+	for range 2 {
+		o.Destination = "registry.invalid"
+		edges := s.edges(s.root)
+		result, err := s.project.Release(t.Context(), edges, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := result.Targets[0]
+		if statuses(result) != "a:1 failed, b:1 skipped" || s.opened != 0 {
+			t.Errorf("%s, %d engines opened", statuses(result), s.opened)
+		}
+		if text := fmt.Sprint(a.Err); !strings.Contains(text, "registry.invalid") || !strings.Contains(text, "/base:1 trusts 1 certificate of its maker") || !strings.Contains(text, "--registry local") {
+			t.Errorf("a: %v", a.Err)
+		}
+	}
+	o.Destination = s.host
+	result, err := s.project.Release(t.Context(), s.edges(s.root), o)
+	if err != nil || statuses(result) != "a:1 built, b:1 built" {
+		t.Errorf("to a registry of this machine: %s, %v", statuses(result), err)
+	}
+}
+
 // A gate that refused is asked again by the next release, though nothing is
 // built for it.
 func TestReleaseAsksAgain(t *testing.T) {

@@ -42,6 +42,7 @@ func (c *Client) Config(ctx context.Context, ref, platform string) (baseimage.Co
 	return baseimage.Config{
 		Created: config.Created.Time, Env: config.Config.Env, WorkingDir: config.Config.WorkingDir, User: config.Config.User,
 		Shell: config.Config.Shell, OnBuild: config.Config.OnBuild,
+		LocalOnly: config.Config.Labels[baseimage.LabelLocalOnly],
 	}, nil
 }
 

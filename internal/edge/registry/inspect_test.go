@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/rtbuild/rtbuild/pkg/baseimage"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -110,7 +111,7 @@ func TestConfig(t *testing.T) {
 		t.Helper()
 		image, err := mutate.ConfigFile(randomImage(t), &v1.ConfigFile{
 			OS: "linux", Architecture: arch, Created: v1.Time{Time: time.Unix(1_700_000_000, 0)}, RootFS: v1.RootFS{Type: "layers"},
-			Config: v1.Config{Env: []string{"ARCH=" + arch}, WorkingDir: "/w", User: "u", Shell: []string{"sh"}, OnBuild: []string{"COPY . /app"}},
+			Config: v1.Config{Env: []string{"ARCH=" + arch}, WorkingDir: "/w", User: "u", Shell: []string{"sh"}, OnBuild: []string{"COPY . /app"}, Labels: map[string]string{baseimage.LabelLocalOnly: "l"}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -145,7 +146,7 @@ func TestConfig(t *testing.T) {
 	} {
 		requests.take()
 		got, err := c.Config(t.Context(), host+"/acme/go:"+test.tag, test.platform)
-		if err != nil || !reflect.DeepEqual(got.Env, []string{test.env}) || got.WorkingDir != "/w" || got.User != "u" || len(got.Shell) != 1 || len(got.OnBuild) != 1 || got.Created.Unix() != 1_700_000_000 {
+		if err != nil || !reflect.DeepEqual(got.Env, []string{test.env}) || got.WorkingDir != "/w" || got.User != "u" || len(got.Shell) != 1 || len(got.OnBuild) != 1 || got.LocalOnly != "l" || got.Created.Unix() != 1_700_000_000 {
 			t.Errorf("%s for %s: %+v, %v", test.tag, test.platform, got, err)
 		}
 		if seen := requests.take(); len(seen) > test.most {

@@ -3,11 +3,11 @@ package registry
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
+
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 // insecureHosts are the hosts that may be spoken to over plain HTTP, besides
@@ -25,23 +25,8 @@ func newInsecureHosts(hosts []string) insecureHosts {
 // allow tells whether plain HTTP to host (HOST or HOST:PORT) is allowed.
 func (h insecureHosts) allow(host string) bool {
 	host = strings.ToLower(host)
-	bare := hostWithoutPort(host)
-	return h[host] || h[bare] || isLoopback(bare)
-}
-
-func hostWithoutPort(host string) string {
-	if bare, _, err := net.SplitHostPort(host); err == nil {
-		return bare
-	}
-	return strings.Trim(host, "[]")
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
+	bare := reference.HostWithoutPort(host)
+	return h[host] || h[bare] || reference.IsLoopback(bare)
 }
 
 // A plainHTTPError is a request over plain HTTP to a host where that is not
