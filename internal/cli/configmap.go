@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -33,6 +34,7 @@ func (o *configMapOptions) check() error {
 
 func (a *app) configMapCommand() *cobra.Command {
 	var o configMapOptions
+	var live liveOptions
 	cmd := &cobra.Command{
 		Use:   "configmap",
 		Short: "Print the merged ConfigMap",
@@ -40,18 +42,34 @@ func (a *app) configMapCommand() *cobra.Command {
 runtime-images, and the other keys with their defaults or what rtbuild.yaml
 sets. The controller reads it when it starts: restart it after applying.
 
-With --registry, the images that this tree builds are named there.`,
+With --registry, the images that this tree builds are named there.
+
+With --diff, print instead what applying it would change in the cluster: the
+versions of runtimes that come and go, the images that are pinned to others, and
+other keys. With --apply, apply it and print what that changed. Both run
+kubectl, so the cluster is the one of its current context or of --context. The
+server tries the ConfigMap first, without effect. It is applied on the server's
+side as the field manager rtbuild, which takes over what others set under the
+same keys. All other keys stay.`,
 		Example: `  rtbuild configmap | kubectl apply -f -
-  rtbuild configmap --namespace-object | kubectl apply -f -`,
+  rtbuild configmap --namespace-object | kubectl apply -f -
+  rtbuild configmap --diff
+  rtbuild configmap --apply --restart-controller --wait`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.check(); err != nil {
+			if err := errors.Join(o.check(), live.check()); err != nil {
 				return err
 			}
-			return a.withTree(cmd, (*session).loadManifests, func(ctx context.Context, s *session) error { return s.printConfigMap(ctx, o) })
+			return a.withTree(cmd, (*session).loadManifests, func(ctx context.Context, s *session) error {
+				if live.apply || live.diff {
+					return s.publishConfigMap(ctx, o, live)
+				}
+				return s.printConfigMap(ctx, o)
+			})
 		},
 	}
 	o.flags(cmd.Flags())
+	live.flags(cmd.Flags())
 	return cmd
 }
 
@@ -77,22 +95,32 @@ func (s *session) noteUnpinned() {
 	}
 }
 
-func (s *session) printConfigMap(ctx context.Context, o configMapOptions) error {
+// makeConfigMap makes the ConfigMap of the manifests, and tells which images in
+// it have no digest.
+func (s *session) makeConfigMap(ctx context.Context, o configMapOptions) (*configmap.ConfigMap, error) {
 	if err := s.project.Tree.Valid(); err != nil {
-		return err
+		return nil, err
 	}
 	destination, err := s.destination(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c, err := s.project.ConfigMap(destination, configmap.Options{OnlyRuntimes: o.only != "", NamespaceObject: o.namespaceObject, ServerSide: o.serverSide})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	s.noteUnpinned()
+	return c, nil
+}
+
+func (s *session) printConfigMap(ctx context.Context, o configMapOptions) error {
 	if o.only != "" {
 		s.app.warnf("this ConfigMap holds %s alone: applying it over one that was applied with the other keys deletes those, and the controller does not start without them; kubectl patch --type merge keeps them", configmap.Key)
 	}
-	s.noteUnpinned()
+	c, err := s.makeConfigMap(ctx, o)
+	if err != nil {
+		return err
+	}
 	out, err := s.app.format.configMap(c)
 	if err != nil {
 		return err
@@ -100,5 +128,6 @@ func (s *session) printConfigMap(ctx context.Context, o configMapOptions) error 
 	if _, err := s.app.streams.Out.Write(out); err != nil {
 		return fmt.Errorf("printing the ConfigMap: %w", err)
 	}
+	s.app.noteRestart(c.Namespace())
 	return nil
 }

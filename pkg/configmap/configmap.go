@@ -77,6 +77,7 @@ type metadata struct {
 type ConfigMap struct {
 	object    object
 	namespace *object
+	partial   bool // without keys that belong to it
 }
 
 // New makes the ConfigMap. runtimes is the evaluated root document, as JSON;
@@ -100,7 +101,7 @@ func New(runtimes []byte, replace map[string]string, opts Options) (*ConfigMap, 
 		maps.Copy(data, opts.Data)
 	}
 	data[Key] = text
-	c := &ConfigMap{object: object{APIVersion: "v1", Kind: "ConfigMap", Metadata: metadata{Name: name, Namespace: namespace}, Data: data}}
+	c := &ConfigMap{object: object{APIVersion: "v1", Kind: "ConfigMap", Metadata: metadata{Name: name, Namespace: namespace}, Data: data}, partial: opts.OnlyRuntimes}
 	if opts.NamespaceObject {
 		c.namespace = &object{APIVersion: "v1", Kind: "Namespace", Metadata: metadata{Name: namespace}}
 	}
