@@ -87,6 +87,18 @@ build_runtimes() {
 	of_the_copy build
 }
 
+# pushes NAME FILE LINE BYTES: so many bytes are pushed at most after a line more
+# in a file.
+pushes() {
+	local pushed
+	touch "$logs/before"
+	echo "$3" >>"$copy/$2"
+	of_the_copy build --push --content-only --quiet --registry local "$1" >"$logs/pushes" || return 1
+	pushed=$(find "$copy/.rtbuild/registry" -name data -newer "$logs/before" -printf '%s\n' | awk '{ sum += $1 } END { print sum + 0 }')
+	echo "a line more in $2: $pushed bytes pushed"
+	[ "$pushed" -gt 0 ] && [ "$pushed" -le "$4" ]
+}
+
 # The contract suite is the gate. A second run has nothing left to do, and needs
 # no engine. Then the suite once more for each language, where net/http alone
 # serves clients.
@@ -95,7 +107,13 @@ runtimes() {
 	of_the_copy all --push --verify --quiet --registry local >"$copy/configmap.yaml" &&
 		DOCKER_HOST=unix:///nowhere of_the_copy all --push --verify --quiet --registry local | cmp "$copy/configmap.yaml" - &&
 		of_the_copy verify --registry local --env FUNC_LOOPS=0 python:3.13 nodejs:20 ruby:3.3 php:8.4 java:25 go:1.26 &&
-		go test -count=1 -tags e2e -timeout 30m ./test/runtime ./pkg/contract
+		go test -count=1 -tags e2e -timeout 30m ./test/runtime ./pkg/contract &&
+		pushes python:3.13 stable/python/worker.py '# more' 200000 &&
+		pushes nodejs:20 stable/nodejs/worker.js '// more' 200000 &&
+		pushes ruby:3.3 stable/ruby/worker.rb '# more' 200000 &&
+		pushes php:8.4 stable/php/worker.php '// more' 200000 &&
+		pushes go:1.26 stable/go/pkg/worker/worker.go 'var _ = 1' 200000 &&
+		pushes java:25 stable/java/Worker.java 'class More { }' 400000
 }
 
 step "build" make -s build
