@@ -126,7 +126,11 @@ func (s *stage) edges(root string) release.Edges {
 			defer func() { s.project = today }()
 			edges := s.edges(dir)
 			images, err := s.project.Prepare(ctx, edges, release.Options{})
-			return &release.Snapshot{Images: images}, err
+			if err != nil {
+				return nil, err
+			}
+			definitions, err := s.project.Definitions()
+			return &release.Snapshot{Images: images, Versions: definitions}, err
 		},
 		Observer: s,
 	}
