@@ -57,6 +57,10 @@ func Run(ctx context.Context, args []string, streams Streams, lookupEnv func(str
 	return exitFailed
 }
 
+// Command is the command with all that is below it, for what is generated from
+// it.
+func Command() *cobra.Command { return (&app{}).command() }
+
 // A usageError is a command line that cannot be run.
 type usageError struct{ err error }
 
@@ -106,7 +110,8 @@ Dockerfile, or several of those with commas between them.
 
 Every global flag can be set in the environment, as RTBUILD_ and its name in
 capitals (RTBUILD_REGISTRY), and most in rtbuild.yaml; flags win over the
-environment, which wins over the file.
+environment, which wins over the file. What holds for one machine alone can be
+in .rtbuild/settings.yaml, which wins over rtbuild.yaml.
 
 Exit codes: 0 done, 1 a target or check failed, 2 wrong usage.`,
 		SilenceErrors: true,
@@ -121,7 +126,7 @@ Exit codes: 0 done, 1 a target or check failed, 2 wrong usage.`,
 	a.globalFlags(root.PersistentFlags())
 	root.AddCommand(a.listCommand(), a.planCommand(), a.buildCommand(), a.pinCommand(), a.configMapCommand(),
 		a.checkCommand(), a.allCommand(), a.lockCommand(), a.outdatedCommand(), a.explainCommand(), a.auditCommand(),
-		a.matrixCommand(), a.verifyCommand(), a.registryCommand(), a.versionCommand())
+		a.matrixCommand(), a.verifyCommand(), a.pruneCommand(), a.registryCommand(), a.versionCommand())
 	return root
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -53,11 +54,11 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// pushImage REF VAR [INSTRUCTION...] pushes an image of random content, with ONBUILD
-// instructions, and sets VAR to its digest.
+// pushImage REF VAR [LABEL=VALUE|INSTRUCTION...] pushes an image of random content,
+// with labels and ONBUILD instructions, and sets VAR to its digest.
 func pushImage(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: pushimage REF VAR [INSTRUCTION...]")
+		ts.Fatalf("usage: pushimage REF VAR [LABEL=VALUE|INSTRUCTION...]")
 	}
 	ref, err := name.ParseReference(args[0])
 	ts.Check(err)
@@ -65,7 +66,14 @@ func pushImage(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	config, err := image.ConfigFile()
 	ts.Check(err)
-	config.OS, config.Architecture, config.Config.OnBuild = "linux", "amd64", args[2:]
+	config.OS, config.Architecture, config.Config.Labels = "linux", "amd64", map[string]string{}
+	for _, arg := range args[2:] {
+		if key, value, ok := strings.Cut(arg, "="); ok && !strings.Contains(key, " ") {
+			config.Config.Labels[key] = value
+		} else {
+			config.Config.OnBuild = append(config.Config.OnBuild, arg)
+		}
+	}
 	image, err = mutate.ConfigFile(image, config)
 	ts.Check(err)
 	ts.Check(remote.Write(ref, image))

@@ -65,13 +65,15 @@ type Inspection struct {
 	// Labels are those of the image's configuration; of the first platform's
 	// where there are several.
 	Labels map[string]string
+	// Children are the digests that an index lists, attestations too.
+	Children []string
 }
 
 // An Inspector reads what an image says of itself. It is safe for concurrent
 // use.
 type Inspector interface {
 	// Inspect reads the manifest and configuration that ref (NAME:TAG or
-	// NAME@DIGEST) points to. Errors are those of Resolver.
+	// NAME@DIGEST) points to. Errors are those of Resolver, or wrap ErrNoImage.
 	Inspect(ctx context.Context, ref string) (Inspection, error)
 }
 
@@ -87,6 +89,11 @@ var (
 	// ErrHidden comes with one of the two where the registry takes the login: it
 	// may refuse to show what does not exist yet, and only a push tells.
 	ErrHidden = errors.New("the login is right: what was asked for may not exist")
+	// ErrNoImage: the manifest is something else than an image or an index of
+	// images, such as a signature.
+	ErrNoImage = errors.New("not an image")
+	// ErrNoDeletes: the registry allows nobody to delete manifests (405).
+	ErrNoDeletes = errors.New("the registry allows no deletes")
 	// ErrUnreachable: there was no conversation with the registry: name not
 	// resolved, connection refused or timed out, TLS not agreed on.
 	ErrUnreachable = errors.New("registry unreachable")

@@ -17,8 +17,8 @@ import (
 
 var _ release.Inspector = (*Client)(nil)
 
-// errNoImage marks a manifest that is something else, such as a signature.
-var errNoImage = errors.New("not an image")
+// errNoImage marks a manifest that is something else.
+var errNoImage = release.ErrNoImage
 
 // Inspect implements release.Inspector. It takes a GET for the manifest, one
 // for each image and index of an index, and one for the configuration that has the
@@ -37,7 +37,7 @@ func (c *Client) Inspect(ctx context.Context, ref string) (release.Inspection, e
 	if err := reference.CheckDigest(digest); err != nil {
 		return release.Inspection{}, fmt.Errorf("%s: %w", doing, err)
 	}
-	images, err := imagesOf(got)
+	images, children, err := imagesOf(got)
 	if err != nil {
 		return release.Inspection{}, explain(ctx, doing, parsed.Context(), err)
 	}
@@ -45,6 +45,7 @@ func (c *Client) Inspect(ctx context.Context, ref string) (release.Inspection, e
 	if err != nil {
 		return release.Inspection{}, explain(ctx, doing, parsed.Context(), err)
 	}
+	inspection.Children = children
 	inspection.Descriptor = Descriptor{Digest: digest, MediaType: string(got.MediaType), Size: got.Size}
 	return inspection, nil
 }
@@ -56,74 +57,84 @@ type inspected struct {
 	platform string
 }
 
-// imagesOf are the images that a manifest or index points to; at least one.
-func imagesOf(got *remote.Descriptor) ([]inspected, error) {
+// imagesOf are the images that a manifest or index points to, at least one, and
+// the digests of all manifests below an index.
+func imagesOf(got *remote.Descriptor) ([]inspected, []string, error) {
 	if !got.MediaType.IsIndex() {
 		if !got.MediaType.IsImage() {
-			return nil, fmt.Errorf("%s is %w: its media type is %s", got.Digest, errNoImage, got.MediaType)
+			return nil, nil, fmt.Errorf("%s is %w: its media type is %s", got.Digest, errNoImage, got.MediaType)
 		}
 		image, err := got.Image()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		one, err := inspectImage(image, got.Digest, nil)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return []inspected{one}, nil
+		return []inspected{one}, nil, nil
 	}
 	index, err := got.ImageIndex()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	images, err := imagesIn(index, got.Digest, 0)
-	if err == nil && len(images) == 0 {
-		err = fmt.Errorf("index %s holds no image", got.Digest)
+	var found indexed
+	err = found.add(index, got.Digest, 0)
+	if err == nil && len(found.images) == 0 {
+		err = fmt.Errorf("index %s holds no image: it is %w", got.Digest, errNoImage)
 	}
-	return images, err
+	return found.images, found.children, err
 }
 
-// imagesIn are the images of an index, and of the indexes in it.
-func imagesIn(index v1.ImageIndex, digest v1.Hash, level int) ([]inspected, error) {
+// indexed is what is below an index: its images, and the digests of all manifests.
+type indexed struct {
+	images   []inspected
+	children []string
+}
+
+// add adds what is below an index, and the indexes in it.
+func (x *indexed) add(index v1.ImageIndex, digest v1.Hash, level int) error {
 	content, err := index.IndexManifest()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var images []inspected
 	for _, child := range content.Manifests {
+		x.children = append(x.children, child.Digest.String())
 		if isAttestation(child.Platform) {
 			continue
 		}
-		inside, err := imagesAt(index, child, level)
+		err := x.addEntry(index, child, level)
 		if errors.Is(err, errNoImage) && child.MediaType.IsImage() {
 			continue // a signature, or the like
 		}
 		if err != nil {
-			return nil, fmt.Errorf("index %s: %w", digest, err)
+			return fmt.Errorf("index %s: %w", digest, err)
 		}
-		images = append(images, inside...)
 	}
-	return images, nil
+	return nil
 }
 
-// imagesAt are the images that an entry of an index stands for.
-func imagesAt(index v1.ImageIndex, child v1.Descriptor, level int) ([]inspected, error) {
+// addEntry adds the images that an entry of an index stands for.
+func (x *indexed) addEntry(index v1.ImageIndex, child v1.Descriptor, level int) error {
 	switch {
 	case child.MediaType.IsIndex() && level < maxIndexes:
 		inner, err := index.ImageIndex(child.Digest)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		return imagesIn(inner, child.Digest, level+1)
+		return x.add(inner, child.Digest, level+1)
 	case !child.MediaType.IsImage():
-		return nil, fmt.Errorf("%s is %w: its media type is %s", child.Digest, errNoImage, child.MediaType)
+		return fmt.Errorf("%s is %w: its media type is %s", child.Digest, errNoImage, child.MediaType)
 	}
 	image, err := index.Image(child.Digest)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	one, err := inspectImage(image, child.Digest, child.Platform)
-	return []inspected{one}, err
+	if err == nil {
+		x.images = append(x.images, one)
+	}
+	return err
 }
 
 // isAttestation tells whether an index's entry is BuildKit's attestation of

@@ -40,6 +40,17 @@ func TestInspect(t *testing.T) {
 	nested := writeIndex(t, host+"/acme/go:nested", mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: inner}, attestation))
 	bare := writeIndex(t, host+"/acme/go:bare", mutate.AppendManifests(empty.Index, amdBare, signature))
 
+	digests := func(images ...interface{ Digest() (v1.Hash, error) }) (all []string) {
+		for _, image := range images {
+			digest, err := image.Digest()
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, digest.String())
+		}
+		return all
+	}
+
 	for _, test := range []struct {
 		ref      string
 		want     release.Inspection
@@ -47,9 +58,9 @@ func TestInspect(t *testing.T) {
 	}{
 		{":single", release.Inspection{Descriptor: single, Platforms: []string{"linux/amd64"}, Labels: labels}, 2},
 		{"@" + single.Digest, release.Inspection{Descriptor: single, Platforms: []string{"linux/amd64"}, Labels: labels}, 2},
-		{":multi", release.Inspection{Descriptor: multi, Platforms: []string{"linux/amd64", "linux/arm64/v8"}, Labels: labels}, 4},
-		{":nested", release.Inspection{Descriptor: nested, Platforms: []string{"linux/amd64", "linux/arm64/v8"}, Labels: labels}, 5},
-		{":bare", release.Inspection{Descriptor: bare, Platforms: []string{"linux/amd64"}, Labels: labels}, 4},
+		{":multi", release.Inspection{Descriptor: multi, Platforms: []string{"linux/amd64", "linux/arm64/v8"}, Labels: labels, Children: digests(arm, amd, attestation.Add)}, 4},
+		{":nested", release.Inspection{Descriptor: nested, Platforms: []string{"linux/amd64", "linux/arm64/v8"}, Labels: labels, Children: digests(inner, arm, amd, attestation.Add, attestation.Add)}, 5},
+		{":bare", release.Inspection{Descriptor: bare, Platforms: []string{"linux/amd64"}, Labels: labels, Children: digests(amd, signature.Add)}, 4},
 	} {
 		requests.take()
 		got, err := c.Inspect(t.Context(), host+"/acme/go"+test.ref)
