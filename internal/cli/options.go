@@ -24,10 +24,16 @@ type settings struct {
 	mirrors                      map[string]string
 }
 
-// settingsOf reads the settings file of the tree at root and adds what flags
-// and environment say.
+// machineSettings is the path of this machine's own settings file, which holds for
+// every tree that one command looks at.
+func (a *app) machineSettings() string {
+	return filepath.Join(a.root, stateDir, config.MachineFileName)
+}
+
+// settingsOf reads the settings file of the tree at root, and this machine's, and
+// adds what flags and environment say.
 func (a *app) settingsOf(root string) (*settings, error) {
-	c, err := config.Load(root)
+	c, err := config.Load(root, a.machineSettings())
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
@@ -46,6 +52,9 @@ func (a *app) merge(root string, c *config.Config) (*settings, error) {
 	}
 	if !set.Changed("builder") && c.Builder != "" {
 		s.builder = c.Builder
+	}
+	if !set.Changed("lock-file") && c.LockFile != "" {
+		s.lockFile = c.LockFile
 	}
 	if !set.Changed("jobs") {
 		s.jobs = c.Jobs

@@ -24,6 +24,7 @@ type runOptions struct {
 	contentOnly           bool
 	verify                bool
 	since, verifyCommand  string
+	progress              string
 	secrets, ssh, reports []string
 }
 
@@ -38,6 +39,7 @@ func (o *runOptions) flags(set *pflag.FlagSet, push string) {
 	set.StringVar(&o.verifyCommand, "verify-command", "", "shell `COMMAND` that decides whether a pushed image may be released; it gets RTBUILD_IMAGE, RTBUILD_DIGEST, RTBUILD_TARGET and RTBUILD_KIND")
 	set.StringArrayVar(&o.secrets, "secret", nil, "file for RUN --mount=type=secret: `id=ID,src=FILE`; may be repeated")
 	set.StringArrayVar(&o.ssh, "ssh", nil, "agent socket or key for RUN --mount=type=ssh: `default|ID[=PATH]`; may be repeated")
+	set.StringVar(&o.progress, "progress", "auto", "`FORM` of progress: tty redraws a terminal, lines has a line for each image, plain all that steps print; auto is tty on a terminal, else lines, or plain with --verbose")
 	set.StringArrayVar(&o.reports, "report", nil, "write a report to `FILE`: .json, or .xml for JUnit; may be repeated")
 }
 
@@ -76,11 +78,19 @@ func (s *session) release(ctx context.Context, names []string, o runOptions, pin
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	form, err := s.app.progressForm(o.progress)
+	if err != nil {
+		return nil, err
+	}
 	edges, options, err := s.wire(ctx, names, o)
 	if err != nil {
 		return nil, err
 	}
 	options.Pin, edges.Gates = pin, s.gates(options.Destination, o)
+	edges.OpenBuilder = func(ctx context.Context) (build.Builder, error) { return s.openBuilder(ctx, form) }
+	if form == progressLines {
+		edges.Watcher = newLineWatcher(s.app.streams.Err)
+	}
 	result, err := s.project.Release(ctx, edges, options)
 	if result == nil {
 		return nil, err
@@ -143,7 +153,7 @@ func (s *session) releaseEdges(ctx context.Context, o runOptions) (release.Edges
 		return release.Edges{}, err
 	}
 	return release.Edges{
-		Registry: client, Bases: bases, OpenBuilder: s.openBuilder, Alone: s.app.alone,
+		Registry: client, Bases: bases, Alone: s.app.alone,
 		OpenHistory: s.openHistory, Past: s.lookAt, Observer: observer{s},
 	}, nil
 }

@@ -73,6 +73,9 @@ func (a *app) openSettings(cmd *cobra.Command) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := os.Stat(a.machineSettings()); err == nil {
+		a.notef("settings of this machine: %s", a.machineSettings())
+	}
 	return &session{settings: merged, edges: &edges{}, app: a}, nil
 }
 
@@ -185,11 +188,15 @@ func (s *session) registryClient() *registry.Client {
 	return s.client
 }
 
-// openBuilder opens the build engine.
-func (s *session) openBuilder(ctx context.Context) (build.Builder, error) {
+// openBuilder opens the build engine, which shows its progress in that form.
+func (s *session) openBuilder(ctx context.Context, progress string) (build.Builder, error) {
 	config, err := s.engineConfig()
 	if err != nil {
 		return nil, err
+	}
+	config.Progress = engine.Progress{Out: s.app.streams.Err, Mode: engine.ProgressMode(progress)}
+	if progress == progressLines {
+		config.Progress.Mode = engine.ProgressQuiet
 	}
 	if config.StateDir, err = s.app.stateFolder("buildkit"); err != nil {
 		return nil, err
@@ -199,17 +206,12 @@ func (s *session) openBuilder(ctx context.Context) (build.Builder, error) {
 
 // engineConfig says which engine to open, and how.
 func (s *session) engineConfig() (engine.Config, error) {
-	mode := engine.ProgressAuto
-	if s.app.flags.quiet {
-		mode = engine.ProgressQuiet
-	}
 	roots, err := registry.Roots(s.caFiles)
 	if err != nil {
 		return engine.Config{}, err
 	}
 	return engine.Config{
 		Builder:            s.builder,
-		Progress:           engine.Progress{Out: s.app.streams.Err, Mode: mode},
 		InsecureRegistries: s.insecure,
 		Logins:             login,
 		Roots:              roots,

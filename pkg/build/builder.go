@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"regexp"
 	"time"
 )
 
@@ -136,7 +137,11 @@ func (e *StepError) Error() string {
 	if e.Step == "" {
 		return e.Name + ": " + e.Err.Error()
 	}
-	return e.Name + ": " + e.Step + ": " + e.Err.Error()
+	return e.Name + ": " + e.Step + ": " + stepFailure.ReplaceAllString(e.Err.Error(), "")
 }
+
+// stepFailure matches what engines say before a process's exit code: its command
+// once more, which the step's name has already.
+var stepFailure = regexp.MustCompile(`(?s)^.*(?:process ".*" did not complete successfully|executor failed running \[.*\]): `)
 
 func (e *StepError) Unwrap() error { return e.Err }

@@ -66,11 +66,23 @@ type Confirmer interface {
 	Missing(err error) bool
 }
 
+// A Watcher is told how a run goes. It is safe for concurrent use.
+type Watcher interface {
+	// Begin is told how many images will be built, before the first; end is called
+	// when none is built any more.
+	Begin(builds int) (end func())
+	// Started is told of each build that starts, Ended what became of it.
+	Started(name string)
+	Ended(Outcome)
+}
+
 // A Run executes plans.
 type Run struct {
 	Builder   Builder
 	Bases     Bases
 	Confirmer Confirmer
+	// Watcher may be nil.
+	Watcher Watcher
 	Settings
 }
 
@@ -126,6 +138,9 @@ func (r *Run) Do(ctx context.Context, prepared *Prepared) []Outcome {
 			needed[dependency] = true
 		}
 	}
+	if r.Watcher != nil {
+		defer r.Watcher.Begin(r.builds(steps))()
+	}
 	slots := make(chan struct{}, max(1, r.Jobs))
 	var group sync.WaitGroup
 	for i, step := range steps {
@@ -148,8 +163,19 @@ func (r *Run) Do(ctx context.Context, prepared *Prepared) []Outcome {
 	return outcomes
 }
 
-func (r *Run) step(ctx context.Context, step PreparedStep, parents map[string]Outcome, needed bool) Outcome {
-	out := Outcome{PreparedStep: step, Status: StatusSkipped}
+// builds counts what is to be built.
+func (r *Run) builds(steps []PreparedStep) int {
+	builds := 0
+	for _, step := range steps {
+		if step.Err == nil && (step.Existing == "" || r.Rebuild) {
+			builds++
+		}
+	}
+	return builds
+}
+
+func (r *Run) step(ctx context.Context, step PreparedStep, parents map[string]Outcome, needed bool) (out Outcome) {
+	out = Outcome{PreparedStep: step, Status: StatusSkipped}
 	for _, dependency := range step.DependsOn {
 		if !parents[dependency].Status.Done() {
 			out.Err = fmt.Errorf("%s, which it is built from, was not built", dependency)
@@ -167,6 +193,10 @@ func (r *Run) step(ctx context.Context, step PreparedStep, parents map[string]Ou
 		out.Status, out.Digest, out.References = StatusFresh, step.Existing, step.Found
 		out.Reason = "the registry has an image of these inputs"
 		return out
+	}
+	if r.Watcher != nil {
+		r.Watcher.Started(step.Name)
+		defer func() { r.Watcher.Ended(out) }()
 	}
 	start := time.Now()
 	out.Status = StatusFailed

@@ -17,6 +17,10 @@ import (
 // FileName is the settings file's name, at the root of a repository.
 const FileName = "rtbuild.yaml"
 
+// MachineFileName is the name of a settings file of one machine, in rtbuild's
+// folder for state.
+const MachineFileName = "settings.yaml"
+
 // A Config holds the settings of a repository. The zero value is what holds
 // without a file.
 type Config struct {
@@ -29,6 +33,8 @@ type Config struct {
 	Jsonnet Jsonnet `yaml:",inline"`
 	// Registry is the HOST[/PREFIX] to push to, or "local".
 	Registry string `yaml:"registry"`
+	// LockFile is the lock file of base images; "rtbuild.lock" if empty.
+	LockFile string `yaml:"lockFile"`
 	// InsecureRegistries are hosts spoken to over plain HTTP, besides
 	// loopback.
 	InsecureRegistries []string `yaml:"insecureRegistries"`
@@ -90,23 +96,26 @@ type Published struct {
 	Data map[string]string `yaml:"data"`
 }
 
-// Load reads rtbuild.yaml in root. No file is no error. An unknown key, a
+// Load reads rtbuild.yaml in root, and on top of it other files, which may set
+// the same keys: their lists and plain values take the place of what was read
+// before, entries of their maps are added. No file is no error. An unknown key, a
 // wrong type and a second document are errors with file:line.
-func Load(root string) (*Config, error) {
-	path := filepath.Join(root, FileName)
-	source, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &Config{}, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the settings: %w", err)
-	}
+func Load(root string, others ...string) (*Config, error) {
 	c := &Config{}
-	if err := strictyaml.Decode(path, source, c, "docs/CONFIGURATION.md"); err != nil {
-		return nil, err
-	}
-	if err := c.check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	for _, path := range append([]string{filepath.Join(root, FileName)}, others...) {
+		source, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the settings: %w", err)
+		}
+		if err := strictyaml.Decode(path, source, c, "docs/CONFIGURATION.md"); err != nil {
+			return nil, err
+		}
+		if err := c.check(); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
 	}
 	return c, nil
 }

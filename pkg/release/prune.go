@@ -93,7 +93,7 @@ func (p *Project) Prunable(ctx context.Context, cleaner Cleaner, log ReleaseLog,
 	if err != nil {
 		return nil, err
 	}
-	images, err := p.atRegistry(ctx, cleaner, o.Place)
+	images, err := p.atRegistry(ctx, cleaner, o.Destination)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (p *Project) Prunable(ctx context.Context, cleaner Cleaner, log ReleaseLog,
 		}
 		current[step.Content] = true
 	}
-	pr := pruning{images: images, versions: p.versionTags(o.Place)}
+	pr := pruning{images: images, versions: p.versionTags(o.Destination)}
 	for i := range pr.images {
 		pr.need(i, pr.reason(&pr.images[i], pinned, current))
 	}

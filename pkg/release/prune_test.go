@@ -41,7 +41,7 @@ func (s *stage) prunable(keep release.Retention) []release.Stored {
 		s.t.Fatal(err)
 	}
 	o := release.Options{}
-	o.Place = s.host
+	o.Destination = s.host
 	images, err := s.project.Prunable(s.t.Context(), s.client, log, edges, o, keep)
 	if err != nil {
 		s.t.Fatal(err)

@@ -41,6 +41,8 @@ type Edges struct {
 	Past        func(ctx context.Context, dir string) (*Snapshot, error)
 	// Observer is told what people should know before the release goes on.
 	Observer Observer
+	// Watcher is told how builds go; nil: nobody is.
+	Watcher build.Watcher
 }
 
 // An Observer is told what a release found on its way.
@@ -200,7 +202,7 @@ func differenceSince(ctx context.Context, e Edges, rev string, today *build.Prep
 }
 
 func (e Edges) run(o Options) *build.Run {
-	return &build.Run{Bases: e.Bases, Confirmer: Confirm{Registry: e.Registry}, Settings: o.Settings}
+	return &build.Run{Bases: e.Bases, Confirmer: Confirm{Registry: e.Registry}, Watcher: e.Watcher, Settings: o.Settings}
 }
 
 // builds tells whether a step is to be built.
