@@ -12,7 +12,7 @@ NODE  ?= node
 BIN   := bin/rtbuild
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test unit lint notices print-notices bench bench-runtimes soak fuzz clean
+.PHONY: build demo test unit lint notices print-notices reference bench bench-runtimes soak fuzz clean
 
 build:
 	@$(GO) build -o $(BIN) ./cmd/rtbuild
@@ -45,6 +45,10 @@ notices:
 
 print-notices:
 	@$(NOTICES)
+
+# Pages of the commands: docs/reference.
+reference:
+	$(GO) run ./hack/reference
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./pkg/... ./internal/edge/registry

@@ -3,47 +3,92 @@ package cli
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 )
 
+// A versionInfo is which rtbuild this is.
+type versionInfo struct {
+	// Version is a release's tag, a pseudo-version of a commit, or "devel".
+	Version string `json:"version"`
+	// Revision is the commit, as far as the Go tool recorded it: all of it, or its
+	// first 12 digits; Date is the commit's, RFC 3339. Both may be empty.
+	Revision string `json:"revision"`
+	Date     string `json:"date"`
+	// Modified tells that it was built from a tree with uncommitted changes.
+	Modified bool   `json:"modified"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Print the version",
+		Short: "Print the version, the commit and its date",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			result := map[string]string{"version": version(), "revision": revision(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
-			return a.print(result, func(out io.Writer) error {
-				_, err := fmt.Fprintf(out, "rtbuild %s %s %s\n", version(), result["go"], result["platform"])
+			info, _ := debug.ReadBuildInfo()
+			v := versionOf(info)
+			return a.print(v, func(out io.Writer) error {
+				_, err := fmt.Fprintln(out, v)
 				return err
 			})
 		},
 	}
 }
 
-// version is the module's version as the Go tool recorded it: a release's
-// tag, or a pseudo-version of the commit.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return "devel"
+// String is the version for people, on one line.
+func (v versionInfo) String() string {
+	commit := ""
+	if v.Revision != "" {
+		commit = " (" + v.Revision[:min(12, len(v.Revision))]
+		if v.Date != "" {
+			commit += " of " + v.Date[:len("2006-01-02")]
+		}
+		commit += ")"
 	}
-	return info.Main.Version
+	return fmt.Sprintf("rtbuild %s%s %s %s", v.Version, commit, v.Go, v.Platform)
 }
 
-// revision is the commit, if the Go tool recorded it.
-func revision() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
+// version is the version alone, as registries are told.
+func version() string {
+	info, _ := debug.ReadBuildInfo()
+	return versionOf(info).Version
+}
+
+// pseudoVersion matches the end of a version that stands for a commit without a
+// tag: its time and the start of its id.
+var pseudoVersion = regexp.MustCompile(`[.-](\d{14})-([0-9a-f]{12})(?:\+|$)`)
+
+// versionOf is what the Go tool recorded of a build; nil: nothing.
+func versionOf(info *debug.BuildInfo) versionInfo {
+	v := versionInfo{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	if info == nil {
+		return v
+	}
+	if info.Main.Version != "" && info.Main.Version != "(devel)" {
+		v.Version = info.Main.Version
 	}
 	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
-			return setting.Value
+		switch setting.Key {
+		case "vcs.revision":
+			v.Revision = setting.Value
+		case "vcs.time":
+			v.Date = setting.Value
+		case "vcs.modified":
+			v.Modified = setting.Value == "true"
 		}
 	}
-	return ""
+	// go install PATH@VERSION records the version alone.
+	if pseudo := pseudoVersion.FindStringSubmatch(v.Version); pseudo != nil && v.Revision == "" {
+		v.Revision = pseudo[2]
+		if date, err := time.Parse("20060102150405", pseudo[1]); err == nil {
+			v.Date = date.Format(time.RFC3339)
+		}
+	}
+	return v
 }
