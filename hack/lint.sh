@@ -1,6 +1,6 @@
 #!/bin/bash
 # Everything that reads the sources without running them: go vet, golangci-lint,
-# go mod tidy, shellcheck, the list of licences and, where its database can be reached, govulncheck.
+# go mod tidy, shellcheck, actionlint, the list of licences and, where its database can be reached, govulncheck.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . hack/setup.sh
@@ -53,5 +53,6 @@ while read -r file; do
 	part "go mod tidy in $(dirname "$file")" go -C "$(dirname "$file")" mod tidy -diff
 done < <(git ls-files go.mod '*/go.mod' ':!*/examples/*')
 part shellcheck scripts
+part actionlint go tool -modfile=hack/actionlint/go.mod actionlint
 part "THIRD_PARTY_NOTICES (make notices writes it)" cmp <(make -s print-notices) THIRD_PARTY_NOTICES
 [ -z "$failed" ]

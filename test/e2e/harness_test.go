@@ -158,6 +158,7 @@ func askManifest(t *testing.T, method, repository, version string) *http.Respons
 		t.Fatal(err)
 	}
 	request.Header["Accept"] = []string{"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json", "application/vnd.oci.image.index.v1+json"}
+	request.SetBasicAuth("user", "secret") // a registry without a login takes no notice
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)

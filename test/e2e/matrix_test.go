@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -108,107 +107,5 @@ func builtOnce(t *testing.T, r *workflowRun) {
 			}
 			by[name] = report
 		}
-	}
-}
-
-// The workflow of docs/REPORTS.md, as written: at a first release, when there is
-// nothing to do, after a base image moved, with a job that fails and in the run
-// after it, and when the manifests alone changed.
-func TestDocumentedWorkflow(t *testing.T) {
-	host := registry(t)
-	documented := documentedWorkflow(t)
-	for _, builder := range builders() {
-		t.Run(builder, func(t *testing.T) {
-			dest, mirror := destinationOf(host, builder), destinationOf(host, builder)+"-mirror"
-			bases := small(t)
-			pushBase := func() {
-				t.Helper()
-				want(t, 0, bases, "build", "--push", "--builder", builder, "--registry", mirror, "base")
-			}
-			pushBase()
-			p := matrixProject(t, mirror)
-			images := []string{"hub:latest", "a:1", "a-init:1", "a:2", "b:1"}
-			digests := func() map[string]string {
-				t.Helper()
-				found := map[string]string{}
-				for _, image := range images {
-					found[image] = digestAt(t, dest+"/jobs/"+image)
-				}
-				return found
-			}
-			run := func(statuses string) *workflowRun {
-				t.Helper()
-				r := runWorkflow(t, documented, p.origin, "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "RTBUILD_BUILDER="+builder, "RTBUILD_REGISTRY="+dest)
-				got := strings.Join([]string{r.status["plan"], r.status["parents"], r.status["images"], r.status["release"]}, " ")
-				if got != statuses {
-					t.Fatalf("plan, parents, images and release ended with %s, want %s:\n%s", got, statuses, tail(r.log.String()))
-				}
-				builtOnce(t, r)
-				return r
-			}
-			released := func() map[string]string {
-				t.Helper()
-				now := digests()
-				manifests := p.file("stable/a/a.jsonnet") + p.file("stable/b/b.jsonnet")
-				for image, digest := range now {
-					if digest == "" || image != "hub:latest" && !strings.Contains(manifests, "jobs/"+image+"@"+digest) {
-						t.Errorf("%s is %q, the manifests:\n%s", image, digest, manifests)
-					}
-				}
-				return now
-			}
-			changed := func(before, after map[string]string, names ...string) {
-				t.Helper()
-				moved := map[string]bool{}
-				for _, name := range names {
-					moved[name] = true
-				}
-				for _, image := range images {
-					if (before[image] != after[image]) != moved[image] {
-						t.Errorf("%s was %q and is %q; %v were to change", image, before[image], after[image], names)
-					}
-				}
-			}
-
-			run("success success success success")
-			first := released()
-
-			head := p.git("rev-parse", "origin/main")
-			run("success skipped skipped success")
-			changed(first, released())
-			if now := p.git("rev-parse", "origin/main"); now != head {
-				t.Errorf("a run with nothing to do pushed %s", now)
-			}
-
-			write(t, filepath.Join(bases, "base/Dockerfile"), read(t, filepath.Join(bases, "base/Dockerfile"))+"ENV NEW=yes\n")
-			pushBase()
-			p.git("pull", "-q", "--ff-only")
-			want(t, 0, p.root, "lock", "--update")
-			p.commit(nil)
-			run("success success success success")
-			second := released()
-			changed(first, second, images...)
-
-			// One job fails: nothing moves. The next run releases what the others
-			// pushed, too.
-			p.commit(map[string]string{
-				"stable/a/Dockerfile.1": stamped("jobs/hub", "a-1", "ENV A=b\n"),
-				"stable/b/Dockerfile.1": stamped("jobs/hub", "b-1", "RUN [\"/bin/sh\", \"-c\", \"exit 3\"]\n"),
-			})
-			run("success skipped failure skipped")
-			changed(second, digests())
-			p.commit(map[string]string{"stable/b/Dockerfile.1": stamped("jobs/hub", "b-1", "ENV A=b\n")})
-			run("success skipped success success")
-			third := released()
-			changed(second, third, "a:1", "b:1")
-
-			// The manifests alone.
-			p.commit(map[string]string{"stable/b/b.jsonnet": strings.Replace(p.file("stable/b/b.jsonnet"), "ID: 'b'", "ID: 'b', depName: 'deps.txt'", 1)})
-			r := run("success skipped skipped success")
-			changed(third, released())
-			if configMap := read(t, filepath.Join(r.dir, "release-0", "configmap.yaml")); !strings.Contains(configMap, "deps.txt") {
-				t.Errorf("the ConfigMap lacks the change:\n%s", configMap)
-			}
-		})
 	}
 }

@@ -42,8 +42,7 @@ func private(t *testing.T) privateRegistry {
 	listener.Close()
 	pool := certificate(t, dir)
 	r.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
-	// The user's name is "user", the password "secret".
-	write(t, filepath.Join(dir, "htpasswd"), "user:$2a$04$FDDqac7qfpB8h2qNUnB/SOFbib.UiJwOp9wx/5amj9jKsOsMK1i2i\n")
+	write(t, filepath.Join(dir, "htpasswd"), password)
 	write(t, r.logins, fmt.Sprintf(`{"auths":{%q:{"auth":"dXNlcjpzZWNyZXQ="}}}`, r.host+"/acme"))
 	config := filepath.Join(dir, "config.yml")
 	write(t, config, fmt.Sprintf(`version: 0.1
