@@ -126,7 +126,7 @@ Exit codes: 0 done, 1 a target or check failed, 2 wrong usage.`,
 	a.globalFlags(root.PersistentFlags())
 	root.AddCommand(a.listCommand(), a.planCommand(), a.buildCommand(), a.pinCommand(), a.configMapCommand(),
 		a.checkCommand(), a.allCommand(), a.lockCommand(), a.outdatedCommand(), a.explainCommand(), a.auditCommand(),
-		a.matrixCommand(), a.verifyCommand(), a.pruneCommand(), a.registryCommand(), a.versionCommand())
+		a.matrixCommand(), a.verifyCommand(), a.pruneCommand(), a.functionCommand(), a.runCommand(), a.registryCommand(), a.versionCommand())
 	return root
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/pkg/contract"
 	"github.com/rtbuild/rtbuild/pkg/discover"
+	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
 
@@ -166,4 +167,10 @@ func (p *Project) References(image manifest.Image, destination string, pinned bo
 		return references
 	}
 	return []string{ref.String()}
+}
+
+// FunctionRuntime is what functions of a version of a runtime are made with, in
+// the images that a build left for destination, else in those of the manifest.
+func (p *Project) FunctionRuntime(r manifest.Runtime, v manifest.Version, destination string) function.Runtime {
+	return function.NewRuntime(r, v, func(image manifest.Image) []string { return p.References(image, destination, false) })
 }

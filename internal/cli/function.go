@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rtbuild/rtbuild/internal/edge/docker"
+	"github.com/rtbuild/rtbuild/pkg/function"
+)
+
+// functionOptions are the flags of all commands under function.
+type functionOptions struct {
+	namespace, target string
+}
+
+func (a *app) functionCommand() *cobra.Command {
+	var o functionOptions
+	cmd := &cobra.Command{
+		Use:   "function",
+		Short: "Deploy, call and update functions on Docker, as their users will run them",
+		Long: `Deploy a function in the images of a runtime, call it, update it without losing a
+call. Commands and flags are those of kubeless' own "kubeless function".
+docs/FUNCTIONS.md says what runs where.`,
+		Args: noCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	set := cmd.PersistentFlags()
+	set.StringVarP(&o.namespace, "namespace", "n", function.DefaultNamespace, "the functions' namespace, which is a network of its own")
+	set.StringVar(&o.target, "target", "docker", "where functions live: docker")
+	a.addFunctionCommands(cmd, &o)
+	// Scripts with KUBELESS="rtbuild function" say $KUBELESS function deploy.
+	again := &cobra.Command{Use: "function", Hidden: true, Args: noCommand, RunE: cmd.RunE}
+	a.addFunctionCommands(again, &o)
+	cmd.AddCommand(again)
+	return cmd
+}
+
+func (a *app) addFunctionCommands(cmd *cobra.Command, o *functionOptions) {
+	cmd.AddCommand(a.functionDeployCommand(o), a.functionUpdateCommand(o), a.functionCallCommand(o), a.functionLogsCommand(o),
+		a.functionListCommand(o), a.functionDescribeCommand(o), a.functionDeleteCommand(o))
+}
+
+// withTarget opens the target that the flags name and does something with it.
+func (a *app) withTarget(cmd *cobra.Command, o *functionOptions, do func(ctx context.Context, target function.Target) error) error {
+	s, err := a.openSettings(cmd)
+	if err != nil {
+		return err
+	}
+	return s.onTarget(cmd.Context(), o, do)
+}
+
+func (s *session) onTarget(ctx context.Context, o *functionOptions, do func(ctx context.Context, target function.Target) error) error {
+	if o.target != "docker" {
+		return usagef("--target %s: want docker", o.target)
+	}
+	return s.onDocker(ctx, func(engine *docker.Engine) error {
+		return do(ctx, &function.Local{Host: engine, Say: s.app.notef})
+	})
+}
+
+// onDocker opens the Docker engine and does something with it.
+func (s *session) onDocker(ctx context.Context, do func(engine *docker.Engine) error) (err error) {
+	engine, err := s.openContainers(ctx, s.builder)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, engine.Close()) }()
+	return s.explained(do(engine))
+}
+
+// explained prints the log of what failed, a phase's or a container's, before
+// the error.
+func (s *session) explained(err error) error {
+	var failed interface{ Log(lines int) []string }
+	if !errors.As(err, &failed) {
+		return err
+	}
+	for _, line := range failed.Log(40) {
+		fmt.Fprintln(s.app.streams.Err, line)
+	}
+	return err
+}
+
+// oneFunction wants the name of a function.
+func oneFunction(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usagef("rtbuild function %s: want the name of one function", cmd.Name())
+	}
+	if err := function.CheckName(args[0]); err != nil {
+		return &usageError{err: err}
+	}
+	return nil
+}
+
+// age is how long ago something was, for people.
+func age(since time.Time) string {
+	switch d := time.Since(since); {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
+	}
+}
