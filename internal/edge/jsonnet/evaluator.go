@@ -87,14 +87,14 @@ func (e *Evaluator) evaluate(ctx context.Context, req provenance.Request) (resul
 		node, _, err = vm.ImportAST("", req.File)
 	}
 	if err != nil {
-		return provenance.Result{}, convertError(root, err)
+		return provenance.Result{}, imp.noteCR(convertError(root, err))
 	}
 	out, err := vm.Evaluate(node)
 	if err != nil {
 		if ctx.Err() != nil {
 			return provenance.Result{}, fmt.Errorf("evaluating %s: %w", req.File, ctx.Err())
 		}
-		return provenance.Result{}, convertError(root, err)
+		return provenance.Result{}, imp.noteCR(convertError(root, err))
 	}
 	return provenance.Result{
 		JSON:     []byte(out),

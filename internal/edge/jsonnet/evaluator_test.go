@@ -186,6 +186,22 @@ func TestLineEndings(t *testing.T) {
 	}
 }
 
+// TestLineEndingsOfOtherFiles wants the reason for what Jsonnet says of a text
+// block in a file that no name tells from a text.
+func TestLineEndingsOfOtherFiles(t *testing.T) {
+	block := "|||\n  one\n\n  two\n|||\n"
+	dir := tree(t, map[string]string{
+		"main.jsonnet": "import 'block.txt'", "block.txt": strings.ReplaceAll(block, "\n", "\r\n"),
+		"other.jsonnet": "import 'broken.txt'", "broken.txt": "|||\n  one\n",
+	})
+	for document, said := range map[string]bool{"main.jsonnet": true, "other.jsonnet": false} {
+		_, err := jsonnet.New().Evaluate(t.Context(), provenance.Request{File: filepath.Join(dir, document)})
+		if err == nil || strings.Contains(err.Error(), "its lines end in CRLF: save it with LF, or name it .libsonnet") != said {
+			t.Errorf("%s: %v", document, err)
+		}
+	}
+}
+
 func TestLibraryPaths(t *testing.T) {
 	dir := tree(t, map[string]string{
 		"main.jsonnet": `[import "a", import "b"]`,

@@ -159,6 +159,20 @@ func withoutCR(source []byte) []byte {
 	return bytes.ReplaceAll(source, []byte("\r\n"), []byte("\n"))
 }
 
+// noteCR adds to an error about a text block that the lines of its file end in
+// CRLF, if it is one that is not read without.
+func (i *importer) noteCR(err error) error {
+	var located *provenance.Error
+	if !errors.As(err, &located) || !strings.Contains(strings.ToLower(located.Message), "text block") {
+		return err
+	}
+	resolved, resolveErr := filepath.EvalSymlinks(located.Position.File)
+	if file := i.byRealPath[resolved]; resolveErr == nil && !isJsonnet(resolved) && bytes.Contains(file.onDisk, []byte("\r\n")) {
+		located.Message += "; its lines end in CRLF: save it with LF, or name it .libsonnet"
+	}
+	return err
+}
+
 func (i *importer) files() map[string][]byte {
 	files := make(map[string][]byte, len(i.byRealPath))
 	for path, file := range i.byRealPath {
