@@ -82,7 +82,7 @@ func (b bench) pushRequest(t *testing.T, registry string) build.Request {
 	t.Helper()
 	b.registry = registry
 	t.Cleanup(func() { b.sweep(t, registry+"/test/") })
-	req := b.request(t, "weak", map[string]string{"Dockerfile": "FROM scratch\nCOPY mark /mark\n", "mark": fresh()})
+	req := b.request(t, "weak-"+strings.ToLower(fresh()), map[string]string{"Dockerfile": "FROM scratch\nCOPY mark /mark\n", "mark": fresh()})
 	req.Push = true
 	return req
 }
