@@ -96,7 +96,8 @@ func (c *ConfigMap) applyNamespace(ctx context.Context, cluster Cluster) error {
 // that would be lost, and a note of which are ours.
 func (c *ConfigMap) applied(live *Live) ([]byte, error) {
 	data := maps.Clone(c.object.Data)
-	maps.Copy(data, c.carried(live))
+	carried := c.carried(live)
+	maps.Copy(data, carried)
 	object := struct {
 		APIVersion string            `json:"apiVersion"`
 		Kind       string            `json:"kind"`
@@ -104,7 +105,7 @@ func (c *ConfigMap) applied(live *Live) ([]byte, error) {
 		Data       map[string]string `json:"data"`
 	}{c.object.APIVersion, c.object.Kind, map[string]any{
 		"name": c.Name(), "namespace": c.Namespace(),
-		"annotations": map[string]string{keysAnnotation: c.keyList(live)},
+		"annotations": c.notes(live, carried),
 	}, data}
 	encoded, err := json.Marshal(object)
 	if err != nil {

@@ -14,6 +14,9 @@ const (
 	// keysAnnotation lists the keys that the last Apply brought, in order and
 	// with commas between them: a key that it had and the next one has not goes.
 	keysAnnotation = "dev.rtbuild/keys"
+	// keptAnnotation lists keys of others that an Apply had to bring, too: they are
+	// this manager's as well from then on, and go when it leaves them out.
+	keptAnnotation = "dev.rtbuild/kept-keys"
 	// appliedAnnotation is what kubectl apply leaves. At the first server-side
 	// apply after it kubectl hands all that it noted there to the new manager, so
 	// that what this one leaves out is deleted, whoever wrote it.
@@ -43,8 +46,11 @@ func ParseLive(object []byte) (*Live, error) {
 }
 
 // ours are the keys that the last Apply brought, as far as they are still there.
-func (l *Live) ours() []string {
-	keys := strings.FieldsFunc(l.annotations[keysAnnotation], func(r rune) bool { return r == ',' })
+func (l *Live) ours() []string { return l.noted(keysAnnotation) }
+
+// noted are the keys that an annotation lists, as far as they are still there.
+func (l *Live) noted(annotation string) []string {
+	keys := strings.FieldsFunc(l.annotations[annotation], func(r rune) bool { return r == ',' })
 	return slices.DeleteFunc(keys, func(key string) bool {
 		_, there := l.Data[key]
 		return !there
@@ -67,7 +73,7 @@ func (c *ConfigMap) dropped(live *Live) []string {
 func (c *ConfigMap) carried(live *Live) map[string]string {
 	kept := map[string]string{}
 	_, applied := live.annotations[appliedAnnotation]
-	ours, dropped := live.ours(), c.dropped(live)
+	ours, dropped := append(live.ours(), live.noted(keptAnnotation)...), c.dropped(live)
 	for key, value := range live.Data {
 		if _, replaced := c.object.Data[key]; replaced || slices.Contains(dropped, key) {
 			continue
@@ -79,12 +85,19 @@ func (c *ConfigMap) carried(live *Live) map[string]string {
 	return kept
 }
 
-// keyList is what keysAnnotation says after c was applied.
-func (c *ConfigMap) keyList(live *Live) string {
-	keys := slices.Collect(maps.Keys(c.object.Data))
+// notes are the annotations that say whose the keys are after c was applied with
+// those that are carried.
+func (c *ConfigMap) notes(live *Live, carried map[string]string) map[string]string {
+	ours := slices.Collect(maps.Keys(c.object.Data))
 	if c.partial {
-		keys = append(keys, live.ours()...)
+		ours = append(ours, live.ours()...)
 	}
-	slices.Sort(keys)
-	return strings.Join(slices.Compact(keys), ",")
+	slices.Sort(ours)
+	ours = slices.Compact(ours)
+	kept := slices.DeleteFunc(slices.Sorted(maps.Keys(carried)), func(key string) bool { return slices.Contains(ours, key) })
+	notes := map[string]string{keysAnnotation: strings.Join(ours, ",")}
+	if len(kept) > 0 {
+		notes[keptAnnotation] = strings.Join(kept, ",")
+	}
+	return notes
 }
