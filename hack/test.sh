@@ -26,6 +26,10 @@ need javac default-jdk-headless
 docker version >/dev/null 2>&1 || need dockerd docker.io
 need docker docker.io
 need runc runc
+need ctr containerd
+need iptables iptables
+need ip iproute2
+[ -x /usr/lib/cni/bridge ] || apt_install "CNI's plugins" containernetworking-plugins
 need docker-registry docker-registry
 need busybox busybox-static
 # It is all that the images of the tests hold, so it must need nothing else.
@@ -69,6 +73,13 @@ api_server() {
 	fi
 	RTBUILD_KUBEBOX=$(cat "$logs/kubebox") RTBUILD_BIN=$PWD/bin/rtbuild RTBUILD_ROOT=$PWD \
 		bash -c 'cd test/kube && CGO_ENABLED=0 go test -count=1 .'
+}
+
+# The images are those that the runtimes' part has released.
+node() {
+	[ -s "$copy/configmap.yaml" ] || { echo "the runtimes are not released"; return 1; }
+	RTBUILD_KUBEBOX=$(cat "$logs/kubebox") RTBUILD_BIN=$PWD/bin/rtbuild RTBUILD_ROOT=$copy CGO_ENABLED=0 \
+		test/kube/node.sh go -C test/kube test -count=1 -timeout 15m ./node
 }
 
 base_images() {
@@ -134,6 +145,7 @@ step "pipeline" env RTBUILD_E2E_RELEASES=200 go test -count=1 -tags e2e -timeout
 step "random images, taken apart" env RTBUILD_E2E_SEED=51413 RTBUILD_E2E_CASES=200 go test -count=1 -tags e2e -timeout 40m ./test/differential
 step "runtimes" runtimes
 step "API server" api_server
+step "node" node
 step "lint" make -s lint
 
 if [ ${#failed[@]} -gt 0 ]; then

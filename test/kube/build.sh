@@ -24,7 +24,7 @@ if [ ! -x "$binary" ]; then
 		echo "$binary is missing: build it with test/kube/build.sh" >&2
 		exit 1
 	fi
-	echo "building kubebox (Kubernetes $version): about 4 minutes on 2 cores from nothing" >&2
+	echo "building kubebox (Kubernetes $version): about 6 minutes on 2 cores from nothing" >&2
 	mkdir -p "$folder"
 	partial=$(mktemp -d "$folder/partial.XXXXXX")
 	trap 'rm -rf "$partial"' EXIT

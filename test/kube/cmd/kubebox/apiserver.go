@@ -28,8 +28,8 @@ type apiServer struct {
 
 // newAPIServer sets up an API server that keeps its files in dir, knows the
 // one user whose bearer token is token (of group system:masters), and stores
-// objects in the etcd at address etcd.
-func newAPIServer(dir, token, etcd string) (*apiServer, error) {
+// objects in the etcd at address etcd. With accounts, Pods have service accounts.
+func newAPIServer(dir, token, etcd string, accounts bool) (*apiServer, error) {
 	tokenFile := filepath.Join(dir, "tokens.csv")
 	if err := os.WriteFile(tokenFile, []byte(token+`,admin,admin,"system:masters"`+"\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the token: %w", err)
@@ -53,7 +53,7 @@ func newAPIServer(dir, token, etcd string) (*apiServer, error) {
 		flags.AddFlagSet(set)
 	}
 	certificates := filepath.Join(dir, "certificates")
-	if err := flags.Parse([]string{
+	arguments := []string{
 		"--etcd-servers=http://" + etcd,
 		"--bind-address=127.0.0.1",
 		"--cert-dir=" + certificates,
@@ -62,13 +62,16 @@ func newAPIServer(dir, token, etcd string) (*apiServer, error) {
 		"--service-account-signing-key-file=" + keyFile,
 		"--service-account-key-file=" + keyFile,
 		"--service-cluster-ip-range=10.96.0.0/16",
-		// Nothing runs here that would make the default service account, and
-		// no Pod that would use it.
-		"--disable-admission-plugins=ServiceAccount",
 		// Nobody reaches this server through the Service named kubernetes,
 		// and a loopback address is not an endpoint that it would accept.
 		"--endpoint-reconciler-type=none",
-	}); err != nil {
+	}
+	if !accounts {
+		// Nothing runs that would make the default service account, and no Pod
+		// that would use it.
+		arguments = append(arguments, "--disable-admission-plugins=ServiceAccount")
+	}
+	if err := flags.Parse(arguments); err != nil {
 		return nil, err
 	}
 	if err := featuregate.DefaultComponentGlobalsRegistry.Set(); err != nil {

@@ -1,8 +1,11 @@
-// Command kubebox is a Kubernetes API server with its etcd, and kubectl, in
-// one file, for tests that must know what a real cluster answers.
+// Command kubebox is Kubernetes in one file, for tests that must know what a
+// real cluster does: the API server with its etcd, what a node runs, and kubectl.
 //
-//	kubebox serve --dir DIR     serve until SIGTERM or the end of stdin
-//	kubebox kubectl ARG…        kubectl
+//	kubebox serve --dir DIR     API server, until SIGTERM or the end of stdin
+//	kubebox COMPONENT ARG…      kube-controller-manager, kube-scheduler,
+//	                            kubelet, kube-proxy or kubectl
+//
+// A link to it that has a component's name is that component.
 //
 // The server is for tests only: it loses data in a crash, and its etcd answers
 // anybody on this machine.
@@ -15,35 +18,34 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
-
-	"k8s.io/component-base/cli"
-	kubectl "k8s.io/kubectl/pkg/cmd"
-	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
 )
 
 const usage = `usage: kubebox serve --dir DIR
-       kubebox kubectl ARG...
+       kubebox COMPONENT ARG...
+components: kube-controller-manager, kube-scheduler, kubelet, kube-proxy, kubectl
 `
 
 func main() {
+	if name := filepath.Base(os.Args[0]); isComponent(name) {
+		os.Exit(runComponent(name))
+	}
 	if len(os.Args) < 2 {
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)
 	}
-	switch os.Args[1] {
-	case "serve":
-		os.Exit(serveCommand(os.Args[2:]))
-	case "kubectl":
-		// kubectl reads os.Args itself, in several places.
-		os.Args = os.Args[1:]
-		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
-			kubectlutil.CheckErr(err)
-		}
-	default:
-		fmt.Fprintf(os.Stderr, "kubebox: unknown command %q\n%s", os.Args[1], usage)
-		os.Exit(2)
+	name := os.Args[1]
+	// Components read os.Args themselves, in several places.
+	os.Args = os.Args[1:]
+	switch {
+	case name == "serve":
+		os.Exit(serveCommand(os.Args[1:]))
+	case isComponent(name):
+		os.Exit(runComponent(name))
 	}
+	fmt.Fprintf(os.Stderr, "kubebox: unknown command %q\n%s", name, usage)
+	os.Exit(2)
 }
 
 // serveCommand runs "kubebox serve" and returns its exit code: 0 when it was
@@ -52,6 +54,7 @@ func main() {
 func serveCommand(args []string) int {
 	flags := flag.NewFlagSet("kubebox serve", flag.ContinueOnError)
 	dir := flags.String("dir", "", "folder for the server's state and its kubeconfig; made if missing")
+	accounts := flags.Bool("service-accounts", false, "give Pods service accounts, which a controller manager must make")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -67,7 +70,7 @@ func serveCommand(args []string) int {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		stop()
 	}()
-	if err := serve(ctx, *dir, func() { fmt.Println("ready") }); err != nil {
+	if err := serve(ctx, *dir, *accounts, func() { fmt.Println("ready") }); err != nil {
 		fmt.Fprintf(os.Stderr, "kubebox: %v\n", err)
 		return 1
 	}

@@ -25,11 +25,12 @@ const (
 	stopLimit = 20 * time.Second
 )
 
-// serve runs etcd and the API server with all their state in dir. When the
+// serve runs etcd and the API server with all their state in dir; accounts says
+// whether Pods have service accounts. When the
 // server answers /readyz it writes dir/kubeconfig and calls ready. It returns
 // nil when ctx ended and the server stopped well; that it did not start or
 // ended by itself is an error.
-func serve(ctx context.Context, dir string, ready func()) error {
+func serve(ctx context.Context, dir string, accounts bool, ready func()) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return fmt.Errorf("finding the state folder: %w", err)
@@ -53,7 +54,7 @@ func serve(ctx context.Context, dir string, ready func()) error {
 	if err != nil {
 		return err
 	}
-	server, err := newAPIServer(dir, token, store.Clients[0].Addr().String())
+	server, err := newAPIServer(dir, token, store.Clients[0].Addr().String(), accounts)
 	if err != nil {
 		return fmt.Errorf("setting up the API server: %w", err)
 	}
