@@ -19,7 +19,11 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/rtbuild/rtbuild/internal/edge/registry"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
 	"github.com/rtbuild/rtbuild/internal/registryserver"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
@@ -108,22 +112,38 @@ func parseSource(arg string) (source, error) {
 }
 
 func put(ctx context.Context, target string, sources []source, stdout io.Writer) error {
-	client := registry.New(registry.Config{UserAgent: "rtbuild-baseimage"})
 	for _, src := range sources {
 		image, err := newImage(src.file)
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", src.file, err)
 		}
 		ref := fmt.Sprintf("%s/%s:%s", target, src.path, src.tag)
-		desc, written, err := client.Push(ctx, ref, image)
+		digest, written, err := write(ctx, ref, image)
 		if err != nil {
-			return err
+			return fmt.Errorf("pushing %s: %w", ref, err)
 		}
 		state := "unchanged"
 		if written {
 			state = "written"
 		}
-		fmt.Fprintf(stdout, "%s@%s %s\n", ref, desc.Digest, state)
+		fmt.Fprintf(stdout, "%s@%s %s\n", ref, digest, state)
 	}
 	return nil
+}
+
+// write pushes an image unless ref points to it already.
+func write(ctx context.Context, ref string, image v1.Image) (digest v1.Hash, written bool, err error) {
+	tag, err := name.NewTag(ref)
+	if err != nil {
+		return v1.Hash{}, false, err
+	}
+	if digest, err = image.Digest(); err != nil {
+		return v1.Hash{}, false, err
+	}
+	options := []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithUserAgent("rtbuild-baseimage")}
+	// A failure to look shows again when the image is written.
+	if there, err := remote.Head(tag, options...); err == nil && there.Digest == digest {
+		return digest, false, nil
+	}
+	return digest, true, remote.Write(tag, image, options...)
 }

@@ -220,8 +220,8 @@ func (s *session) engineConfig() (engine.Config, error) {
 }
 
 // login is the registry client's login, for engines.
-func login(ctx context.Context, address string) (docker.Login, error) {
-	found, err := registry.FindLogin(ctx, address)
+func login(_ context.Context, address string) (docker.Login, error) {
+	found, err := registry.FindLogin(address)
 	return docker.Login(found), err
 }
 

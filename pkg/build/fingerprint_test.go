@@ -30,7 +30,7 @@ func fingerprint(t *testing.T, settings build.Settings, dockerfiles map[string]s
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := build.Run{Bases: where{}, Confirmer: where{}, Settings: settings}
+	run := build.Run{Bases: where{}, Registry: where{}, Settings: settings}
 	steps := map[string]build.PreparedStep{}
 	for _, step := range run.Fingerprint(t.Context(), plan).Steps {
 		steps[strings.TrimSuffix(step.Name, ":1")] = step
@@ -153,7 +153,7 @@ func TestChangedFileFails(t *testing.T) {
 	plan := tree(t, map[string]string{"a": "FROM scratch\nCOPY Dockerfile /\n", "b": "FROM scratch\nCOPY Dockerfile /\n"})
 	engine := &recorder{requests: map[string]build.Request{}}
 	w := where{engine: engine}
-	run := build.Run{Builder: reader{engine}, Bases: w, Confirmer: w, Settings: build.Settings{Push: true, Jobs: 2}}
+	run := build.Run{Builder: reader{engine}, Bases: w, Registry: w, Settings: build.Settings{Push: true, Jobs: 2}}
 	prepared := run.Prepare(t.Context(), plan)
 	if err := os.WriteFile(filepath.Join(plan.Root, "stable/a/Dockerfile"), []byte("FROM scratch\nCOPY dockerfile /\n"), 0o644); err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func TestFingerprint(t *testing.T) {
 	}
 	write(t, file(".dockerignore"), "lib/ignored.py\n")
 	target := discover.Target{Name: "rt:1", Repository: reference.MustParse("acme/rt"), Tags: []string{"1"}, Context: "stable/rt", Dockerfile: "stable/rt/Dockerfile.1"}
-	run := build.Run{Bases: where{}, Confirmer: where{}, Settings: build.Settings{Platforms: []string{"linux/amd64"}}}
+	run := build.Run{Bases: where{}, Registry: where{}, Settings: build.Settings{Platforms: []string{"linux/amd64"}}}
 	prepare := func() build.PreparedStep {
 		t.Helper()
 		targets := []*discover.Target{&target}

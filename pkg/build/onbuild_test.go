@@ -55,7 +55,7 @@ func TestOnBuildReads(t *testing.T) {
 		"unknown:1":  all,
 		"both:1":     {"app.txt", "app2.txt", "conf", "tool"},
 	}
-	run := build.Run{Bases: where{}, Confirmer: where{}}
+	run := build.Run{Bases: where{}, Registry: where{}}
 	for _, step := range run.Fingerprint(t.Context(), plan).Steps {
 		if step.Err != nil {
 			t.Errorf("%s: %v", step.Name, step.Err)
@@ -98,7 +98,7 @@ func TestOnBuildChanges(t *testing.T) {
 			Context: "stable/" + name, Dockerfile: "stable/" + name + "/Dockerfile",
 		})
 	}
-	run := build.Run{Bases: where{}, Confirmer: where{}}
+	run := build.Run{Bases: where{}, Registry: where{}}
 	child := func() build.PreparedStep {
 		t.Helper()
 		plan, err := build.NewPlan(root, targets, targets, nil)

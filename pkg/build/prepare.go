@@ -7,6 +7,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/pkg/buildcontext"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 // Prepared is a plan of which it is known what each image is made of, and
@@ -82,7 +83,7 @@ func (r *Run) Prepare(ctx context.Context, plan *Plan) *Prepared {
 		return r.Fingerprint(ctx, plan)
 	}
 	published := make(chan []answer, 1)
-	go func() { published <- r.ask(ctx, r.versionTags(plan), r.Confirmer.Recognize) }()
+	go func() { published <- r.ask(ctx, r.versionTags(plan), r.recognize) }()
 	p := r.Fingerprint(ctx, plan)
 	r.lookUp(ctx, p, <-published)
 	return p
@@ -94,7 +95,7 @@ func (r *Run) Prepare(ctx context.Context, plan *Plan) *Prepared {
 // that does not push asks nothing.
 func (r *Run) LookUp(ctx context.Context, p *Prepared) {
 	if r.Push {
-		r.lookUp(ctx, p, r.ask(ctx, r.versionTags(p.Plan()), r.Confirmer.Recognize))
+		r.lookUp(ctx, p, r.ask(ctx, r.versionTags(p.Plan()), r.recognize))
 	}
 }
 
@@ -107,10 +108,21 @@ func (r *Run) lookUp(ctx context.Context, p *Prepared, published []answer) {
 	}
 	p.fill(published)
 	p.recognize(published)
-	p.fill(r.ask(ctx, p.contentTags(), func(ctx context.Context, ref string) (string, string, error) {
-		digest, err := r.Confirmer.Confirm(ctx, ref)
-		return digest, "", err
-	}))
+	p.fill(r.ask(ctx, p.contentTags(), r.confirmed))
+}
+
+// recognize asks the registry which digest a reference has there, and for the
+// fingerprint of the inputs from which the image says that it was made; empty
+// where it does not say so in the answer to the same single question.
+func (r *Run) recognize(ctx context.Context, ref string) (digest, fingerprint string, err error) {
+	descriptor, annotations, err := r.Registry.Annotations(ctx, ref)
+	return descriptor.Digest, annotations[LabelFingerprint], err
+}
+
+// confirmed is recognize for a reference whose name says what it is made from.
+func (r *Run) confirmed(ctx context.Context, ref string) (digest, fingerprint string, err error) {
+	descriptor, err := r.Registry.Resolve(ctx, ref)
+	return descriptor.Digest, "", err
 }
 
 // contentTagLength is how much of a fingerprint a content tag holds: enough
@@ -175,7 +187,7 @@ func (r *Run) ask(ctx context.Context, questions []question, registry func(ctx c
 	parallel.Each(len(questions), parallel.Lookups, func(i int) {
 		q := questions[i]
 		digest, fingerprint, err := registry(ctx, q.ref)
-		if err != nil && r.Confirmer.Missing(err) {
+		if err != nil && reference.MayBeMissing(err) {
 			digest, fingerprint, err = "", "", nil
 		}
 		answers[i] = answer{q, digest, fingerprint, err}

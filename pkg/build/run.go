@@ -53,19 +53,6 @@ type Outcome struct {
 	Err error
 }
 
-// A Confirmer asks a registry which digest a reference has there. The error
-// is one of Missing's where there is none.
-type Confirmer interface {
-	Confirm(ctx context.Context, ref string) (digest string, err error)
-	// Recognize is Confirm that also tells the fingerprint of the inputs from
-	// which the image says that it was made; empty where it does not say so in
-	// the registry's answer to the same single question.
-	Recognize(ctx context.Context, ref string) (digest, fingerprint string, err error)
-	// Missing tells whether an error of either says that the registry has no
-	// such image.
-	Missing(err error) bool
-}
-
 // A Watcher is told how a run goes. It is safe for concurrent use.
 type Watcher interface {
 	// Begin is told how many images will be built, before the first; end is called
@@ -78,9 +65,9 @@ type Watcher interface {
 
 // A Run executes plans.
 type Run struct {
-	Builder   Builder
-	Bases     Bases
-	Confirmer Confirmer
+	Builder  Builder
+	Bases    Bases
+	Registry reference.Resolver
 	// Watcher may be nil.
 	Watcher Watcher
 	Settings
@@ -287,9 +274,9 @@ func (r *Run) confirm(ctx context.Context, req Request, out *Outcome) error {
 	}
 	out.References = req.References
 	for _, ref := range req.References {
-		// Recognize reads the manifest where it can, which is had then when the
+		// The manifest is read where that costs no more, and is had then when the
 		// version tag moves.
-		digest, _, err := r.Confirmer.Recognize(ctx, ref)
+		digest, _, err := r.recognize(ctx, ref)
 		if err != nil {
 			return fmt.Errorf("confirming the push of %s: %w", ref, err)
 		}

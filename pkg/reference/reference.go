@@ -5,7 +5,8 @@
 // go-containerregistry's name package decides what is a valid reference and
 // what it points to; this package adds what a tool that edits references
 // needs: the parts as they were written, and moving a reference to another
-// registry without losing its tag or digest.
+// registry without losing its tag or digest. What a reference points to, a
+// Resolver asks its registry.
 package reference
 
 import (

@@ -8,6 +8,7 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 // An Audited is a pinned image and what the registry has of it.
@@ -58,7 +59,7 @@ func audit(ctx context.Context, inspector Inspector, destination string, u disco
 	}
 	a := Audited{Runtime: u.Runtime, Version: u.Version, Phase: string(u.Phase), Image: ref.String(), Platforms: []string{}}
 	image, err := inspector.Inspect(ctx, ref.WithTag("").WithDigest(ref.Digest).String())
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, reference.ErrNotFound) {
 		return a
 	}
 	if err != nil {

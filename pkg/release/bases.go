@@ -87,7 +87,7 @@ func (b *Bases) Locked(_ context.Context, image, platform string) (config baseim
 // leave tells whether a base that could not be asked for is left to the engine,
 // which may have it.
 func (b *Bases) leave(err error) bool {
-	return b.mode == LockOffer && (errors.Is(err, ErrNotFound) || errors.Is(err, ErrUnreachable) || errors.Is(err, ErrUnauthorized))
+	return b.mode == LockOffer && (errors.Is(err, reference.ErrNotFound) || errors.Is(err, reference.ErrUnreachable) || errors.Is(err, reference.ErrUnauthorized))
 }
 
 // Config implements build.Bases: what the lock file has for the digest, else what
@@ -126,7 +126,7 @@ func (b *Bases) exact(ctx context.Context, ref reference.Reference, digest strin
 
 // gone says how to lock another image where the locked one is no longer there.
 func (b *Bases) gone(ref reference.Reference, digest string, err error) error {
-	if errors.Is(err, ErrNotFound) && ref.Digest == "" {
+	if errors.Is(err, reference.ErrNotFound) && ref.Digest == "" {
 		return fmt.Errorf("rtbuild.lock has %s at %s, which is gone: take the image that there is now with rtbuild lock --update %s", lockfile.Key(ref), digest, lockfile.Key(ref))
 	}
 	return err
@@ -147,7 +147,7 @@ func (b *Bases) Current(ctx context.Context, ref reference.Reference) (string, e
 		return found.Digest, err
 	}
 	descriptor, err := b.registry.Resolve(ctx, ref.String())
-	if errors.Is(err, ErrUnreachable) {
+	if errors.Is(err, reference.ErrUnreachable) {
 		err = fmt.Errorf("%w; or take it from a mirror that has it: --mirror %s=HOST[/PREFIX]", err, ref.Registry())
 	}
 	return descriptor.Digest, err
@@ -169,7 +169,7 @@ func (b *Bases) Locate(ctx context.Context, ref reference.Reference, digest stri
 	}
 	_, err = b.registry.Resolve(ctx, exact.String())
 	switch {
-	case errors.Is(err, ErrNotFound) && ref.Digest == "":
+	case errors.Is(err, reference.ErrNotFound) && ref.Digest == "":
 		return "", b.gone(ref, digest, err)
 	case err != nil && b.mode == LockOffer:
 		return exact.String(), nil // the engine may have it

@@ -77,7 +77,7 @@ func TestBases(t *testing.T) {
 	if _, err := bases.Locate(t.Context(), reference.MustParse(host+"/acme/base:1"), gone); err == nil || !strings.Contains(err.Error(), "rtbuild lock --update "+host+"/acme/base:1") {
 		t.Errorf("gone: %v", err)
 	}
-	if _, err := open(release.LockAdd).Digest(t.Context(), reference.MustParse("127.0.0.1:1/acme/base:1")); !errors.Is(err, release.ErrUnreachable) || !strings.Contains(err.Error(), "--mirror 127.0.0.1:1=HOST") {
+	if _, err := open(release.LockAdd).Digest(t.Context(), reference.MustParse("127.0.0.1:1/acme/base:1")); !errors.Is(err, reference.ErrUnreachable) || !strings.Contains(err.Error(), "--mirror 127.0.0.1:1=HOST") {
 		t.Errorf("unreachable: %v", err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // Mirrors knows where images are found besides where their references say.
 type Mirrors struct {
-	resolver  Resolver
+	resolver  reference.Resolver
 	locations map[string]string // start of a repository to HOST[/PREFIX]
 
 	mu    sync.Mutex
@@ -27,7 +27,7 @@ type location struct {
 
 // NewMirrors makes mirrors of locations: from a repository or the start of one
 // ("docker.io", "docker.io/library/debian") to HOST[/PREFIX].
-func NewMirrors(resolver Resolver, locations map[string]string) *Mirrors {
+func NewMirrors(resolver reference.Resolver, locations map[string]string) *Mirrors {
 	m := &Mirrors{resolver: resolver, locations: map[string]string{}, found: map[string]*location{}}
 	for from, to := range locations {
 		m.locations[reference.CanonicalPrefix(from)] = strings.TrimSuffix(to, "/")
@@ -56,7 +56,7 @@ func (m *Mirrors) find(ctx context.Context, ref reference.Reference) (reference.
 
 func (m *Mirrors) lookUp(ctx context.Context, mirrored string) (reference.Reference, bool, error) {
 	descriptor, err := m.resolver.Resolve(ctx, mirrored)
-	if mayBeMissing(err) {
+	if reference.MayBeMissing(err) {
 		return reference.Reference{}, false, nil
 	}
 	if err != nil {

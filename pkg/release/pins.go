@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/pin"
@@ -181,7 +180,7 @@ func tagOf(u discover.Usage) string {
 // Dockerfile is gone stay as they are pinned. With external, third-party
 // images that have a tag are looked up as well. All that could not be
 // resolved is reported. names select runtimes or targets, as for Plan.
-func (p *Project) PinResolved(ctx context.Context, resolver Resolver, destination string, names []string, external bool) ([]pin.Change, error) {
+func (p *Project) PinResolved(ctx context.Context, resolver reference.Resolver, destination string, names []string, external bool) ([]pin.Change, error) {
 	selected, err := p.Discovery.Find(names)
 	if err != nil {
 		return nil, err
@@ -222,7 +221,7 @@ func lookUp(u discover.Usage, destination string, external bool) (string, bool) 
 
 // ResolveAll resolves each different reference once, many at a time, to its
 // digest. All failures are reported, in alphabetical order.
-func ResolveAll(ctx context.Context, resolver Resolver, refs []string) (map[string]string, error) {
+func ResolveAll(ctx context.Context, resolver reference.Resolver, refs []string) (map[string]string, error) {
 	refs = slices.Compact(slices.Sorted(slices.Values(refs)))
 	digests, errs := make([]string, len(refs)), make([]error, len(refs))
 	parallel.Each(len(refs), parallel.Lookups, func(i int) {
@@ -238,21 +237,3 @@ func ResolveAll(ctx context.Context, resolver Resolver, refs []string) (map[stri
 	}
 	return resolved, nil
 }
-
-// Confirm makes a build.Confirmer of a registry's client.
-type Confirm struct{ Registry Annotator }
-
-// Confirm implements build.Confirmer.
-func (c Confirm) Confirm(ctx context.Context, ref string) (string, error) {
-	descriptor, err := c.Registry.Resolve(ctx, ref)
-	return descriptor.Digest, err
-}
-
-// Recognize implements build.Confirmer.
-func (c Confirm) Recognize(ctx context.Context, ref string) (digest, fingerprint string, err error) {
-	descriptor, annotations, err := c.Registry.Annotations(ctx, ref)
-	return descriptor.Digest, annotations[build.LabelFingerprint], err
-}
-
-// Missing implements build.Confirmer.
-func (c Confirm) Missing(err error) bool { return mayBeMissing(err) }

@@ -12,18 +12,19 @@ import (
 
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 // A Cleaner lists what registries hold, and deletes it. It is safe for concurrent
 // use.
 type Cleaner interface {
-	Resolver
+	reference.Resolver
 	Inspector
 	// Tags are the tags of a repository (HOST/path); none where there is no such
-	// repository. Errors are those of Resolver.
+	// repository. Errors are those of reference.Resolver.
 	Tags(ctx context.Context, repository string) ([]string, error)
 	// Delete removes the manifest NAME@DIGEST and every tag that stands for it.
-	// Errors are those of Resolver.
+	// Errors are those of reference.Resolver.
 	Delete(ctx context.Context, ref string) error
 }
 
@@ -198,7 +199,7 @@ func (p *Project) atRegistry(ctx context.Context, cleaner Cleaner, place string)
 	parallel.Each(len(images), parallel.Lookups, func(i int) {
 		// What a tag stands for may be gone meanwhile, and at some registries the
 		// tag is left.
-		if errs[i] = images[i].inspect(ctx, cleaner); errors.Is(errs[i], ErrNotFound) {
+		if errs[i] = images[i].inspect(ctx, cleaner); errors.Is(errs[i], reference.ErrNotFound) {
 			images[i].Tags, errs[i] = nil, nil
 		}
 	})
@@ -214,7 +215,7 @@ func tagged(ctx context.Context, cleaner Cleaner, repository string) ([]Stored, 
 	slices.Sort(tags)
 	digests, errs := make([]string, len(tags)), make([]error, len(tags))
 	parallel.Each(len(tags), parallel.Lookups, func(i int) {
-		var found Descriptor
+		var found reference.Descriptor
 		found, errs[i] = cleaner.Resolve(ctx, repository+":"+tags[i])
 		digests[i] = found.Digest
 	})
@@ -236,7 +237,7 @@ func tagged(ctx context.Context, cleaner Cleaner, repository string) ([]Stored, 
 // signature, says nothing.
 func (s *Stored) inspect(ctx context.Context, inspector Inspector) error {
 	found, err := inspector.Inspect(ctx, s.Repository+"@"+s.Digest)
-	if errors.Is(err, ErrNoImage) {
+	if errors.Is(err, reference.ErrNoImage) {
 		return nil
 	}
 	if err != nil {
@@ -307,7 +308,7 @@ func Prune(ctx context.Context, cleaner Cleaner, images []Stored) (deleted []str
 			if stays[ref] {
 				continue
 			}
-			if err := cleaner.Delete(ctx, ref); err != nil && !errors.Is(err, ErrNotFound) {
+			if err := cleaner.Delete(ctx, ref); err != nil && !errors.Is(err, reference.ErrNotFound) {
 				return deleted, err
 			}
 			stays[ref], deleted = true, append(deleted, ref)

@@ -9,12 +9,13 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/pin"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 // A Publication moves version tags and writes the pins: the last step of a
 // release, which happens as a whole or not at all.
 type Publication struct {
-	resolver Resolver
+	resolver reference.Resolver
 	tagger   Tagger
 	moves    []Move
 	pins     *pin.Patch
@@ -48,7 +49,7 @@ func Moves(destination string, outcomes []build.Outcome) []Move {
 
 // NewPublication collects what is to be done; pins may be nil, for a release
 // that writes none.
-func NewPublication(resolver Resolver, tagger Tagger, moves []Move, pins *pin.Patch) *Publication {
+func NewPublication(resolver reference.Resolver, tagger Tagger, moves []Move, pins *pin.Patch) *Publication {
 	return &Publication{resolver: resolver, tagger: tagger, moves: moves, pins: pins}
 }
 
@@ -80,7 +81,7 @@ func (p *Publication) Pending(ctx context.Context) ([]Move, error) {
 	var pending []Move
 	err := all(ctx, p.moves, func(m Move) error {
 		descriptor, err := p.resolver.Resolve(ctx, m.Ref)
-		if err != nil && !mayBeMissing(err) {
+		if err != nil && !reference.MayBeMissing(err) {
 			return err
 		}
 		switch descriptor.Digest {

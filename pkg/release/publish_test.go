@@ -176,7 +176,7 @@ type refuse struct {
 
 func (r refuse) Tag(ctx context.Context, ref, digest string) error {
 	if ref == r.ref {
-		return release.ErrForbidden
+		return reference.ErrForbidden
 	}
 	return r.Tagger.Tag(ctx, ref, digest)
 }

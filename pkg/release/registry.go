@@ -2,49 +2,19 @@ package release
 
 import (
 	"context"
-	"errors"
 
 	"github.com/rtbuild/rtbuild/pkg/baseimage"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
-
-// A Descriptor identifies a manifest at a registry: the part of the OCI
-// content descriptor that pinning needs.
-type Descriptor struct {
-	// Digest is "sha256:" and 64 lower-case hexadecimal digits.
-	Digest string
-	// MediaType is the manifest's media type, which tells an image from an
-	// image index.
-	MediaType string
-	// Size is the manifest's length in bytes.
-	Size int64
-}
-
-// A Resolver finds out what a reference points to. It is the edge to image
-// registries. A Resolver is safe for concurrent use.
-type Resolver interface {
-	// Resolve asks the registry of ref (NAME:TAG or NAME@DIGEST) for its
-	// descriptor. The error wraps ErrNotFound, ErrUnauthorized, ErrForbidden
-	// or ErrUnreachable where one of them is the reason, and ctx's error if
-	// ctx ended first.
-	Resolve(ctx context.Context, ref string) (Descriptor, error)
-}
-
-// An Annotator is a Resolver that can read annotations on the way.
-type Annotator interface {
-	Resolver
-	// Annotations is Resolve with the annotations of the manifest or index,
-	// as far as they cost no more requests than that, nor any that the
-	// registry counts as pulls.
-	Annotations(ctx context.Context, ref string) (Descriptor, map[string]string, error)
-}
 
 // A BaseReader is a Resolver that can read what a base image says to builds on
 // it. It is safe for concurrent use.
 type BaseReader interface {
-	Resolver
+	reference.Resolver
 	// Config reads what the image that ref points to says to builds on it; where
 	// that is an index, or an index of indexes, the image for the platform
-	// ("os/arch[/variant]") as engines choose it. Errors are those of Resolver.
+	// ("os/arch[/variant]") as engines choose it. Errors are those of
+	// reference.Resolver.
 	Config(ctx context.Context, ref, platform string) (baseimage.Config, error)
 }
 
@@ -52,13 +22,13 @@ type BaseReader interface {
 type Tagger interface {
 	// Tag makes ref (NAME:TAG) point to the manifest or index that its
 	// repository has under digest. No image is uploaded. Errors are those of
-	// Resolver.
+	// reference.Resolver.
 	Tag(ctx context.Context, ref, digest string) error
 }
 
 // An Inspection is what an image says of itself.
 type Inspection struct {
-	Descriptor
+	reference.Descriptor
 	// Platforms are "os/arch[/variant]" of the images that the reference
 	// points to, sorted; attestations are no images.
 	Platforms []string
@@ -73,32 +43,7 @@ type Inspection struct {
 // use.
 type Inspector interface {
 	// Inspect reads the manifest and configuration that ref (NAME:TAG or
-	// NAME@DIGEST) points to. Errors are those of Resolver, or wrap ErrNoImage.
+	// NAME@DIGEST) points to. Errors are those of reference.Resolver, or wrap
+	// reference.ErrNoImage.
 	Inspect(ctx context.Context, ref string) (Inspection, error)
 }
-
-// Reasons why a registry did not give what it was asked for.
-var (
-	// ErrNotFound: the registry answered that there is no such manifest or
-	// repository (404).
-	ErrNotFound = errors.New("not found")
-	// ErrUnauthorized: the registry wants credentials, or other ones (401).
-	ErrUnauthorized = errors.New("unauthorized")
-	// ErrForbidden: the registry knows who asks and refuses (403).
-	ErrForbidden = errors.New("forbidden")
-	// ErrHidden comes with one of the two where the registry takes the login: it
-	// may refuse to show what does not exist yet, and only a push tells.
-	ErrHidden = errors.New("the login is right: what was asked for may not exist")
-	// ErrNoImage: the manifest is something else than an image or an index of
-	// images, such as a signature.
-	ErrNoImage = errors.New("not an image")
-	// ErrNoDeletes: the registry allows nobody to delete manifests (405).
-	ErrNoDeletes = errors.New("the registry allows no deletes")
-	// ErrUnreachable: there was no conversation with the registry: name not
-	// resolved, connection refused or timed out, TLS not agreed on.
-	ErrUnreachable = errors.New("registry unreachable")
-)
-
-// mayBeMissing tells whether err says that the registry has no such manifest, or
-// that it does not tell.
-func mayBeMissing(err error) bool { return errors.Is(err, ErrNotFound) || errors.Is(err, ErrHidden) }

@@ -12,11 +12,12 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/pin"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 // Registry is what a release asks of registries, and does there.
 type Registry interface {
-	Annotator
+	reference.Resolver
 	Tagger
 	Inspector
 }
@@ -202,7 +203,7 @@ func differenceSince(ctx context.Context, e Edges, rev string, today *build.Prep
 }
 
 func (e Edges) run(o Options) *build.Run {
-	return &build.Run{Bases: e.Bases, Confirmer: Confirm{Registry: e.Registry}, Watcher: e.Watcher, Settings: o.Settings}
+	return &build.Run{Bases: e.Bases, Registry: e.Registry, Watcher: e.Watcher, Settings: o.Settings}
 }
 
 // builds tells whether a step is to be built.

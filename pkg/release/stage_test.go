@@ -26,6 +26,7 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/config"
 	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/lockfile"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -238,7 +239,7 @@ type untaggable struct {
 
 func (u untaggable) Tag(ctx context.Context, ref, digest string) error {
 	if u.ref != "" && strings.HasSuffix(ref, u.ref) {
-		return release.ErrForbidden
+		return reference.ErrForbidden
 	}
 	return u.Client.Tag(ctx, ref, digest)
 }

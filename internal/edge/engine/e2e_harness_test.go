@@ -67,8 +67,8 @@ func openBuilderTo(t *testing.T, choice string, out io.Writer) *builder {
 		StateDir: t.TempDir(),
 		Progress: Progress{Out: out, Mode: ProgressPlain},
 		Log:      out,
-		Logins: func(ctx context.Context, address string) (docker.Login, error) {
-			login, err := registry.FindLogin(ctx, address)
+		Logins: func(_ context.Context, address string) (docker.Login, error) {
+			login, err := registry.FindLogin(address)
 			return docker.Login(login), err
 		},
 	})

@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 
-	"github.com/rtbuild/rtbuild/pkg/release"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 func writeAuthFile(t *testing.T, content string) string {
@@ -61,13 +61,13 @@ func TestAuthFile(t *testing.T) {
 			writeConfig(t, home, fmt.Sprintf(`{"auths": {%q: {"auth": %q}}}`, host, encode("docker:pass")))
 			writeAuthFile(t, strings.ReplaceAll(test.content, "HOST", host))
 			_, err := New(Config{}).Resolve(t.Context(), host+"/acme/go:1")
-			if !errors.Is(err, release.ErrNotFound) {
+			if !errors.Is(err, reference.ErrNotFound) {
 				t.Fatal(err)
 			}
 			if user != test.want {
 				t.Errorf("user %q, want %q", user, test.want)
 			}
-			login, err := FindLogin(t.Context(), host+"/acme/go")
+			login, err := FindLogin(host + "/acme/go")
 			if err != nil || login.Username != test.want || login.Password != "pass" {
 				t.Errorf("FindLogin = %q with its password %q, %v; want %q", login.Username, login.Password, err, test.want)
 			}
@@ -89,15 +89,15 @@ func TestFindLogin(t *testing.T) {
 		"id.example/x":             {IdentityToken: "token"},
 		"other.example/x":          {},
 	} {
-		if got, err := FindLogin(t.Context(), address); err != nil || got != want {
+		if got, err := FindLogin(address); err != nil || got != want {
 			t.Errorf("%s: %+v, %v; want %+v", address, got, err, want)
 		}
 	}
-	if _, err := FindLogin(t.Context(), "r.example/NO"); err == nil {
+	if _, err := FindLogin("r.example/NO"); err == nil {
 		t.Error("a name that is not a repository's has a login")
 	}
 	writeAuthFile(t, `{"auths": {"r.example": {"auth": "%"}}}`)
-	if _, err := FindLogin(t.Context(), "r.example/x"); !isCredentialError(err) {
+	if _, err := FindLogin("r.example/x"); !isCredentialError(err) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -27,7 +27,7 @@ func (c *Client) Config(ctx context.Context, ref, platform string) (baseimage.Co
 	if err != nil {
 		return baseimage.Config{}, fmt.Errorf("%s: platform %q: %w", doing, platform, err)
 	}
-	got, err := c.puller(parsed.Context()).Get(ctx, parsed)
+	got, err := c.get(ctx, parsed)
 	if err != nil {
 		return baseimage.Config{}, explain(ctx, doing, parsed.Context(), err)
 	}

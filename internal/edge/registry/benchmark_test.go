@@ -23,15 +23,12 @@ func BenchmarkResolve30(b *testing.B) {
 	registry := httptest.NewServer(newRegistry())
 	defer registry.Close()
 	address := strings.TrimPrefix(registry.URL, "http://")
-	pusher := New(Config{})
 	for i := range references {
 		image, err := random.Image(256, 1)
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, _, err := pusher.Push(b.Context(), fmt.Sprintf("%s/acme/rt%d:1", address, i), image); err != nil {
-			b.Fatal(err)
-		}
+		write(b, fmt.Sprintf("%s/acme/rt%d:1", address, i), image)
 	}
 	for _, bench := range []struct {
 		name    string

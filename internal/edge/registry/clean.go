@@ -7,8 +7,10 @@ import (
 	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/rtbuild/rtbuild/pkg/reference"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -22,10 +24,10 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	tags, err := c.puller(parsed.Context()).List(ctx, parsed.Context())
+	tags, err := ask(ctx, c, parsed, func(p *remote.Puller) ([]string, error) { return p.List(ctx, parsed.Context()) })
 	if err != nil {
 		err = explain(ctx, doing, parsed.Context(), err)
-		if errors.Is(err, release.ErrNotFound) {
+		if errors.Is(err, reference.ErrNotFound) {
 			return nil, nil
 		}
 		return nil, err
@@ -44,10 +46,13 @@ func (c *Client) Delete(ctx context.Context, ref string) error {
 	if _, ok := parsed.(name.Digest); !ok {
 		return fmt.Errorf("%s: the reference names a tag, not a digest", doing)
 	}
-	err = c.pusher.Delete(ctx, parsed)
+	s, err := c.session(ctx, parsed.Context(), transport.DeleteScope)
+	if err == nil {
+		err = s.pusher.Delete(ctx, parsed)
+	}
 	var refused *transport.Error
 	if errors.As(err, &refused) && refused.StatusCode == http.StatusMethodNotAllowed {
-		return fmt.Errorf("%s: %w; its operator can allow them (Docker's registry: REGISTRY_STORAGE_DELETE_ENABLED=true), or cleans up in a way of its own: %w", doing, release.ErrNoDeletes, err)
+		return fmt.Errorf("%s: %w; its operator can allow them (Docker's registry: REGISTRY_STORAGE_DELETE_ENABLED=true), or cleans up in a way of its own: %w", doing, reference.ErrNoDeletes, err)
 	}
 	if err != nil {
 		return explain(ctx, doing, parsed.Context(), err)

@@ -2,18 +2,16 @@
 // descriptors, inspects, tags and pushes images, over go-containerregistry.
 //
 // The number of requests is the cost of a run over many images, so a Client
-// keeps what can be kept: connections, the answer to a registry's version
-// check (/v2/) per host, and the token per repository. The first reference of
-// a repository takes a token request, where the registry asks for tokens, and
-// a HEAD; every further one takes the HEAD alone. Where there are no
-// credentials for a host, the HEAD comes first, and all else only where the
-// registry does not answer it. Where a HEAD has no success, headState tells
-// whether a GET decides.
+// keeps what can be kept: connections, what a registry wants to be shown per host
+// (challenge), and the token per repository (session). The first reference of a
+// repository takes a token request, where the registry asks for tokens, and a
+// HEAD; every further one takes the HEAD alone. Where there are no credentials
+// for a host, the HEAD comes first, and all else only where the registry does not
+// answer it. Where a HEAD has no success, headState tells whether a GET decides.
 //
 // A request goes through these layers, from the outside: the library's
-// authentication; passwordTransport, which has a token server refuse a password
-// once; registryTransport, which refuses plain HTTP and remembers
-// version checks; retryTransport; the limits per host; the connection.
+// authentication; schemeTransport; registryTransport, which refuses plain HTTP;
+// retryTransport; the connection, of which each host has only so many.
 //
 // Credentials are those of the file that REGISTRY_AUTH_FILE names, if it has
 // some for the repository; else those of docker's configuration (DOCKER_CONFIG,
@@ -32,15 +30,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/rtbuild/rtbuild/pkg/reference"
-	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
 // Descriptor is what a reference resolves to.
-type Descriptor = release.Descriptor
+type Descriptor = reference.Descriptor
 
-var _ release.Annotator = (*Client)(nil)
+var _ reference.Resolver = (*Client)(nil)
 
 // Config configures a Client. The zero value is usable.
 type Config struct {
@@ -64,7 +62,7 @@ type Config struct {
 	// request fails at once. No try starts later than two minutes after the
 	// first.
 	RetryBase time.Duration
-	// Concurrency is how many requests each host has to work on at once. Zero
+	// Concurrency is how many connections each host has to work on at once. Zero
 	// means 16.
 	Concurrency int
 	// Transport carries the requests; nil for one with time limits, the
@@ -76,15 +74,14 @@ type Config struct {
 // A Client asks registries. It is safe for concurrent use. Use New.
 type Client struct {
 	insecure insecureHosts
-	retry    retryPolicy
-	options  []remote.Option
-	// inner carries requests below the library's authentication.
-	inner   http.RoundTripper
-	pullers *perHost[*remote.Puller] // by repository
-	pusher  *remote.Pusher
-	early   *early
-	heads   *perHost[*headState]
-	logins  *perHost[*loginCheck] // by host and login
+	// transport carries requests below the library's authentication.
+	transport  http.RoundTripper
+	challenges cache[*transport.Challenge] // by host
+	plain      cache[bool]                 // whether a host speaks plain HTTP
+	sessions   cache[*session]             // by host, repository and action
+	verdicts   cache[*verdict]             // of token servers, by host and login
+	logins     cache[bool]                 // whether a login is right, by host and login
+	heads      sync.Map                    // *headState by host
 	// manifests are those that Annotations read: rawManifest by full reference
 	// with the digest. They are small, and what is tagged is among them.
 	manifests sync.Map
@@ -92,68 +89,20 @@ type Client struct {
 
 // New makes a Client. It does not connect to anything.
 func New(cfg Config) *Client {
-	insecure := newInsecureHosts(cfg.Insecure)
-	retry := newRetryPolicy(cfg.Retries, cfg.RetryBase)
-	inner := newRegistryTransport(newRoundTripper(cfg, retry), insecure)
-	withPasswords := newPasswordTransport(inner)
-	options := []remote.Option{
-		remote.WithTransport(withPasswords),
-		remote.WithAuthFromKeychain(keychain{}),
-		remote.WithUserAgent(cfg.UserAgent),
-		// The library's own retries are off, so that there is one layer of
-		// them: in its transport, by status; and around uploads, by error.
-		remote.WithRetryStatusCodes(),
-		remote.WithRetryPredicate(func(error) bool { return false }),
-		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
+	c := &Client{insecure: newInsecureHosts(cfg.Insecure)}
+	connections := cfg.Transport
+	if connections == nil {
+		connections = newTransport(cfg.CAFiles, cfg.Concurrency)
 	}
-	return &Client{
-		insecure: insecure, retry: retry, options: options, inner: withPasswords,
-		pullers: newPerHost(func() *remote.Puller { return newPuller(options) }), pusher: newPusher(options),
-		early: newEarly(inner, insecure, cfg.UserAgent),
-		heads: newPerHost(func() *headState { return &headState{} }), logins: newPerHost(func() *loginCheck { return &loginCheck{} }),
-	}
-}
-
-func newPuller(options []remote.Option) *remote.Puller {
-	puller, err := remote.NewPuller(options...)
-	if err != nil {
-		// Only contradicting options fail, and these are constant.
-		panic(fmt.Sprintf("registry client: %v", err))
-	}
-	return puller
-}
-
-func newPusher(options []remote.Option) *remote.Pusher {
-	pusher, err := remote.NewPusher(options...)
-	if err != nil {
-		// As in newPuller.
-		panic(fmt.Sprintf("registry client: %v", err))
-	}
-	return pusher
-}
-
-// newRoundTripper puts the decorators around the transport. The limits are
-// inside the retries: a request that waits for its next try takes no place.
-func newRoundTripper(cfg Config, retry retryPolicy) http.RoundTripper {
-	concurrency := cfg.Concurrency
-	if concurrency <= 0 {
-		concurrency = defaultConcurrency
-	}
-	inner := cfg.Transport
-	if inner == nil {
-		var err error
-		if inner, err = newTransport(cfg.CAFiles, concurrency); err != nil {
-			return brokenTransport{err}
-		}
-	}
-	inner = newConcurrencyTransport(inner, concurrency)
-	return &retryTransport{inner: inner, policy: retry}
+	retrying := &retryTransport{inner: connections, policy: newRetryPolicy(cfg.Retries, cfg.RetryBase)}
+	c.transport = transport.NewUserAgent(&registryTransport{inner: retrying, insecure: c.insecure, learn: c.learn}, cfg.UserAgent)
+	return c
 }
 
 // Resolve asks for ref (NAME:TAG or NAME@DIGEST) with one HEAD and returns its
 // descriptor; it takes a GET where the registry does not answer HEAD as it
 // should, or gives no digest with it. The error names the reference, the registry
-// and what to do, and wraps one of release's reasons where one applies.
+// and what to do, and wraps one of reference's reasons where one applies.
 func (c *Client) Resolve(ctx context.Context, ref string) (Descriptor, error) {
 	parsed, err := c.parse(ref)
 	if err != nil {
@@ -173,7 +122,7 @@ func (c *Client) Resolve(ctx context.Context, ref string) (Descriptor, error) {
 
 // describe asks with HEAD where that can be relied on, else with GET.
 func (c *Client) describe(ctx context.Context, ref name.Reference) (*v1.Descriptor, error) {
-	head := c.heads.of(ref.Context().RegistryStr())
+	head := c.head(ref)
 	asked := head.worthAsking(ref)
 	if asked {
 		desc, err := ask(ctx, c, ref, func(p *remote.Puller) (*v1.Descriptor, error) { return p.Head(ctx, ref) })
@@ -195,20 +144,20 @@ func (c *Client) describe(ctx context.Context, ref name.Reference) (*v1.Descript
 	return &got.Descriptor, nil
 }
 
-// get is a manifest that is whole.
+// get is a manifest that is whole; it takes a GET.
 func (c *Client) get(ctx context.Context, ref name.Reference) (*remote.Descriptor, error) {
 	got, err := ask(ctx, c, ref, func(p *remote.Puller) (*remote.Descriptor, error) { return p.Get(ctx, ref) })
 	if err == nil {
 		err = checkComplete(got.Manifest)
 	}
-	c.heads.of(ref.Context().RegistryStr()).got(err)
+	c.head(ref).got(err)
 	if err != nil {
 		return nil, err
 	}
 	return got, nil
 }
 
-// Annotations implements release.Annotator. It takes a GET of the manifest; of
+// Annotations implements reference.Resolver. It takes a GET of the manifest; of
 // Docker Hub, which counts those as pulls and so allows few of them, a HEAD,
 // and then there are no annotations.
 func (c *Client) Annotations(ctx context.Context, ref string) (Descriptor, map[string]string, error) {
@@ -235,21 +184,6 @@ func (c *Client) Annotations(ctx context.Context, ref string) (Descriptor, map[s
 	return Descriptor{Digest: got.Digest.String(), MediaType: string(got.MediaType), Size: got.Size}, manifest.Annotations, nil
 }
 
-// ask puts a question to the registry of ref, without what the library begins
-// with where that can be left out.
-func ask[T any](ctx context.Context, c *Client, ref name.Reference, question func(*remote.Puller) (T, error)) (T, error) {
-	answer, final, err := askEarly(ctx, c.early, ref, question)
-	if !final {
-		answer, err = question(c.puller(ref.Context()))
-	}
-	if isRefusal(err) {
-		// The library keeps a refused token for good, and a repository may come to
-		// be with a push.
-		c.pullers.forget(ref.Context().Name())
-	}
-	return answer, err
-}
-
 // checkComplete refuses a manifest that was cut off where the protocol did not
 // show it: its digest would be that of nothing.
 func checkComplete(manifest []byte) error {
@@ -258,9 +192,6 @@ func checkComplete(manifest []byte) error {
 	}
 	return nil
 }
-
-// puller asks for manifests of a repository.
-func (c *Client) puller(repo name.Repository) *remote.Puller { return c.pullers.of(repo.Name()) }
 
 // parse reads ref and allows plain HTTP where it is allowed: the library
 // tries HTTPS first everywhere, and falls back only with this option or for

@@ -3,13 +3,17 @@ package registry
 import (
 	"encoding/pem"
 	"errors"
+	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
-	"github.com/rtbuild/rtbuild/pkg/release"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 func TestCAFiles(t *testing.T) {
@@ -23,7 +27,7 @@ func TestCAFiles(t *testing.T) {
 	if err := os.WriteFile(authority, certificate, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(Config{CAFiles: []string{authority}}).Resolve(t.Context(), ref); !errors.Is(err, release.ErrNotFound) {
+	if _, err := New(Config{CAFiles: []string{authority}}).Resolve(t.Context(), ref); !errors.Is(err, reference.ErrNotFound) {
 		t.Errorf("with the authority's file: %v, want not found", err)
 	}
 
@@ -36,9 +40,43 @@ func TestCAFiles(t *testing.T) {
 		empty:                               "holds no certificate",
 	} {
 		_, err := New(Config{CAFiles: []string{authority, file}}).Resolve(t.Context(), ref)
-		if err == nil || errors.Is(err, release.ErrUnreachable) {
+		if err == nil || errors.Is(err, reference.ErrUnreachable) {
 			t.Fatalf("%s: %v", file, err)
 		}
 		mustContain(t, err, ref, file, says)
+	}
+}
+
+// No host has more to work on at once than Config.Concurrency says.
+func TestConcurrencyPerHost(t *testing.T) {
+	noCredentials(t)
+	const limit = 3
+	arrived, leave := make(chan struct{}, 100), make(chan struct{})
+	var running, highest atomic.Int32
+	host, _ := startServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n := running.Add(1)
+		for seen := highest.Load(); n > seen && !highest.CompareAndSwap(seen, n); seen = highest.Load() {
+		}
+		arrived <- struct{}{}
+		<-leave
+		running.Add(-1)
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	c := New(Config{Concurrency: limit})
+	var group sync.WaitGroup
+	for n := range 4 * limit {
+		group.Go(func() {
+			if _, err := c.Resolve(t.Context(), fmt.Sprintf("%s/acme/rt%d:1", host, n)); err == nil {
+				t.Error("found what is not there")
+			}
+		})
+	}
+	for range limit {
+		<-arrived
+	}
+	close(leave)
+	group.Wait()
+	if n := highest.Load(); n != limit {
+		t.Errorf("%d requests at once, want %d", n, limit)
 	}
 }

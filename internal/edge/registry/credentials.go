@@ -2,60 +2,26 @@ package registry
 
 import (
 	"cmp"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/config/configfile"
+	"github.com/docker/cli/cli/config/credentials"
+	"github.com/docker/cli/cli/config/types"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// keychain is the credentials of REGISTRY_AUTH_FILE and of the docker
-// configuration, with errors that can be told from a registry's.
-type keychain struct{}
-
-var _ authn.ContextKeychain = keychain{}
-
-// Resolve implements authn.Keychain.
-func (k keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
-	return k.ResolveContext(context.Background(), target)
-}
-
-// ResolveContext implements authn.ContextKeychain.
-func (keychain) ResolveContext(ctx context.Context, target authn.Resource) (authn.Authenticator, error) {
-	entry, err := fromAuthFile(target)
-	if err != nil {
-		return nil, err
-	}
-	if entry != nil {
-		return entry.authenticator(), nil
-	}
-	file := authFile()
-	missing := missingStore(file)
-	if missing != "" {
-		entry, err = lookUpAuthFile(file, target)
-	} else {
-		entry, err = fromPaths(file, target)
-	}
-	switch {
-	case err != nil:
-		return nil, &credentialError{file: file, err: err}
-	case entry != nil:
-		return entry.authenticator(), nil
-	case missing != "":
-		return authn.Anonymous, nil
-	}
-	auth, err := authn.Resolve(ctx, authn.DefaultKeychain, target)
-	if err != nil {
-		return nil, &credentialError{file: file, err: err}
-	}
-	return auth, nil
-}
+// authFileVariable names a file of credentials that comes before docker's
+// configuration, as it does for podman, buildah and skopeo.
+const authFileVariable = "REGISTRY_AUTH_FILE"
 
 // A Login is what a registry is shown, so that it knows who asks. The zero
 // value is nobody's.
@@ -71,20 +37,17 @@ type Login struct {
 // FindLogin is the login that a Client uses at address: HOST, or HOST/PATH of a
 // repository. Errors are of stored credentials that cannot be read, and name
 // the file.
-func FindLogin(ctx context.Context, address string) (Login, error) {
+func FindLogin(address string) (Login, error) {
 	target, err := resource(address)
 	if err != nil {
 		return Login{}, fmt.Errorf("finding the login for %s: %w", address, err)
 	}
-	auth, err := keychain{}.ResolveContext(ctx, target)
+	found, err := findLogin(target)
 	if err != nil {
 		return Login{}, fmt.Errorf("finding the login for %s: %w", address, err)
 	}
-	found, err := authn.Authorization(ctx, auth)
-	if err != nil {
-		return Login{}, fmt.Errorf("finding the login for %s: %w", address, err)
-	}
-	return Login{Username: found.Username, Password: found.Password, IdentityToken: found.IdentityToken, RegistryToken: found.RegistryToken}, nil
+	login := found.login
+	return Login{Username: login.Username, Password: login.Password, IdentityToken: login.IdentityToken, RegistryToken: login.RegistryToken}, nil
 }
 
 // resource is the registry or repository of an address.
@@ -93,6 +56,153 @@ func resource(address string) (authn.Resource, error) {
 		return name.NewRepository(address)
 	}
 	return name.NewRegistry(address)
+}
+
+// A storedLogin is a login, nobody's if there is none, and where it comes from, for
+// people.
+type storedLogin struct {
+	login  authn.AuthConfig
+	source string
+}
+
+// findLogin looks for the login of a registry or repository in the file that
+// REGISTRY_AUTH_FILE names, then in docker's configuration or podman's file.
+func findLogin(target authn.Resource) (storedLogin, error) {
+	if file := os.Getenv(authFileVariable); file != "" {
+		there, err := findLoginIn(file, target)
+		if err != nil {
+			return storedLogin{}, &credentialError{file: file + " (" + authFileVariable + ")", err: err}
+		}
+		if there.login != (authn.AuthConfig{}) {
+			return there, nil
+		}
+	}
+	file := credentialFile()
+	there, err := findLoginIn(file, target)
+	if err != nil {
+		return storedLogin{}, &credentialError{file: file, err: err}
+	}
+	return there, nil
+}
+
+// findLoginIn looks into a file of docker's format, which podman's
+// (containers-auth.json(5)) is part of, and asks the credential helpers that it
+// names; "" is no file. Docker knows registries alone: the start of a
+// repository's path comes first here.
+//
+// A helper for all registries that is not installed is nobody's: without it there
+// are the logins that are in the file, and those of helpers that it names for
+// one registry; nobody's is enough for many, the embedded registry among them.
+func findLoginIn(file string, target authn.Resource) (storedLogin, error) {
+	stored, err := load(file)
+	if err != nil {
+		return storedLogin{}, err
+	}
+	keys := authKeys(target)
+	// Docker would take the login for any path of a registry for that of the
+	// registry.
+	maps.DeleteFunc(stored.AuthConfigs, func(key string, _ types.AuthConfig) bool {
+		return strings.Contains(key, "/") && !strings.Contains(key, "://") && !slices.Contains(keys, key)
+	})
+	missing := ""
+	if store := stored.CredentialsStore; store != "" {
+		if _, err := exec.LookPath("docker-credential-" + store); err != nil {
+			missing, stored.CredentialsStore = store, ""
+		}
+	}
+	for _, key := range keys {
+		helper := stored.CredentialHelpers[key]
+		store := credentials.NewFileStore(stored)
+		switch {
+		case key == keys[len(keys)-1]:
+			store, helper = stored.GetCredentialsStore(key), cmp.Or(helper, stored.CredentialsStore)
+		case helper != "":
+			store = credentials.NewNativeStore(stored, helper)
+		}
+		got, err := store.Get(key)
+		if err != nil {
+			return storedLogin{}, err
+		}
+		login := authn.AuthConfig{Username: got.Username, Password: got.Password, IdentityToken: got.IdentityToken, RegistryToken: got.RegistryToken}
+		switch {
+		case login == (authn.AuthConfig{}):
+		case helper != "":
+			return storedLogin{login, fmt.Sprintf("docker-credential-%s (named in %s)", helper, file)}, nil
+		default:
+			return storedLogin{login, file}, nil
+		}
+	}
+	return storedLogin{source: "none (anonymous; " + whyNone(file, missing, target) + ")"}, nil
+}
+
+// load reads a file of docker's format.
+func load(file string) (*configfile.ConfigFile, error) {
+	if file == "" {
+		return configfile.New(""), nil
+	}
+	content, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer content.Close()
+	return config.LoadFromReader(content)
+}
+
+// whyNone tells people why there is no login.
+func whyNone(file, missing string, target authn.Resource) string {
+	switch {
+	case file == "":
+		return "there is no docker configuration file"
+	case missing != "":
+		return fmt.Sprintf("%s names docker-credential-%s for all registries, as credsStore, and no such program is installed: install it, or take credsStore out and log in again", file, missing)
+	}
+	return fmt.Sprintf("%s has no entry for %s", file, target.RegistryStr())
+}
+
+// authKeys are the keys that may hold target's credentials, the most specific
+// first, and last the one that docker has for its registry. Docker Hub goes by
+// three names.
+func authKeys(target authn.Resource) []string {
+	var keys []string
+	repository := target.String()
+	for path := repository; ; {
+		keys = append(keys, path)
+		slash := strings.LastIndex(path, "/")
+		if slash < 0 {
+			break
+		}
+		path = path[:slash]
+	}
+	if target.RegistryStr() == name.DefaultRegistry {
+		for _, key := range keys {
+			keys = append(keys, "docker.io"+strings.TrimPrefix(key, name.DefaultRegistry))
+		}
+		keys = append(keys, authn.DefaultAuthKey)
+	}
+	return keys
+}
+
+// credentialFile is docker's configuration file, or podman's where there is none;
+// "" without either.
+func credentialFile() string {
+	home, _ := os.UserHomeDir()
+	under := func(folder, inHome string) string {
+		if folder == "" && home != "" {
+			return filepath.Join(home, inHome)
+		}
+		return folder
+	}
+	for _, file := range [][2]string{
+		{under(os.Getenv("DOCKER_CONFIG"), ".docker"), "config.json"},
+		{os.Getenv("XDG_RUNTIME_DIR"), "containers/auth.json"},
+		{under(os.Getenv("XDG_CONFIG_HOME"), ".config"), "containers/auth.json"},
+	} {
+		path := filepath.Join(file[0], file[1])
+		if info, err := os.Stat(path); file[0] != "" && err == nil && !info.IsDir() {
+			return path
+		}
+	}
+	return ""
 }
 
 // A credentialError is a failure to read stored credentials: a docker
@@ -113,124 +223,12 @@ func isCredentialError(err error) bool {
 	return errors.As(err, &credential)
 }
 
-// authFile is the file that authn.DefaultKeychain reads, or "". The order is
-// the one that its source documents: docker's configuration, then
-// REGISTRY_AUTH_FILE, then podman's two files.
-func authFile() string {
-	home, homeErr := os.UserHomeDir()
-	dockerConfig := os.Getenv("DOCKER_CONFIG")
-	inHome := filepath.Join(home, ".docker", "config.json")
-	if homeErr == nil && isFile(inHome) && dockerConfig == "" {
-		return inHome
-	}
-	if dockerConfig != "" {
-		// A file in the home folder makes the library load DOCKER_CONFIG even
-		// if it holds no file.
-		file := filepath.Join(dockerConfig, "config.json")
-		if isFile(file) || homeErr == nil && isFile(inHome) {
-			return file
-		}
-	}
-	if file := os.Getenv("REGISTRY_AUTH_FILE"); isFile(file) {
-		return file
-	}
-	if runtimeDir := os.Getenv("XDG_RUNTIME_DIR"); runtimeDir != "" {
-		if file := filepath.Join(runtimeDir, "containers", "auth.json"); isFile(file) {
-			return file
-		}
-	}
-	configDir := os.Getenv("XDG_CONFIG_HOME")
-	if configDir == "" && homeErr == nil {
-		configDir = filepath.Join(home, ".config")
-	}
-	if file := filepath.Join(configDir, "containers", "auth.json"); configDir != "" && isFile(file) {
-		return file
-	}
-	return ""
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && !info.IsDir()
-}
-
 // credentialSource tells people where the credentials for repo come from. It
 // is asked only after a registry refused, so it reads the file again.
 func credentialSource(repo name.Repository) string {
-	entry, err := fromAuthFile(repo)
+	there, err := findLogin(repo)
 	if err != nil {
 		return fmt.Sprintf("unknown (%v)", err)
 	}
-	if entry != nil {
-		return entry.source
-	}
-	file := authFile()
-	if file == "" {
-		return "none (anonymous; there is no docker configuration file)"
-	}
-	missing := missingStore(file)
-	look := fromPaths
-	if missing != "" {
-		look = lookUpAuthFile
-	}
-	if entry, err := look(file, repo); err == nil && entry != nil && entry.auth != (authn.AuthConfig{}) {
-		return entry.source
-	}
-	if missing != "" {
-		return fmt.Sprintf("none (anonymous; %s names docker-credential-%s for all registries, as credsStore, and no such program is installed: install it, or take credsStore out and log in again)", file, missing)
-	}
-	auth, err := authn.DefaultKeychain.Resolve(repo)
-	if err != nil {
-		return fmt.Sprintf("unknown (%s: %v)", file, err)
-	}
-	if auth == authn.Anonymous {
-		return fmt.Sprintf("none (anonymous; %s has no entry for %s)", file, repo.RegistryStr())
-	}
-	if helper := credentialHelper(file, repo); helper != "" {
-		return fmt.Sprintf("docker-credential-%s (named in %s)", helper, file)
-	}
-	return file
-}
-
-// dockerHelpers are the credential helpers that a docker configuration names.
-type dockerHelpers struct {
-	// CredHelpers are for one registry each, CredsStore is for all others.
-	CredHelpers map[string]string `json:"credHelpers"`
-	CredsStore  string            `json:"credsStore"`
-}
-
-// helpersIn reads what file names; nothing if it cannot be read, which is
-// reported where credentials are looked up.
-func helpersIn(file string) dockerHelpers {
-	var helpers dockerHelpers
-	if content, err := os.ReadFile(file); err != nil || json.Unmarshal(content, &helpers) != nil {
-		return dockerHelpers{}
-	}
-	return helpers
-}
-
-// credentialHelper is the helper that file names for repo's credentials, or
-// "" where they are in the file itself.
-func credentialHelper(file string, repo name.Repository) string {
-	helpers := helpersIn(file)
-	host := repo.RegistryStr()
-	if host == name.DefaultRegistry {
-		host = authn.DefaultAuthKey
-	}
-	return cmp.Or(helpers.CredHelpers[repo.String()], helpers.CredHelpers[host], helpers.CredsStore)
-}
-
-// missingStore is the helper that file names for all registries, if no such
-// program is installed; else "". Without it there are the credentials that are
-// in the file, and those of helpers that it names for one registry; nobody's are
-// enough for many registries, the embedded one among them.
-func missingStore(file string) string {
-	store := helpersIn(file).CredsStore
-	if store == "" {
-		return ""
-	}
-	if _, err := exec.LookPath("docker-credential-" + store); err == nil {
-		return ""
-	}
-	return store
+	return there.source
 }

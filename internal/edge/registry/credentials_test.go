@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/rtbuild/rtbuild/pkg/release"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 // writeAuth stores user:pass for host in the docker configuration of home.
@@ -49,7 +49,7 @@ func TestCredentialHelpers(t *testing.T) {
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	_, err = New(Config{}).Resolve(t.Context(), host+"/acme/go:1")
-	if !errors.Is(err, release.ErrUnauthorized) {
+	if !errors.Is(err, reference.ErrUnauthorized) {
 		t.Fatalf("got %v", err)
 	}
 	mustContain(t, err, "credentials: docker-credential-absent-for-test (named in "+file+")")
@@ -87,12 +87,12 @@ func TestBearerToken(t *testing.T) {
 	host, requests := startServer(t, withTokens(newRegistry()))
 
 	_, err := New(Config{}).Resolve(t.Context(), host+"/acme/go:1")
-	if !errors.Is(err, release.ErrUnauthorized) {
+	if !errors.Is(err, reference.ErrUnauthorized) {
 		t.Fatalf("without credentials: %v", err)
 	}
 	writeAuth(t, home, host)
-	push(t, New(Config{}), host+"/acme/go:1")
-	push(t, New(Config{}), host+"/acme/ruby:1")
+	push(t, host+"/acme/go:1")
+	push(t, host+"/acme/ruby:1")
 	requests.take()
 
 	c := New(Config{})
@@ -127,7 +127,7 @@ func TestWrongPasswordIsTriedOnce(t *testing.T) {
 	}
 	all.Wait()
 	for _, err := range errs {
-		if !errors.Is(err, release.ErrUnauthorized) {
+		if !errors.Is(err, reference.ErrUnauthorized) {
 			t.Fatalf("got %v", err)
 		}
 		mustContain(t, err, "answered 401", "who are you?")

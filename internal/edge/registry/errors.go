@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"github.com/rtbuild/rtbuild/pkg/release"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 // explain turns the library's error into one that names what was done, the
@@ -35,7 +35,7 @@ func explain(ctx context.Context, doing string, repo name.Repository, err error)
 		return fmt.Errorf("%s: reading the credentials for %s: %w", doing, host, err)
 	}
 	if reason := unreachable(err); reason != nil {
-		return fmt.Errorf("%s: %w: %s: %w%s", doing, release.ErrUnreachable, host, reason, reachAdvice(host, err))
+		return fmt.Errorf("%s: %w: %s: %w%s", doing, reference.ErrUnreachable, host, reason, reachAdvice(host, err))
 	}
 	var answer *transport.Error
 	if errors.As(err, &answer) {
@@ -51,7 +51,7 @@ func refused(doing string, repo name.Repository, answer *transport.Error) error 
 	switch answer.StatusCode {
 	case http.StatusNotFound:
 		return fmt.Errorf("%s: %w: %s; check the name and the tag, or push the image first",
-			doing, release.ErrNotFound, said)
+			doing, reference.ErrNotFound, said)
 	case http.StatusUnauthorized:
 		hint := ""
 		if host == name.DefaultRegistry {
@@ -59,10 +59,10 @@ func refused(doing string, repo name.Repository, answer *transport.Error) error 
 			hint = ", which it also does for a repository that does not exist"
 		}
 		return fmt.Errorf("%s: %w: %s%s; credentials: %s; log in with `docker login %s`",
-			doing, release.ErrUnauthorized, said, hint, credentialSource(repo), loginHost(host))
+			doing, reference.ErrUnauthorized, said, hint, credentialSource(repo), loginHost(host))
 	case http.StatusForbidden:
 		return fmt.Errorf("%s: %w: %s; credentials: %s; log in with `docker login %s` as a user who has access to %s",
-			doing, release.ErrForbidden, said, credentialSource(repo), loginHost(host), repo.RepositoryStr())
+			doing, reference.ErrForbidden, said, credentialSource(repo), loginHost(host), repo.RepositoryStr())
 	case http.StatusTooManyRequests:
 		return fmt.Errorf("%s: %s; credentials: %s; wait, or log in with `docker login %s` for a higher limit",
 			doing, said, credentialSource(repo), loginHost(host))

@@ -19,7 +19,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/internal/faultproxy"
 	"github.com/rtbuild/rtbuild/internal/registryserver"
-	"github.com/rtbuild/rtbuild/pkg/release"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 // startProxy puts a fault proxy in front of the registry at address.
@@ -61,14 +61,14 @@ func served(ctx context.Context, address, repository, tagOrDigest string) (strin
 // each.
 func everyFault(rate float64) []faultproxy.Fault {
 	manifests := regexp.MustCompile(`^(GET|HEAD|PUT) /v2/.+/manifests/`)
-	uploads := regexp.MustCompile(`^(POST|PATCH|PUT) /v2/.+/blobs/uploads/`)
+	blobs := regexp.MustCompile(`^GET /v2/.+/blobs/`)
 	return []faultproxy.Fault{
 		{Kind: faultproxy.Status, Status: 429, Header: http.Header{"Retry-After": {"0"}}, Rate: rate},
 		{Kind: faultproxy.Status, Status: 500, Route: manifests, Rate: rate},
-		{Kind: faultproxy.Status, Status: 502, Route: uploads, Rate: rate},
+		{Kind: faultproxy.Status, Status: 502, Route: blobs, Rate: 5 * rate},
 		{Kind: faultproxy.Status, Status: 503, Late: true, Rate: rate},
 		{Kind: faultproxy.Reset, Rate: rate},
-		{Kind: faultproxy.Reset, Late: true, Route: uploads, Rate: rate},
+		{Kind: faultproxy.Reset, Late: true, Route: blobs, Rate: 5 * rate},
 		{Kind: faultproxy.Reset, Late: true, Route: manifests, Rate: rate},
 		{Kind: faultproxy.Truncate, Rate: rate},
 		{Kind: faultproxy.Slow, Delay: 100 * time.Microsecond, Rate: rate},
@@ -91,7 +91,7 @@ type faultRun struct {
 // each of names.
 func (r *faultRun) check(doing, repository, digest string, err error, names ...string) bool {
 	if err != nil {
-		if errors.Is(err, release.ErrNotFound) || errors.Is(err, release.ErrUnauthorized) || errors.Is(err, release.ErrForbidden) {
+		if errors.Is(err, reference.ErrNotFound) || errors.Is(err, reference.ErrUnauthorized) || errors.Is(err, reference.ErrForbidden) {
 			r.t.Errorf("%s: a fault that may pass was taken for an answer: %v", doing, err)
 		}
 		if r.all {
@@ -109,18 +109,15 @@ func (r *faultRun) check(doing, repository, digest string, err error, names ...s
 	return true
 }
 
-// release does to one repository what a release does: push, tag, resolve,
-// inspect.
+// release does to one repository what a release does after the engine has pushed:
+// tag, resolve, inspect.
 func (r *faultRun) release(n int, image v1.Image) {
 	ctx := r.t.Context()
 	repository := fmt.Sprintf("acme/rt%d", n%10)
 	content, version := fmt.Sprintf("c%d", n), fmt.Sprintf("v%d", n)
 	base := r.host + "/" + repository
-	pushed, _, err := r.client.Push(ctx, base+":"+content, image)
-	if !r.check("push", repository, pushed.Digest, err, content, pushed.Digest) {
-		return
-	}
-	err = r.client.Tag(ctx, base+":"+version, pushed.Digest)
+	pushed := write(r.t, r.address+"/"+repository+":"+content, image)
+	err := r.client.Tag(ctx, base+":"+version, pushed.Digest)
 	if !r.check("tag", repository, pushed.Digest, err, version) {
 		return
 	}

@@ -24,6 +24,13 @@ type headState struct {
 	good, bad, missed bool
 }
 
+// head is what is known of the host of ref.
+func (c *Client) head(ref name.Reference) *headState {
+	host := ref.Context().RegistryStr()
+	known, _ := c.heads.LoadOrStore(host, &headState{})
+	return known.(*headState)
+}
+
 // worthAsking tells whether to begin with a HEAD.
 func (h *headState) worthAsking(ref name.Reference) bool {
 	h.mu.Lock()

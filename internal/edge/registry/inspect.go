@@ -18,7 +18,7 @@ import (
 var _ release.Inspector = (*Client)(nil)
 
 // errNoImage marks a manifest that is something else.
-var errNoImage = release.ErrNoImage
+var errNoImage = reference.ErrNoImage
 
 // Inspect implements release.Inspector. It takes a GET for the manifest, one
 // for each image and index of an index, and one for the configuration that has the
@@ -29,7 +29,7 @@ func (c *Client) Inspect(ctx context.Context, ref string) (release.Inspection, e
 	if err != nil {
 		return release.Inspection{}, fmt.Errorf("%s: %w", doing, err)
 	}
-	got, err := c.puller(parsed.Context()).Get(ctx, parsed)
+	got, err := c.get(ctx, parsed)
 	if err != nil {
 		return release.Inspection{}, explain(ctx, doing, parsed.Context(), err)
 	}

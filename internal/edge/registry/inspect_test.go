@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/rtbuild/rtbuild/pkg/baseimage"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -23,10 +24,7 @@ func TestInspect(t *testing.T) {
 
 	labels := map[string]string{"inputs": "abc"}
 	arm, amd := platformImage(t, "arm64", map[string]string{"inputs": "other"}), platformImage(t, "amd64", labels)
-	single, _, err := c.Push(t.Context(), host+"/acme/go:single", amd)
-	if err != nil {
-		t.Fatal(err)
-	}
+	single := write(t, host+"/acme/go:single", amd)
 	attestation := mutate.IndexAddendum{Add: platformImage(t, "unknown", nil), Descriptor: v1.Descriptor{
 		Platform:    &v1.Platform{OS: "unknown", Architecture: "unknown"},
 		Annotations: map[string]string{"vnd.docker.reference.type": "attestation-manifest"},
@@ -90,9 +88,7 @@ func TestInspectRefusals(t *testing.T) {
 		"signature": mutate.ConfigMediaType(platformImage(t, "amd64", nil), types.MediaType("application/vnd.example.signature")),
 		"nowhere":   platformImage(t, "", nil),
 	} {
-		if _, _, err := c.Push(t.Context(), host+"/acme/go:"+ref, image); err != nil {
-			t.Fatal(err)
-		}
+		write(t, host+"/acme/go:"+ref, image)
 	}
 	for ref, says := range map[string]string{
 		"empty":     "holds no image",
@@ -107,7 +103,7 @@ func TestInspectRefusals(t *testing.T) {
 		}
 		mustContain(t, err, "inspecting "+host+"/acme/go:"+ref, says)
 	}
-	if _, err := c.Inspect(t.Context(), host+"/acme/go:absent"); !errors.Is(err, release.ErrNotFound) {
+	if _, err := c.Inspect(t.Context(), host+"/acme/go:absent"); !errors.Is(err, reference.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -136,9 +132,7 @@ func TestConfig(t *testing.T) {
 		}
 		return addendum
 	}
-	if _, _, err := c.Push(t.Context(), host+"/acme/go:single", made("amd64")); err != nil {
-		t.Fatal(err)
-	}
+	write(t, host+"/acme/go:single", made("amd64"))
 	attestation := mutate.IndexAddendum{Add: randomImage(t), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"}}}
 	inner := mutate.AppendManifests(empty.Index, attestation, entry(made("arm64"), "arm64", "v8"), entry(made("amd64"), "amd64", ""))
 	writeIndex(t, host+"/acme/go:multi", inner)
@@ -169,7 +163,7 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%s: %v", tag, err)
 		}
 	}
-	if _, err := c.Config(t.Context(), host+"/acme/go:absent", "linux/amd64"); !errors.Is(err, release.ErrNotFound) {
+	if _, err := c.Config(t.Context(), host+"/acme/go:absent", "linux/amd64"); !errors.Is(err, reference.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -4,31 +4,23 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"github.com/rtbuild/rtbuild/pkg/release"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
-
-// loginCheck is whether a host takes a login, found out once.
-type loginCheck struct {
-	once sync.Once
-	good bool
-}
 
 // refusal is explain. Registries do not tell those who may not look from those
 // who look for nothing: Docker Hub, GHCR, ECR and Artifactory answer 401 or 403
 // for what a push would make. So a refusal of somebody whose login is right also
-// is a release.ErrHidden; one of a login that is wrong is not.
+// is a reference.ErrHidden; one of a login that is wrong is not.
 func (c *Client) refusal(ctx context.Context, doing string, repo name.Repository, err error) error {
 	explained := explain(ctx, doing, repo, err)
 	if !isRefusal(err) || !c.loginIsRight(ctx, repo) {
 		return explained
 	}
-	return fmt.Errorf("%w (%w)", explained, release.ErrHidden)
+	return fmt.Errorf("%w (%w)", explained, reference.ErrHidden)
 }
 
 // loginIsRight tells whether the registry takes the login for repo where no
@@ -36,30 +28,26 @@ func (c *Client) refusal(ctx context.Context, doing string, repo name.Repository
 // nothing where the registry wants one. Without a login, it tells whether none
 // is asked for.
 func (c *Client) loginIsRight(ctx context.Context, repo name.Repository) bool {
-	auth, err := keychain{}.ResolveContext(ctx, repo)
+	found, err := findLogin(repo)
 	if err != nil {
 		return false
 	}
-	login, err := authn.Authorization(ctx, auth)
-	if err != nil {
-		return false
-	}
-	check := c.logins.of(fmt.Sprintf("%s %q", repo.RegistryStr(), *login))
-	check.once.Do(func() { check.good = c.tryLogin(ctx, repo.Registry, auth) })
-	return check.good
+	right, err := c.logins.get(ctx, loginKey(repo.Registry, found.login), func() (bool, error) {
+		return c.tryLogin(ctx, repo.Registry, found.login), nil
+	})
+	return right && err == nil
 }
 
-func (c *Client) tryLogin(ctx context.Context, registry name.Registry, auth authn.Authenticator) bool {
-	if auth == authn.Anonymous {
-		challenge, err := transport.Ping(ctx, registry, c.inner)
+func (c *Client) tryLogin(ctx context.Context, registry name.Registry, login authn.AuthConfig) bool {
+	challenge, err := c.challenge(ctx, registry)
+	if err != nil || login == (authn.AuthConfig{}) {
 		return err == nil && challenge.Scheme == ""
 	}
-	authenticated, err := transport.NewWithContext(ctx, registry, auth, c.inner, nil)
+	authenticated, err := c.authenticate(ctx, registry, login, challenge)
 	if err != nil {
 		return false
 	}
-	host := registry.RegistryStr()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.early.transport.host(host).answersOn()+"://"+host+"/v2/", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+registry.RegistryStr()+"/v2/", nil)
 	if err != nil {
 		return false
 	}

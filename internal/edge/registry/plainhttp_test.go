@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rtbuild/rtbuild/pkg/release"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 // rewire sends every connection to one server, whatever the host.
@@ -47,12 +47,12 @@ func TestPlainHTTP(t *testing.T) {
 			c := New(Config{Insecure: test.insecure, Transport: rewire(server)})
 			_, err := c.Resolve(t.Context(), test.host+"/acme/go:1")
 			if test.allowed {
-				if !errors.Is(err, release.ErrNotFound) {
+				if !errors.Is(err, reference.ErrNotFound) {
 					t.Errorf("got %v, want not found", err)
 				}
 				return
 			}
-			if !errors.Is(err, release.ErrUnreachable) {
+			if !errors.Is(err, reference.ErrUnreachable) {
 				t.Fatalf("got %v, want unreachable", err)
 			}
 			mustContain(t, err, "list it as an insecure registry")

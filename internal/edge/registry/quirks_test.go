@@ -11,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/rtbuild/rtbuild/pkg/release"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 // quirks are ways of real registries before a registry that has none.
@@ -123,14 +123,14 @@ func TestWhatMayBeMissing(t *testing.T) {
 				func() error { _, err := client.Resolve(t.Context(), host+"/acme/new:1"); return err },
 				func() error { _, _, err := client.Annotations(t.Context(), host+"/acme/new:1"); return err },
 			} {
-				if err := ask(); !errors.Is(err, release.ErrNotFound) && !errors.Is(err, release.ErrHidden) {
+				if err := ask(); !errors.Is(err, reference.ErrNotFound) && !errors.Is(err, reference.ErrHidden) {
 					t.Fatalf("before: %v", err)
 				}
-				if confirm := (release.Confirm{Registry: client}); !confirm.Missing(ask()) {
+				if !reference.MayBeMissing(ask()) {
 					t.Error("a release takes it for an error")
 				}
 			}
-			pushed := push(t, New(Config{Retries: -1}), host+"/acme/new:content")
+			pushed := push(t, host+"/acme/new:content")
 			if err := client.Tag(t.Context(), host+"/acme/new:1", pushed.Digest); err != nil {
 				t.Fatal(err)
 			}
@@ -154,7 +154,7 @@ func TestWrongPasswordIsNotMissing(t *testing.T) {
 				login(t, host, pair)
 				client := New(Config{Retries: -1})
 				_, err := client.Resolve(t.Context(), host+"/acme/new:1")
-				if !errors.Is(err, release.ErrUnauthorized) || errors.Is(err, release.ErrHidden) {
+				if !errors.Is(err, reference.ErrUnauthorized) || errors.Is(err, reference.ErrHidden) {
 					t.Errorf("got %v", err)
 				}
 			})
@@ -170,7 +170,7 @@ func TestHeadThatIsNotAnswered(t *testing.T) {
 			host, count := quirks{head: status}.serve(t)
 			login(t, host, "")
 			client := New(Config{Retries: -1})
-			digest := push(t, New(Config{Retries: -1}), host+"/acme/a:1").Digest
+			digest := push(t, host+"/acme/a:1").Digest
 			before := count(http.MethodHead) + count(http.MethodGet)
 			for range 5 {
 				if there, err := client.Resolve(t.Context(), host+"/acme/a:1"); err != nil || there.Digest != digest {
@@ -178,7 +178,7 @@ func TestHeadThatIsNotAnswered(t *testing.T) {
 				}
 			}
 			for n := range 5 {
-				if _, err := client.Resolve(t.Context(), fmt.Sprintf("%s/acme/a:none%d", host, n)); !errors.Is(err, release.ErrNotFound) {
+				if _, err := client.Resolve(t.Context(), fmt.Sprintf("%s/acme/a:none%d", host, n)); !errors.Is(err, reference.ErrNotFound) {
 					t.Fatalf("missing: %v", err)
 				}
 			}
@@ -201,12 +201,12 @@ func TestColdReleaseTakesNoMoreRequests(t *testing.T) {
 	client := New(Config{Retries: -1})
 	for n := range 10 {
 		_, _, err := client.Annotations(t.Context(), fmt.Sprintf("%s/acme/%d:1", host, n))
-		if !errors.Is(err, release.ErrNotFound) {
+		if !errors.Is(err, reference.ErrNotFound) {
 			t.Fatal(err)
 		}
 	}
 	for n := range 10 {
-		if _, err := client.Resolve(t.Context(), fmt.Sprintf("%s/acme/%d:content", host, n)); !errors.Is(err, release.ErrNotFound) {
+		if _, err := client.Resolve(t.Context(), fmt.Sprintf("%s/acme/%d:content", host, n)); !errors.Is(err, reference.ErrNotFound) {
 			t.Fatal(err)
 		}
 	}
@@ -223,15 +223,15 @@ func TestMissingCredentialStore(t *testing.T) {
 	named, _ := quirks{}.serve(t)
 	listed, _ := quirks{basic: true}.serve(t)
 	file := dockerConfig(t, fmt.Sprintf(`{"credsStore": "nowhere", "credHelpers": {%q: "other"}, "auths": {%q: {}, %q: {"auth": "Ym90OnNlY3JldA=="}}}`, named, closed, listed))
-	digest := push(t, New(Config{Retries: -1}), open+"/acme/a:1").Digest
+	digest := push(t, open+"/acme/a:1").Digest
 	client := New(Config{Retries: -1})
 	if there, err := client.Resolve(t.Context(), open+"/acme/a:1"); err != nil || there.Digest != digest {
 		t.Errorf("a registry without logins: %v, %v", there, err)
 	}
-	if login, err := FindLogin(t.Context(), open+"/acme/a"); err != nil || login != (Login{}) {
+	if login, err := FindLogin(open + "/acme/a"); err != nil || login != (Login{}) {
 		t.Errorf("for an engine: %v, %v", login, err)
 	}
-	if _, err := client.Resolve(t.Context(), listed+"/acme/a:1"); !errors.Is(err, release.ErrNotFound) {
+	if _, err := client.Resolve(t.Context(), listed+"/acme/a:1"); !errors.Is(err, reference.ErrNotFound) {
 		t.Errorf("a registry whose password is in the file: %v", err)
 	}
 	for host, want := range map[string]string{closed: "names docker-credential-nowhere for all registries", named: "docker-credential-other"} {
@@ -250,7 +250,7 @@ func TestLoginsByPath(t *testing.T) {
 		"registry.example/acme/tools/pip": {"auth": "cGlwOnA="},
 		"docker.io/acme": {"auth": "aHViOnA="}
 	}}`)
-	for address, want := range map[string]string{
+	for place, want := range map[string]string{
 		"registry.example/other/a":          "host",
 		"registry.example":                  "host",
 		"registry.example/acme/a":           "acme",
@@ -261,8 +261,8 @@ func TestLoginsByPath(t *testing.T) {
 		"docker.io/acme/a":                  "hub",
 		"docker.io/library/a":               "",
 	} {
-		if login, err := FindLogin(t.Context(), address); err != nil || login.Username != want {
-			t.Errorf("%s: %q (%v), want %q", address, login.Username, err, want)
+		if login, err := FindLogin(place); err != nil || login.Username != want {
+			t.Errorf("%s: %q (%v), want %q", place, login.Username, err, want)
 		}
 	}
 }

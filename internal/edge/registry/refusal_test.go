@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rtbuild/rtbuild/pkg/release"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 func mustContain(t *testing.T, err error, parts ...string) {
@@ -42,9 +42,9 @@ func TestRefusals(t *testing.T) {
 		want   error
 		says   []string
 	}{
-		{404, release.ErrNotFound, []string{"answered 404 Not Found", "push the image first"}},
-		{401, release.ErrUnauthorized, []string{"answered 401", "credentials: none (anonymous; there is no docker configuration", "docker login "}},
-		{403, release.ErrForbidden, []string{"answered 403", "credentials: none", "docker login ", "access to acme/go"}},
+		{404, reference.ErrNotFound, []string{"answered 404 Not Found", "push the image first"}},
+		{401, reference.ErrUnauthorized, []string{"answered 401", "credentials: none (anonymous; there is no docker configuration", "docker login "}},
+		{403, reference.ErrForbidden, []string{"answered 403", "credentials: none", "docker login ", "access to acme/go"}},
 	} {
 		host, _ := startServer(t, answering(test.status))
 		ref := host + "/acme/go:1"
@@ -62,22 +62,6 @@ func TestRefusals(t *testing.T) {
 		mustContain(t, err, "credentials: "+file+";")
 		_, err = New(Config{}).Resolve(t.Context(), strings.Replace(host, "127.0.0.1", "localhost", 1)+"/acme/go:1")
 		mustContain(t, err, file+" has no entry for localhost")
-	})
-	t.Run("a pushed layer", func(t *testing.T) {
-		host, _ := startServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			switch {
-			case r.URL.Path == "/v2/":
-			case r.Method == http.MethodHead:
-				w.WriteHeader(404)
-			default:
-				w.WriteHeader(403)
-			}
-		}))
-		_, _, err := New(Config{}).Push(t.Context(), host+"/acme/go:1", randomImage(t))
-		if !errors.Is(err, release.ErrForbidden) {
-			t.Fatalf("got %v", err)
-		}
-		mustContain(t, err, "pushing "+host+"/acme/go:1")
 	})
 }
 
@@ -100,7 +84,7 @@ func TestHeadThatIsNotEnough(t *testing.T) {
 				}
 				registry.ServeHTTP(w, r)
 			}))
-			want := push(t, New(Config{}), host+"/acme/go:1")
+			want := push(t, host+"/acme/go:1")
 			requests.take()
 			broken = true
 			got, err := New(Config{}).Resolve(t.Context(), host+"/acme/go:1")
@@ -121,7 +105,7 @@ func TestWrongDigestIsAnError(t *testing.T) {
 	noCredentials(t)
 	registry := newRegistry()
 	host, _ := startServer(t, registry)
-	want := push(t, New(Config{}), host+"/acme/go:1")
+	want := push(t, host+"/acme/go:1")
 	lying, _ := startServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Whatever digest is asked for, the manifest is that of tag 1.
 		if strings.Contains(r.URL.Path, "/manifests/") {
@@ -147,7 +131,7 @@ func TestUnreachable(t *testing.T) {
 		host := listener.Addr().String()
 		listener.Close()
 		_, err = New(Config{}).Resolve(t.Context(), host+"/acme/go:1")
-		if !errors.Is(err, release.ErrUnreachable) {
+		if !errors.Is(err, reference.ErrUnreachable) {
 			t.Fatalf("got %v", err)
 		}
 		mustContain(t, err, host+"/acme/go:1", "connection refused", "check the host and port")
@@ -159,14 +143,14 @@ func TestUnreachable(t *testing.T) {
 		defer server.Close()
 		host := strings.TrimPrefix(server.URL, "https://")
 		_, err := New(Config{}).Resolve(t.Context(), host+"/acme/go:1")
-		if !errors.Is(err, release.ErrUnreachable) {
+		if !errors.Is(err, reference.ErrUnreachable) {
 			t.Fatalf("got %v", err)
 		}
 		mustContain(t, err, host, "unknown authority", "SSL_CERT_FILE")
 
 		// With the authority trusted, the same server answers.
 		_, err = New(Config{Transport: server.Client().Transport}).Resolve(t.Context(), host+"/acme/go:1")
-		if !errors.Is(err, release.ErrNotFound) {
+		if !errors.Is(err, reference.ErrNotFound) {
 			t.Errorf("with its certificate trusted: %v (certificate:\n%s)", err,
 				pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 		}
@@ -176,7 +160,7 @@ func TestUnreachable(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err := New(Config{}).Resolve(ctx, host+"/acme/go:1")
-		if !errors.Is(err, context.Canceled) || errors.Is(err, release.ErrUnreachable) {
+		if !errors.Is(err, context.Canceled) || errors.Is(err, reference.ErrUnreachable) {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"syscall"
 	"time"
-
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
 // The bounds of trying again. A request is tried once and then at most
@@ -36,10 +34,7 @@ const (
 	maxWholeAnswer = 4 << 20
 )
 
-// A retryPolicy says whether and when to try again. There are two loops that
-// follow it, and no failure is in the domain of both: retryTransport repeats a
-// request; Client.upload begins a blob's upload again, since the requests of
-// an upload under way cannot be repeated one by one.
+// A retryPolicy says whether and when to try again.
 type retryPolicy struct {
 	retries int
 	base    time.Duration
@@ -74,7 +69,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// tries are those of one request or one upload.
+// tries are those of one request.
 type tries struct {
 	policy retryPolicy
 	began  time.Time
@@ -130,14 +125,10 @@ func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if !mayPass(resp, err) || ctx.Err() != nil {
 			return resp, err
 		}
-		asked := t.policy.retryAfter(resp)
-		if isUploadStep(req) {
-			return nil, interrupt(resp, err, asked)
-		}
 		if !replayable(req) {
 			return resp, err
 		}
-		again, waitErr := tries.again(ctx, asked)
+		again, waitErr := tries.again(ctx, t.policy.retryAfter(resp))
 		if !again && waitErr == nil {
 			return resp, err
 		}
@@ -207,14 +198,6 @@ func (p retryPolicy) retryAfter(resp *http.Response) time.Duration {
 	return 0
 }
 
-// isUploadStep tells whether req belongs to a blob's upload under way: a PATCH
-// appends to what the registry has, however much that is, and the PUT that
-// ends the upload (the one with a digest) fails if it did so already.
-func isUploadStep(req *http.Request) bool {
-	return req.Method == http.MethodPatch ||
-		req.Method == http.MethodPut && req.URL.Query().Has("digest")
-}
-
 func replayable(req *http.Request) bool {
 	return req.Body == nil || req.Body == http.NoBody || req.GetBody != nil
 }
@@ -231,24 +214,4 @@ func replay(req *http.Request) (*http.Request, error) {
 	}
 	again.Body = body
 	return again, nil
-}
-
-// An interruptedUpload is a failure of an upload under way that may succeed
-// when it is begun again.
-type interruptedUpload struct {
-	err error
-	// asked is how long the registry wants to be left alone.
-	asked time.Duration
-}
-
-func (e *interruptedUpload) Error() string { return e.err.Error() }
-func (e *interruptedUpload) Unwrap() error { return e.err }
-
-func interrupt(resp *http.Response, err error, asked time.Duration) error {
-	if err == nil {
-		// No status is a success here.
-		err = transport.CheckError(resp)
-		_ = resp.Body.Close()
-	}
-	return &interruptedUpload{err: err, asked: asked}
 }

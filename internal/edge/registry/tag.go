@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/rtbuild/rtbuild/pkg/reference"
@@ -33,7 +34,7 @@ func (c *Client) Tag(ctx context.Context, ref, digest string) error {
 	if err != nil {
 		return explain(ctx, doing, tag.Context(), err)
 	}
-	if err := c.pusher.Put(ctx, tag, manifest); err != nil {
+	if err := c.put(ctx, tag, manifest); err != nil {
 		return explain(ctx, doing, tag.Context(), err)
 	}
 	there, err := c.Resolve(ctx, ref)
@@ -47,13 +48,21 @@ func (c *Client) Tag(ctx context.Context, ref, digest string) error {
 	return nil
 }
 
+func (c *Client) put(ctx context.Context, tag name.Tag, manifest rawManifest) error {
+	s, err := c.session(ctx, tag.Context(), transport.PushScope)
+	if err != nil {
+		return err
+	}
+	return s.pusher.Put(ctx, tag, manifest)
+}
+
 // manifest is the manifest that a repository has under a digest.
 func (c *Client) manifest(ctx context.Context, ref name.Digest) (rawManifest, error) {
 	if known, ok := c.manifests.Load(ref.Name()); ok {
 		return known.(rawManifest), nil
 	}
 	// The library checks that the bytes are those of the digest.
-	got, err := c.puller(ref.Context()).Get(ctx, ref)
+	got, err := c.get(ctx, ref)
 	if err != nil {
 		return rawManifest{}, err
 	}

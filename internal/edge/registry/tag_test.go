@@ -14,15 +14,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/rtbuild/rtbuild/pkg/release"
+	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
 func TestTag(t *testing.T) {
 	noCredentials(t)
 	host, requests := startServer(t, newRegistry())
 	c := New(Config{})
-	push(t, c, host+"/acme/go:1")
-	image := push(t, c, host+"/acme/go:new")
+	push(t, host+"/acme/go:1")
+	image := push(t, host+"/acme/go:new")
 	index := writeIndex(t, host+"/acme/go:index", mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: platformImage(t, "arm64", nil)}))
 	requests.take()
 
@@ -31,7 +31,7 @@ func TestTag(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := slices.DeleteFunc(requests.take(), func(r string) bool { return r == "GET /v2/" })
-		if want := []string{"GET /v2/acme/go/manifests/" + want.Digest, "PUT /v2/acme/go/manifests/1", "GET /v2/acme/go/manifests/1"}; !slices.Equal(got, want) {
+		if want := []string{"GET /v2/acme/go/manifests/" + want.Digest, "PUT /v2/acme/go/manifests/1", "HEAD /v2/acme/go/manifests/1"}; !slices.Equal(got, want) {
 			t.Errorf("requests %v, want %v", got, want)
 		}
 		resolved, err := c.Resolve(t.Context(), host+"/acme/go:1")
@@ -54,11 +54,8 @@ func TestAnnotations(t *testing.T) {
 	if !ok {
 		t.Fatal("no image")
 	}
-	writer := New(Config{})
-	if _, _, err := writer.Push(t.Context(), host+"/acme/go:image", image); err != nil {
-		t.Fatal(err)
-	}
-	plain := push(t, writer, host+"/acme/go:plain")
+	write(t, host+"/acme/go:image", image)
+	plain := push(t, host+"/acme/go:plain")
 	annotated, ok := mutate.Annotations(mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: image}), map[string]string{"made.from": "index"}).(v1.ImageIndex)
 	if !ok {
 		t.Fatal("no index")
@@ -91,7 +88,7 @@ func TestAnnotations(t *testing.T) {
 			t.Errorf("requests %v, want %v", got, want)
 		}
 	}
-	if _, _, err := c.Annotations(t.Context(), host+"/acme/go:absent"); !errors.Is(err, release.ErrNotFound) {
+	if _, _, err := c.Annotations(t.Context(), host+"/acme/go:absent"); !errors.Is(err, reference.ErrNotFound) {
 		t.Errorf("of an absent image: %v", err)
 	}
 	if _, _, err := c.Annotations(t.Context(), host+"/Acme:1"); err == nil {
@@ -120,8 +117,8 @@ func TestTagRefusals(t *testing.T) {
 	registry := newRegistry()
 	host, _ := startServer(t, registry)
 	c := New(Config{})
-	before := push(t, c, host+"/acme/go:1")
-	other := push(t, c, host+"/acme/go:2")
+	before := push(t, host+"/acme/go:1")
+	other := push(t, host+"/acme/go:2")
 	// This one takes tags and forgets them.
 	forgetful, _ := startServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut {
@@ -143,12 +140,12 @@ func TestTagRefusals(t *testing.T) {
 		want              error
 		says              string
 	}{
-		{"no such digest", host + "/acme/go:1", absent, release.ErrNotFound, absent},
+		{"no such digest", host + "/acme/go:1", absent, reference.ErrNotFound, absent},
 		{"not a tag", host + "/acme/go@" + absent, other.Digest, nil, "not a tag"},
 		{"not a digest", host + "/acme/go:1", "sha256:short", nil, "sha256:short"},
 		{"not a reference", host + "/Acme:1", other.Digest, nil, "/Acme:1"},
 		{"forgotten", forgetful + "/acme/go:1", other.Digest, nil, before.Digest},
-		{"forbidden", readOnly + "/acme/go:1", other.Digest, release.ErrForbidden, "credentials: none"},
+		{"forbidden", readOnly + "/acme/go:1", other.Digest, reference.ErrForbidden, "credentials: none"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			err := c.Tag(t.Context(), test.ref, test.digest)
