@@ -9,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rtbuild/rtbuild/internal/edge/docker"
+	"github.com/rtbuild/rtbuild/internal/edge/kubectl"
 	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/kubernetes"
 )
 
 // functionOptions are the flags of all commands under function.
@@ -21,7 +23,7 @@ func (a *app) functionCommand() *cobra.Command {
 	var o functionOptions
 	cmd := &cobra.Command{
 		Use:   "function",
-		Short: "Deploy, call and update functions on Docker, as their users will run them",
+		Short: "Deploy, call and update functions on Docker or Kubernetes, as their users will run them",
 		Long: `Deploy a function in the images of a runtime, call it, update it without losing a
 call. Commands and flags are those of kubeless' own "kubeless function".
 docs/FUNCTIONS.md says what runs where.`,
@@ -30,7 +32,7 @@ docs/FUNCTIONS.md says what runs where.`,
 	}
 	set := cmd.PersistentFlags()
 	set.StringVarP(&o.namespace, "namespace", "n", function.DefaultNamespace, "the functions' namespace, which is a network of its own")
-	set.StringVar(&o.target, "target", "docker", "where functions live: docker")
+	set.StringVar(&o.target, "target", "docker", "where functions live: docker, or kubernetes, by way of your kubectl")
 	a.addFunctionCommands(cmd, &o)
 	// Scripts with KUBELESS="rtbuild function" say $KUBELESS function deploy.
 	again := &cobra.Command{Use: "function", Hidden: true, Args: noCommand, RunE: cmd.RunE}
@@ -41,7 +43,7 @@ docs/FUNCTIONS.md says what runs where.`,
 
 func (a *app) addFunctionCommands(cmd *cobra.Command, o *functionOptions) {
 	cmd.AddCommand(a.functionDeployCommand(o), a.functionUpdateCommand(o), a.functionCallCommand(o), a.functionLogsCommand(o),
-		a.functionListCommand(o), a.functionDescribeCommand(o), a.functionDeleteCommand(o))
+		a.functionListCommand(o), a.functionDescribeCommand(o), a.functionDeleteCommand(o), a.functionRenderCommand(o))
 }
 
 // withTarget opens the target that the flags name and does something with it.
@@ -54,8 +56,12 @@ func (a *app) withTarget(cmd *cobra.Command, o *functionOptions, do func(ctx con
 }
 
 func (s *session) onTarget(ctx context.Context, o *functionOptions, do func(ctx context.Context, target function.Target) error) error {
-	if o.target != "docker" {
-		return usagef("--target %s: want docker", o.target)
+	switch o.target {
+	case "docker":
+	case "kubernetes":
+		return do(ctx, &kubernetes.Deployer{Cluster: kubectl.New(kubectl.Config{}), Say: s.app.notef})
+	default:
+		return usagef("--target %s: want docker or kubernetes", o.target)
 	}
 	return s.onDocker(ctx, func(engine *docker.Engine) error {
 		return do(ctx, &function.Local{Host: engine, Say: s.app.notef})

@@ -159,7 +159,7 @@ func (l *Local) condition(ctx context.Context, f found, server Kept) (string, er
 	case err != nil:
 		return "", err
 	case status == http.StatusOK:
-		return statusReady, nil
+		return StatusReady, nil
 	case status == 0:
 		return "does not answer", nil
 	}

@@ -81,7 +81,7 @@ func (l *Local) Deploy(ctx context.Context, f *Function, at Placing) (_ Status, 
 // status is that of a generation which calls go to.
 func (g *generation) status(front Kept) Status {
 	return Status{
-		Name: g.f.Name, Namespace: g.f.Namespace, Record: recordOf(g.f), Status: statusReady, URL: front.URL(),
+		Name: g.f.Name, Namespace: g.f.Namespace, Record: RecordOf(g.f), Status: StatusReady, URL: front.URL(),
 		Deployed: g.began.UTC().Truncate(time.Second),
 	}
 }

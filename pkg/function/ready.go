@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// statusReady is the status of a function that answers.
-const statusReady = "ready"
+// StatusReady is the status of a function that answers.
+const StatusReady = "ready"
 
 // pollPause is between two looks at a server.
 const pollPause = 50 * time.Millisecond

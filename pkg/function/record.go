@@ -46,7 +46,8 @@ type Record struct {
 	Dependencies bool `json:"dependencies,omitempty"`
 }
 
-func recordOf(f *Function) Record {
+// RecordOf is what is kept of a function.
+func RecordOf(f *Function) Record {
 	r := Record{
 		Runtime: f.Runtime.Name(), Handler: f.Handler, Timeout: f.Timeout, Port: f.Port, Memory: f.Memory, CPU: f.CPU,
 		Env: f.Env, Labels: f.Labels, Source: f.Source.Origin, Digest: f.Source.Digest, Bundle: f.Source.Bundle, Dependencies: len(f.Dependencies) > 0,
@@ -80,7 +81,7 @@ func (f *Function) labels(part, generation string) (map[string]string, error) {
 	if part != serverPart {
 		return labels, nil
 	}
-	record, err := json.Marshal(recordOf(f))
+	record, err := json.Marshal(RecordOf(f))
 	if err != nil {
 		return nil, fmt.Errorf("writing down the function: %w", err)
 	}

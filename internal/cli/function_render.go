@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"gopkg.in/yaml.v3"
+
+	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/kubernetes"
+)
+
+func (a *app) functionRenderCommand(target *functionOptions) *cobra.Command {
+	var o deployOptions
+	var engine string
+	cmd := &cobra.Command{
+		Use:   "render NAME --runtime ID+VERSION --handler MODULE.FUNCTION --from-file SOURCE",
+		Short: "Print a function's Kubernetes objects, for kubectl apply",
+		Long: `Print what describes a function to Kubernetes: a ConfigMap with its source, a
+Service, and a Deployment whose init containers are the function's phases. Its
+Pods keep to Pod Security's restricted profile. With --for knative, print a
+Knative Service instead.`,
+		Example: `  rtbuild function render hello --runtime python3.13 --handler hello.handler --from-file hello.py | kubectl apply -f -`,
+		Args:    oneFunction,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			describe, ok := map[string]func(*function.Function, kubernetes.Options) ([]kubernetes.Object, error){
+				"kubernetes": kubernetes.Objects, "knative": kubernetes.Knative,
+			}[engine]
+			if !ok {
+				return usagef("--for %s: want kubernetes or knative", engine)
+			}
+			return a.with(cmd, func(ctx context.Context, s *session) error {
+				f, err := s.functionOf(ctx, args[0], target.namespace, &o)
+				if err != nil {
+					return err
+				}
+				objects, err := describe(f, kubernetes.Options{})
+				if err != nil {
+					return err
+				}
+				return a.print(kubernetes.List(objects), func(out io.Writer) error { return printYAML(out, objects) })
+			})
+		},
+	}
+	o.flags(cmd.Flags())
+	cmd.Flags().StringVar(&engine, "for", "kubernetes", "what the objects are for: kubernetes or knative")
+	return cmd
+}
+
+// printYAML prints objects as documents of YAML. Their JSON says what is text.
+func printYAML(out io.Writer, objects []kubernetes.Object) error {
+	encoder := yaml.NewEncoder(out)
+	encoder.SetIndent(2)
+	for _, object := range objects {
+		encoded, err := json.Marshal(object)
+		if err != nil {
+			return fmt.Errorf("printing the function: %w", err)
+		}
+		var plain any
+		if err := yaml.Unmarshal(encoded, &plain); err != nil {
+			return fmt.Errorf("printing the function: %w", err)
+		}
+		if err := encoder.Encode(plain); err != nil {
+			return err
+		}
+	}
+	return encoder.Close()
+}
