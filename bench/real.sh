@@ -26,7 +26,7 @@ import json, sys
 dest, mirror = sys.argv[1:]
 targets = {t["name"]: t for t in json.load(sys.stdin)["targets"]}
 key = lambda name: name.replace(":", "_").replace(".", "_")
-bases = {"debian:%s-slim" % s: "docker-image://%s/library/debian:%s-slim" % (mirror, s) for s in ("bookworm", "trixie")}
+bases = {b: "docker-image://%s/library/%s" % (mirror, b) for t in targets.values() for b in t["bases"]}
 bake = {"group": {"default": {"targets": [key(n) for n in targets]}}, "target": {}}
 for name, t in targets.items():
     parents = {targets[p]["repository"]: "target:" + key(p) for p in t["dependsOn"]}

@@ -1,10 +1,10 @@
 #!/bin/bash
-# Makes the base images debian:bookworm-slim and debian:trixie-slim from
-# Debian packages, for machines that reach Debian's mirror but no image
-# registry, and puts them into a registry that serves as Docker Hub's mirror:
+# Makes the base images debian:SUITE-slim from Debian packages, for machines
+# that reach Debian's mirror but no image registry, and puts them into a
+# registry that serves as Docker Hub's mirror:
 #
 #   hack/base-images.sh --registry local/mirror
-#   hack/base-images.sh --registry 127.0.0.1:5000/mirror trixie
+#   hack/base-images.sh --registry 127.0.0.1:5000/mirror trixie sid
 #
 # The certificates that this machine trusts beyond Debian's own list are
 # trusted inside too, so that builds work behind a TLS-inspecting proxy. Such an
@@ -17,7 +17,8 @@ usage() {
 	cat <<USAGE
 Usage: hack/base-images.sh --registry HOST[:PORT][/PREFIX]|local[/PREFIX] [options] [SUITE...]
 
-Puts PREFIX/library/debian:SUITE-slim there for each SUITE (default: bookworm trixie).
+Puts PREFIX/library/debian:SUITE-slim there for each SUITE, a code name of
+Debian's (default: those that the images of this tree are built from).
 
   --registry PLACE   where to put the images; "local" is the embedded registry
   --root DIR         folder of the embedded registry (default .rtbuild/registry)
@@ -54,13 +55,22 @@ parse_arguments() {
 		--no-install) install=no ;;
 		-h | --help) usage; exit 0 ;;
 		-*) bad_usage "unknown option $1" ;;
-		bookworm | trixie) suites+=("$1") ;;
-		*) bad_usage "unknown suite $1: want bookworm or trixie" ;;
+		*[!a-z]*) bad_usage "$1 is not a suite: want a code name of Debian's, such as trixie" ;;
+		*) suites+=("$1") ;;
 		esac
 		shift
 	done
 	[ -n "$registry" ] || bad_usage "--registry is missing"
-	[ ${#suites[@]} -gt 0 ] || suites=(bookworm trixie)
+}
+
+# find_suites sets suites to those of the tree's base images, unless the
+# arguments name some.
+find_suites() {
+	local plan
+	[ ${#suites[@]} -eq 0 ] || return 0
+	plan=$(cd "$repo" && go run ./cmd/rtbuild plan --output json) || die "what the tree's images are built from cannot be read; name the suites: hack/base-images.sh --registry $registry trixie"
+	mapfile -t suites < <(grep -oE '"debian:[a-z]+-slim"' <<<"$plan" | sed -E 's/.*:(.*)-slim"/\1/' | sort -u)
+	[ ${#suites[@]} -gt 0 ] || die "no image of the tree is built from a debian:SUITE-slim"
 }
 
 # need PACKAGE TEST...: installs PACKAGE if the command TEST fails.
@@ -83,7 +93,7 @@ find_mirrors() {
 	# apt itself reads its sources, in whichever format they are.
 	targets=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages')
 	mirror=$(awk '$3 == "main" && $1 ~ /^https?:.*\/debian\/?$/ &&
-		$2 ~ /^(bullseye|bookworm|trixie|forky|sid|testing|unstable|stable|oldstable)$/ { print $1; exit }' <<<"$targets")
+		$2 ~ /^[a-z]+$/ { print $1; exit }' <<<"$targets")
 	security=$(awk '$3 == "main" && $1 ~ /^https?:.*debian-security\/?$/ { print $1; exit }' <<<"$targets")
 	mirror=${mirror:-http://deb.debian.org/debian} mirror=${mirror%/}
 	security=${security:-http://deb.debian.org/debian-security} security=${security%/}
@@ -130,7 +140,7 @@ find_keyring() {
 	local suite=$1 step newer
 	need debian-archive-keyring test -r "$keyring"
 	authenticates "$keyring" "$suite" && return
-	for step in trixie bookworm bullseye; do
+	for step in sid trixie bookworm bullseye; do
 		authenticates "$keyring" "$step" || continue
 		say "$keyring lacks the keys of $suite; getting the one from $step"
 		newer=$work/keyring-$step
@@ -171,26 +181,52 @@ tarball() {
 	key=$(
 		{
 			echo "$1 $arch $mirror $security"
-			declare -f make_rootfs
+			declare -f make_rootfs sources_of
 			cat "$work/certificates" "$recipe/customize.sh"
 		} | sha256sum | cut -c 1-16
 	)
 	echo "$cache/debian-$1-slim-$arch-$key.tar.gz"
 }
 
+# sources_of SUITE prints what apt gets the suite's packages from. Nothing is
+# fixed in the development suites beside uploading a new version.
+sources_of() {
+	echo "deb $mirror $1 main"
+	case $1 in
+	sid | unstable | experimental) return ;;
+	esac
+	echo "deb $mirror $1-updates main"
+	echo "deb $security $1-security main"
+}
+
+# is_expired INRELEASE tells whether the date until which an archive's index is
+# valid has passed.
+is_expired() {
+	local until
+	until=$(sed -n 's/^Valid-Until: //p' "$1")
+	[ -n "$until" ] && [ "$(date -d "$until" +%s)" -lt "$(date +%s)" ]
+}
+
 # make_rootfs SUITE KEYRING TARBALL becomes mmdebstrap, so that its process
 # is the one to wait for and to stop.
 make_rootfs() {
-	local suite=$1 keys=$2 target=$3 hooks=() released
+	local suite=$1 keys=$2 target=$3 hooks=() options=() sources release valid=''
 	# Without it bookworm's merged /usr is made by a package that draws in all
 	# of Perl.
 	local merged_usr=/usr/share/mmdebstrap/hooks/maybe-merged-usr
 	[ ! -d "$merged_usr" ] || hooks=(--hook-dir="$merged_usr")
 	# No file is younger than the suite's release: the same packages always
 	# make the same archive, and so the same digest.
-	released=$(sed -n 's/^Date: //p' "$work/apt-$suite/lists/"*InRelease)
-	SOURCE_DATE_EPOCH=$(date -d "$released" +%s)
+	release=$(echo "$work/apt-$suite/lists/"*InRelease)
+	SOURCE_DATE_EPOCH=$(date -d "$(sed -n 's/^Date: //p' "$release")" +%s)
 	export SOURCE_DATE_EPOCH
+	# A mirror can be behind. Where this machine's apt is told to take such a
+	# suite all the same, the image's is, too.
+	eval "$(apt-config shell valid Acquire::Check-Valid-Until/b)"
+	if [ "$valid" = false ] && is_expired "$release"; then
+		options+=(--aptopt='Acquire::Check-Valid-Until "false"')
+	fi
+	mapfile -t sources < <(sources_of "$suite")
 	exec mmdebstrap --quiet --variant=minbase --include=ca-certificates \
 		--architectures="$arch" --keyring="$keys" \
 		--aptopt='Acquire::Languages "none"' \
@@ -199,11 +235,8 @@ make_rootfs() {
 		--dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/info/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
-		"${hooks[@]}" --customize-hook="'$recipe/customize.sh' '$work/certificates' \"\$1\"" \
-		"$suite" "$target" \
-		"deb $mirror $suite main" \
-		"deb $mirror $suite-updates main" \
-		"deb $security $suite-security main"
+		"${hooks[@]}" "${options[@]}" --customize-hook="'$recipe/customize.sh' '$work/certificates' \"\$1\"" \
+		"$suite" "$target" "${sources[@]}"
 }
 
 # make_missing makes the root file systems that are not cached, side by side.
@@ -250,6 +283,7 @@ main() {
 	parse_arguments "$@"
 	command -v go >/dev/null || die "go is missing; install Go (https://go.dev/doc/install)"
 	command -v apt-get >/dev/null || die "apt-get is missing: making Debian images takes a Debian-like system"
+	find_suites
 	mkdir -p "$cache"
 	# One run at a time: a second one finds what the first made.
 	exec 9>"$cache/lock"

@@ -24,6 +24,8 @@ type plannedTarget struct {
 	Stage      string            `json:"target,omitempty"`
 	Platforms  []string          `json:"platforms"`
 	DependsOn  []string          `json:"dependsOn"`
+	// Bases are the images that it is built from and that this tree does not build.
+	Bases []string `json:"bases"`
 	UsedBy     []plannedField    `json:"feeds"`
 }
 
@@ -90,7 +92,7 @@ func (s *session) describe(steps *build.Plan, selected discover.Selection) plan 
 		t := plannedTarget{
 			Name: step.Name, Repository: step.Repository.Name, Tags: notNil(step.Tags),
 			Context: step.Context, Dockerfile: step.Dockerfile, Kind: step.Kind, Args: step.Args, Stage: step.Stage,
-			Platforms: notNil(s.platforms), DependsOn: notNil(step.DependsOn), UsedBy: []plannedField{},
+			Platforms: notNil(s.platforms), DependsOn: notNil(step.DependsOn), Bases: notNil(step.Bases()), UsedBy: []plannedField{},
 		}
 		for _, field := range step.UsedBy {
 			t.UsedBy = append(t.UsedBy, plannedField{Runtime: field.Runtime, Version: field.Version, Phase: string(field.Phase)})

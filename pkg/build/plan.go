@@ -227,6 +227,17 @@ func (s *Step) options(platform string, images dockerfile.Images) dockerfile.Opt
 	return dockerfile.Options{Name: s.Dockerfile, Args: s.Args, Stage: s.Stage, Platform: platform, Images: images}
 }
 
+// Bases are those of the images that it is built from that no target makes.
+func (s *Step) Bases() []string {
+	var bases []string
+	for _, use := range s.Images {
+		if _, sibling := s.Siblings[use.Image]; !sibling {
+			bases = append(bases, use.Image)
+		}
+	}
+	return bases
+}
+
 // add notes images that the step is built from.
 func (s *Step) add(images []dockerfile.Use, targets map[string]string) {
 	for _, use := range images {
