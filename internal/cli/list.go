@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +22,7 @@ type listedImage struct {
 	Dockerfile string          `json:"dockerfile,omitempty"`
 	File       string          `json:"file"`
 	Line       int             `json:"line,omitempty"`
+	EOL        string          `json:"eol,omitempty"` // the version's end of life, YYYY-MM-DD
 }
 
 func (a *app) listCommand() *cobra.Command {
@@ -33,7 +35,10 @@ func (a *app) listCommand() *cobra.Command {
   kept       its Dockerfile is gone; it stays as it is pinned
   external   it is somebody else's
   undecided  more than one Dockerfile or image fits; rtbuild check says why
-  missing    no digest and no Dockerfile`,
+  missing    no digest and no Dockerfile
+
+EOL is the last day on which the version's makers support it, where the manifest
+says so (eol:: 'YYYY-MM-DD' beside the version).`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(_ context.Context, s *session) error {
 				images, err := s.list(args)
@@ -51,12 +56,21 @@ func (s *session) list(names []string) ([]listedImage, error) {
 	if err != nil {
 		return nil, err
 	}
+	eol := map[[2]string]string{}
+	for _, r := range s.project.Tree.Runtimes {
+		for _, v := range r.Versions {
+			if !v.EOL.IsZero() {
+				eol[[2]string{r.ID, v.Version}] = v.EOL.Format(time.DateOnly)
+			}
+		}
+	}
 	var images []listedImage
 	for _, u := range selected.Usages {
 		image := listedImage{
 			Runtime: u.Runtime, Version: u.Version, Phase: string(u.Phase), Image: u.Ref.String(),
 			Pinned: u.Ref.Digest != "", Origin: u.Origin, Target: u.Target,
 			File: s.app.relative(u.Image.Position.File), Line: u.Image.Position.Line,
+			EOL: eol[[2]string{u.Runtime, u.Version}],
 		}
 		if target := s.project.Discovery.TargetOf(u.Pointer); target != nil {
 			image.Dockerfile = target.Dockerfile
@@ -77,7 +91,7 @@ func listTable(out io.Writer, images []listedImage) error {
 		if image.Pinned {
 			pinned = "pinned"
 		}
-		rows = append(rows, []string{image.Runtime, image.Version, image.Phase, pinned, from, image.Image})
+		rows = append(rows, []string{image.Runtime, image.Version, image.Phase, pinned, dash(image.EOL), from, image.Image})
 	}
-	return table(out, []string{"RUNTIME", "VERSION", "PHASE", "PINNED", "DOCKERFILE", "IMAGE"}, rows)
+	return table(out, []string{"RUNTIME", "VERSION", "PHASE", "PINNED", "EOL", "DOCKERFILE", "IMAGE"}, rows)
 }

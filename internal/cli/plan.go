@@ -25,8 +25,8 @@ type plannedTarget struct {
 	Platforms  []string          `json:"platforms"`
 	DependsOn  []string          `json:"dependsOn"`
 	// Bases are the images that it is built from and that this tree does not build.
-	Bases []string `json:"bases"`
-	UsedBy     []plannedField    `json:"feeds"`
+	Bases  []string       `json:"bases"`
+	UsedBy []plannedField `json:"feeds"`
 }
 
 type plannedField struct {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/provenance"
 	"github.com/rtbuild/rtbuild/pkg/reference"
@@ -19,7 +20,7 @@ import (
 type decoding struct {
 	tree    *Tree
 	origins origins
-	specs   [][][]hiddenField
+	hidden  [][]hiddenVersion
 	folders []string
 }
 
@@ -82,10 +83,11 @@ func (d *decoding) version(r *Runtime, pointer, subject string, value any) {
 	if !ok {
 		return
 	}
-	v := Version{pointer: pointer}
+	v := Version{pointer: pointer, position: d.origins.at(fields["version"].pointer)}
 	v.Version = d.text(fields["version"], subject, "version", required)
 	subject = strings.TrimSpace(subject + " " + v.Version)
 	v.Name = d.text(fields["name"], subject, "name", required)
+	v.EOL = d.eol(pointer, subject)
 	d.secrets(fields["imagePullSecrets"], subject, "imagePullSecrets", "imageSecret")
 	for i, item := range d.list(fields["images"], subject, "images", required) {
 		d.image(&v, fmt.Sprintf("%s/%d", fields["images"].pointer, i), subject, item)
@@ -124,24 +126,12 @@ func (d *decoding) image(v *Version, pointer, subject string, value any) {
 // buildSpec finds the hidden field of the image at pointer:
 // /runtime/versions/version/images/image.
 func (d *decoding) buildSpec(pointer, subject string) *BuildSpec {
-	parts := strings.Split(pointer, "/")
-	var index [3]int
-	for i, part := range []string{parts[1], parts[3], parts[5]} {
-		n, err := strconv.Atoi(part)
-		if err != nil {
-			return nil
-		}
-		index[i] = n
-	}
-	// The lookup goes by exact field names; a document that spells "Images"
-	// has no entry here.
-	if len(d.specs) <= index[0] || len(d.specs[index[0]]) <= index[1] || len(d.specs[index[0]][index[1]]) <= index[2] {
+	index, err := strconv.Atoi(pointer[strings.LastIndexByte(pointer, '/')+1:])
+	images := d.hiddenOf(pointer).Images
+	if err != nil || index >= len(images) || len(images[index]) == 0 {
 		return nil
 	}
-	field := d.specs[index[0]][index[1]][index[2]]
-	if len(field) == 0 {
-		return nil
-	}
+	field := images[index]
 	if bytes.Equal(field[0], []byte("null")) {
 		return &BuildSpec{External: true}
 	}
@@ -164,6 +154,39 @@ func (d *decoding) buildSpec(pointer, subject string) *BuildSpec {
 		}
 	}
 	return spec
+}
+
+// hiddenOf are the hidden fields of the version that a pointer leads to or into:
+// /runtime/versions/version/… The lookup goes by exact field names; a document that
+// spells "Versions" has none.
+func (d *decoding) hiddenOf(pointer string) hiddenVersion {
+	parts := strings.Split(pointer, "/")
+	r, err := strconv.Atoi(parts[1])
+	if err != nil || r >= len(d.hidden) {
+		return hiddenVersion{}
+	}
+	v, err := strconv.Atoi(parts[3])
+	if err != nil || v >= len(d.hidden[r]) {
+		return hiddenVersion{}
+	}
+	return d.hidden[r][v]
+}
+
+// eol reads the hidden field of the version at pointer.
+func (d *decoding) eol(pointer, subject string) time.Time {
+	raw := d.hiddenOf(pointer).EOL
+	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
+		return time.Time{}
+	}
+	var text string
+	day, err := time.Time{}, json.Unmarshal(raw, &text)
+	if err == nil {
+		day, err = time.Parse(time.DateOnly, text)
+	}
+	if err != nil {
+		d.errorf(pointer, subject, "eol: %s is not a date; write the last day of its support as eol:: '2026-04-30'", raw)
+	}
+	return day
 }
 
 func buildProblem(err error) string {

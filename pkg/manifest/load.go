@@ -38,7 +38,7 @@ func Load(ctx context.Context, ev provenance.Evaluator, opts Options) (*Tree, er
 	if err != nil {
 		return nil, err
 	}
-	source, specs, err := evaluate(ctx, ev, entry)
+	source, hidden, err := evaluate(ctx, ev, entry)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func Load(ctx context.Context, ev provenance.Evaluator, opts Options) (*Tree, er
 		folders = DefaultFolders()
 	}
 	decode := func(known map[string]provenance.Position) *Tree {
-		d := &decoding{tree: &Tree{Root: root, Entry: entry, JSON: source.JSON}, origins: newOrigins(known, entry), specs: specs, folders: folders}
+		d := &decoding{tree: &Tree{Root: root, Entry: entry, JSON: source.JSON}, origins: newOrigins(known, entry), hidden: hidden, folders: folders}
 		d.document(list, source)
 		return d.tree
 	}
@@ -122,55 +122,63 @@ func within(root, path string) bool {
 	return path == root || strings.HasPrefix(path, strings.TrimSuffix(root, string(filepath.Separator))+string(filepath.Separator))
 }
 
-// hiddenBuild evaluates to the hidden build fields of the document, in its
-// shape: for each runtime, version and image a list of the field, empty if there
-// is none. It takes the document to be well-formed, which saves a third of the
-// time of an evaluation; anyBuild is the same for every document.
-const hiddenBuild = `[[[
-  if 'build' in image then [image.build] else [] for image in version.images
-] for version in runtime.versions] for runtime in document]`
+// hiddenFields evaluates to the hidden fields of the document, in its shape: for
+// each runtime and version an object of its eol, null if there is none, and for each
+// image a list of its build, empty if there is none. It takes the document to be
+// well-formed, which saves a third of the time of an evaluation; anyHidden is the
+// same for every document.
+const hiddenFields = `[[{
+  eol: if 'eol' in version then version.eol,
+  images: [if 'build' in image then [image.build] else [] for image in version.images],
+} for version in runtime.versions] for runtime in document]`
 
-const anyBuild = `
+const anyHidden = `
 local list(x) = if std.isArray(x) then x else [];
 local member(x, field) = if std.isObject(x) && std.objectHasAll(x, field) then x[field] else null;
 [
   [
-    [
-      if std.isObject(image) && std.objectHasAll(image, 'build') then [image.build] else []
-      for image in list(member(version, 'images'))
-    ]
+    {
+      eol: member(version, 'eol'),
+      images: [
+        if std.isObject(image) && std.objectHasAll(image, 'build') then [image.build] else []
+        for image in list(member(version, 'images'))
+      ],
+    }
     for version in list(member(runtime, 'versions'))
   ]
   for runtime in list(document)
 ]
 `
 
-// A hiddenField is the field's JSON, if there is one.
-type hiddenField []json.RawMessage
+// hiddenVersion has the hidden fields of one version, as JSON.
+type hiddenVersion struct {
+	EOL    json.RawMessage     `json:"eol"`
+	Images [][]json.RawMessage `json:"images"`
+}
 
-// evaluate loads the document, and reads the hidden build fields in it, by
-// runtime, version and image. An evaluation is the most expensive part of
+// evaluate loads the document, and reads the hidden fields in it, by runtime
+// and version. An evaluation is the most expensive part of
 // loading, so there is one for both, unless it fails: then the two apart say
 // why.
-func evaluate(ctx context.Context, ev provenance.Evaluator, entry string) (*provenance.Document, [][][]hiddenField, error) {
-	source, fields, err := provenance.LoadWith(ctx, ev, entry, hiddenBuild)
+func evaluate(ctx context.Context, ev provenance.Evaluator, entry string) (*provenance.Document, [][]hiddenVersion, error) {
+	source, fields, err := provenance.LoadWith(ctx, ev, entry, hiddenFields)
 	if err != nil {
 		if source, err = provenance.Load(ctx, ev, entry); err != nil {
 			return nil, nil, fmt.Errorf("evaluating %s: %w", filepath.Base(entry), err)
 		}
-		if fields, err = buildFields(ctx, ev, entry); err != nil {
-			return nil, nil, fmt.Errorf("evaluating the build fields of %s: %w", filepath.Base(entry), err)
+		if fields, err = evaluateHidden(ctx, ev, entry); err != nil {
+			return nil, nil, fmt.Errorf("evaluating the hidden fields of %s: %w", filepath.Base(entry), err)
 		}
 	}
-	var specs [][][]hiddenField
-	if err := json.Unmarshal(fields, &specs); err != nil {
-		return nil, nil, fmt.Errorf("reading the build fields of %s: %w", filepath.Base(entry), err)
+	var hidden [][]hiddenVersion
+	if err := json.Unmarshal(fields, &hidden); err != nil {
+		return nil, nil, fmt.Errorf("reading the hidden fields of %s: %w", filepath.Base(entry), err)
 	}
-	return source, specs, nil
+	return source, hidden, nil
 }
 
-// buildFields evaluates the hidden build fields alone.
-func buildFields(ctx context.Context, ev provenance.Evaluator, entry string) ([]byte, error) {
-	result, err := ev.Evaluate(ctx, provenance.Request{File: entry, Snippet: []byte(anyBuild)})
+// evaluateHidden evaluates the hidden fields alone.
+func evaluateHidden(ctx context.Context, ev provenance.Evaluator, entry string) ([]byte, error) {
+	result, err := ev.Evaluate(ctx, provenance.Request{File: entry, Snippet: []byte(anyHidden)})
 	return result.JSON, err
 }

@@ -7,6 +7,8 @@
 package manifest
 
 import (
+	"time"
+
 	"github.com/rtbuild/rtbuild/pkg/provenance"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
@@ -64,10 +66,14 @@ type Version struct {
 	Name string
 	// Version is what users type after the ID ("3.13").
 	Version string
+	// EOL is the last day on which its makers fix what is found in the language's
+	// version, by the hidden field eol:: 'YYYY-MM-DD'; zero if it has none.
+	EOL time.Time
 	// Images are in the document's order.
 	Images []Image
 
-	pointer string
+	pointer  string
+	position provenance.Position
 }
 
 // An Image is what one phase of one version runs.

@@ -98,7 +98,7 @@ func TestLoadErrors(t *testing.T) {
 		"broken.jsonnet":    "evaluating broken.jsonnet: ",
 		"undefined.jsonnet": "undefined.jsonnet:1:",
 		"folder":            "not a file; --manifest takes the root document",
-		"raises.jsonnet":    "evaluating the build fields of raises.jsonnet: ",
+		"raises.jsonnet":    "evaluating the hidden fields of raises.jsonnet: ",
 	} {
 		_, err := manifest.Load(t.Context(), jsonnet.New(), manifest.Options{Root: root, Entry: entry})
 		if err == nil || !strings.Contains(err.Error(), want) {

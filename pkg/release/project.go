@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/buildcontext"
@@ -146,6 +147,7 @@ func unpinned(u discover.Usage) string {
 // Dockerfiles make of them, and in the Dockerfiles.
 func (p *Project) Check() []manifest.Finding {
 	findings := append([]manifest.Finding(nil), p.Tree.Findings...)
+	findings = append(findings, p.Tree.PastEOL(time.Now())...)
 	for _, u := range p.Discovery.Usages {
 		if message := unpinned(u); message != "" {
 			findings = append(findings, manifest.Finding{Severity: manifest.SeverityWarning, Position: u.Image.Position, Subject: subject(u), Message: message})
