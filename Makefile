@@ -54,7 +54,7 @@ bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./pkg/... ./internal/edge/registry
 	bench/run.sh
 
-# Images must be built. ARGS="--runtimes python,nodejs:20 --clients 32" for less,
+# Images must be built. ARGS="--runtimes python,nodejs:24 --clients 32" for less,
 # ARGS="--env FUNC_LOOPS=0" for the proxy without its event loops.
 bench-runtimes:
 	$(GO) run ./bench/runtimes $(ARGS)

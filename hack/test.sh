@@ -120,7 +120,7 @@ runtimes() {
 	wait "$runtimes_build" || { tail -n 100 "$logs/runtimes"; return 1; }
 	of_the_copy all --push --verify --quiet --registry local >"$copy/configmap.yaml" &&
 		DOCKER_HOST=unix:///nowhere of_the_copy all --push --verify --quiet --registry local | cmp "$copy/configmap.yaml" - &&
-		of_the_copy verify --registry local --env FUNC_LOOPS=0 python:3.13 nodejs:20 ruby:3.3 php:8.4 java:25 go:1.26 &&
+		of_the_copy verify --registry local --env FUNC_LOOPS=0 python:3.14 nodejs:24 ruby:3.3 php:8.4 java:25 go:1.27 &&
 		go test -count=1 -tags e2e -timeout 30m ./test/runtime ./pkg/contract &&
 		pushes python:3.13 stable/python/worker.py '# more' 200000 &&
 		pushes nodejs:20 stable/nodejs/worker.js '// more' 200000 &&

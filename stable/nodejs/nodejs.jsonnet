@@ -1,43 +1,45 @@
-// Node.js finds the packages beside the function by itself; the path is for
-// modules that lie elsewhere.
-local packages = { NODE_PATH: '$(KUBELESS_INSTALL_VOLUME)/node_modules' };
+// A version is one entry of versions: its number, its end of life, the Debian
+// suite that has it, and its images. One Dockerfile for each phase serves all.
+// Ends of life: https://github.com/nodejs/Release
+local nodejs = {
+  local version = self,
+  name: 'nodejs' + version.version,
+  images: [
+    {
+      phase: 'installation',
+      image: version.init,
+      command: 'npm install --omit=dev',
+      build:: { args: { VERSION: version.version } },
+    },
+    {
+      phase: 'runtime',
+      image: version.image,
+      // Node.js finds the packages beside the function by itself; the path is
+      // for modules that lie elsewhere.
+      env: { NODE_PATH: '$(KUBELESS_INSTALL_VOLUME)/node_modules' },
+      build:: { args: { VERSION: version.version, SUITE: version.suite } },
+    },
+  ],
+};
 
 {
   ID: 'nodejs',
   depName: 'package.json',
   fileNameSuffix: '.js',
   versions: [
-    {
-      name: 'nodejs18',
-      version: '18',
-      images: [
-        {
-          phase: 'installation',
-          image: 'kubeless/nodejs-init:18',
-          command: 'npm install --omit=dev',
-        },
-        {
-          phase: 'runtime',
-          image: 'kubeless/nodejs:18',
-          env: packages,
-        },
-      ],
-    },
-    {
-      name: 'nodejs20',
+    nodejs {
       version: '20',
-      images: [
-        {
-          phase: 'installation',
-          image: 'kubeless/nodejs-init:20',
-          command: 'npm install --omit=dev',
-        },
-        {
-          phase: 'runtime',
-          image: 'kubeless/nodejs:20',
-          env: packages,
-        },
-      ],
+      eol:: '2026-04-30',
+      suite:: 'trixie',
+      init:: 'kubeless/nodejs-init:20',
+      image:: 'kubeless/nodejs:20',
+    },
+    nodejs {
+      version: '24',
+      eol:: '2028-04-30',
+      suite:: 'forky',
+      init:: 'kubeless/nodejs-init:24',
+      image:: 'kubeless/nodejs:24',
     },
   ],
 }

@@ -1,8 +1,23 @@
-// A standalone bundle: the worker requires the setup.rb in it, which puts the
-// gems into Ruby's load path, and needs neither Bundler nor RubyGems for it.
-local install = {
-  command: 'bundle install --standalone --gemfile $KUBELESS_DEPS_FILE',
-  env: { BUNDLE_PATH: '$(KUBELESS_INSTALL_VOLUME)/vendor/bundle' },
+// A version is one entry of versions: its number, its end of life, the Debian
+// suite that has it, and its images. One Dockerfile for each phase serves all.
+// Ends of life: https://www.ruby-lang.org/en/downloads/branches/
+local ruby = {
+  local version = self,
+  local build = { args: { VERSION: version.version, SUITE: version.suite } },
+  name: 'ruby' + std.strReplace(version.version, '.', ''),
+  images: [
+    {
+      phase: 'installation',
+      image: version.init,
+      // A standalone bundle: the worker requires the setup.rb in it, which puts
+      // the gems into Ruby's load path, and needs neither Bundler nor RubyGems
+      // for it.
+      command: 'bundle install --standalone --gemfile $KUBELESS_DEPS_FILE',
+      env: { BUNDLE_PATH: '$(KUBELESS_INSTALL_VOLUME)/vendor/bundle' },
+      build:: build,
+    },
+    { phase: 'runtime', image: version.image, build:: build },
+  ],
 };
 
 {
@@ -10,33 +25,6 @@ local install = {
   depName: 'Gemfile',
   fileNameSuffix: '.rb',
   versions: [
-    {
-      name: 'ruby31',
-      version: '3.1',
-      images: [
-        install {
-          phase: 'installation',
-          image: 'kubeless/ruby-init:3.1',
-        },
-        {
-          phase: 'runtime',
-          image: 'kubeless/ruby:3.1',
-        },
-      ],
-    },
-    {
-      name: 'ruby33',
-      version: '3.3',
-      images: [
-        install {
-          phase: 'installation',
-          image: 'kubeless/ruby-init:3.3',
-        },
-        {
-          phase: 'runtime',
-          image: 'kubeless/ruby:3.3',
-        },
-      ],
-    },
+    ruby { version: '3.3', eol:: '2027-03-31', suite:: 'trixie', init:: 'kubeless/ruby-init:3.3', image:: 'kubeless/ruby:3.3' },
   ],
 }

@@ -37,8 +37,8 @@ func TestRelease(t *testing.T) {
 
 			first := want(t, 0, root, args...)
 			images := imagesOf(t, first.stdout)
-			if len(images) != 4 {
-				t.Fatalf("the ConfigMap names %d images, want 4: %q", len(images), images)
+			if len(images) != 6 {
+				t.Fatalf("the ConfigMap names %d images, want 6: %q", len(images), images)
 			}
 			for _, image := range images {
 				_, digest, pinned := strings.Cut(image, "@")
@@ -47,7 +47,7 @@ func TestRelease(t *testing.T) {
 				}
 			}
 			after, lock := sources(t, root), filepath.Join(root, "rtbuild.lock")
-			for _, suite := range []string{"bookworm", "trixie"} {
+			for _, suite := range []string{"bookworm", "trixie", "forky"} {
 				if base := digestAt(t, mirror+"/library/debian:"+suite+"-slim"); !strings.Contains(after[lock], base) {
 					t.Errorf("%s, the base of %s, is not in the lock file:\n%s", base, suite, after[lock])
 				}
