@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
@@ -119,36 +118,26 @@ func testEngineFaults(t *testing.T, b bench) {
 	}
 }
 
-// Cancelling stops the step's process long before its time, and the error
-// says what happened.
+// Cancelling stops the step's process, which would run for longer than the test
+// may, and the error says what happened.
 func testCancel(t *testing.T, b bench) {
 	mark := fresh()
 	req := b.request(t, "cancelled", map[string]string{
-		"Dockerfile": "FROM scratch\nCOPY tool /tool\nRUN [\"/tool\", \"sleep\", \"60\", \"" + mark + "\"]\n",
+		"Dockerfile": "FROM scratch\nCOPY tool /tool\nRUN [\"/tool\", \"sleep\", \"7200\", \"" + mark + "\"]\n",
 	})
 	req.Push = true
 	ctx, cancel := cancellable(t)
-	type outcome struct {
-		err  error
-		when time.Time
-	}
-	ended := make(chan outcome, 1)
+	ended := make(chan error, 1)
 	go func() {
 		_, err := b.builder.Build(ctx, req)
-		ended <- outcome{err, time.Now()}
+		ended <- err
 	}()
 	await(t, "the step to run", func() bool { return running(t, mark) })
-	cancelled := time.Now()
 	cancel()
-	end := <-ended
+	err := <-ended
 	var step *build.StepError
-	if !errors.Is(end.err, context.Canceled) || errors.As(end.err, &step) {
-		t.Errorf("Build = %T %v, want context.Canceled and no StepError", end.err, end.err)
-	}
-	if took := end.when.Sub(cancelled); took > 20*time.Second {
-		t.Errorf("Build returned %v after it was cancelled", took)
-	} else {
-		t.Logf("Build returned %v after it was cancelled", took)
+	if !errors.Is(err, context.Canceled) || errors.As(err, &step) {
+		t.Errorf("Build = %T %v, want context.Canceled and no StepError", err, err)
 	}
 	await(t, "the step's process to end", func() bool { return !running(t, mark) })
 	// The engine is as good as before.
