@@ -4,11 +4,11 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -137,16 +137,18 @@ func TestCheckoutDoesNotShow(t *testing.T) {
 	if err := os.Link(file("plain"), file("folder/x")); err != nil { // of equal content
 		t.Fatal(err)
 	}
-	if err := syscall.Mkfifo(file("pipe"), 0o644); err != nil {
+	socket, err := net.Listen("unix", file("socket"))
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer socket.Close()
 	after := all()
 	if before.Digest() != after.Digest() || !maps.Equal(before.Hashes(), after.Hashes()) {
 		t.Errorf("before %v, after %v", before.Hashes(), after.Hashes())
 	}
 	want := map[string]string{"plain": "-rw-r--r-- 1", "run": "-rwxr-xr-x 1", "folder": "drwxr-xr-x 0", "folder/x": "-rw-r--r-- 1", "link": "Lrwxrwxrwx 0"}
 	got := map[string]string{}
-	err := after.Walk(t.Context(), "/", func(path string, entry fs.DirEntry, err error) error {
+	err = after.Walk(t.Context(), "/", func(path string, entry fs.DirEntry, err error) error {
 		info, infoErr := entry.Info()
 		if err != nil || infoErr != nil {
 			t.Fatal(err, infoErr)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/tonistiigi/fsutil"
@@ -84,7 +85,7 @@ func (d *Dir) walk(ctx context.Context, paths []string, visit func(rel string, s
 			switch {
 			case d.hidden != "" && path == d.hidden && fs.FileMode(stat.Mode).IsDir():
 				return fsutil.MapResultSkipDir
-			case fs.FileMode(stat.Mode)&(fs.ModeType&^fs.ModeDir&^fs.ModeSymlink) != 0:
+			case fs.FileMode(stat.Mode)&(fs.ModeType&^fs.ModeDir&^fs.ModeSymlink) != 0, d.socket(path, stat):
 				return fsutil.MapResultExclude
 			}
 			return fsutil.MapResultKeep
@@ -107,6 +108,16 @@ func (d *Dir) walk(ctx context.Context, paths []string, visit func(rel string, s
 		}
 		return visit(filepath.ToSlash(path), stat)
 	})
+}
+
+// socket tells whether what looks like an empty file is a socket: BuildKit's walk
+// takes that from its mode.
+func (d *Dir) socket(path string, stat *fstypes.Stat) bool {
+	if stat.Size > 0 || !fs.FileMode(stat.Mode).IsRegular() {
+		return false
+	}
+	info, err := os.Lstat(filepath.Join(d.root, path))
+	return err == nil && info.Mode()&fs.ModeSocket != 0
 }
 
 // Hashes are the entries by path: a hash, 64 hex digits, of what kind an entry
