@@ -12,7 +12,7 @@ NODE  ?= node
 BIN   := bin/rtbuild
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test unit lint notices print-notices reference bench bench-runtimes soak fuzz clean
+.PHONY: build demo test unit lint notices print-notices reference goreleaser release-check release-snapshot bench bench-runtimes soak fuzz clean
 
 build:
 	@$(GO) build -o $(BIN) ./cmd/rtbuild
@@ -49,6 +49,16 @@ print-notices:
 # Pages of the commands: docs/reference.
 reference:
 	$(GO) run ./hack/reference
+
+# Releases of rtbuild itself. The first use compiles goreleaser, which takes minutes.
+GORELEASER_ARGS ?= check
+goreleaser:
+	$(GO) run github.com/goreleaser/goreleaser/v2@v2.13.0 $(GORELEASER_ARGS)
+
+release-check: goreleaser
+
+release-snapshot:
+	$(MAKE) goreleaser GORELEASER_ARGS="release --snapshot --clean --skip=docker,sbom"
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./pkg/... ./internal/edge/registry
