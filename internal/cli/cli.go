@@ -4,8 +4,8 @@
 //
 // Rules of the interface: stdout is results only; progress, warnings and
 // errors go to stderr. Every command has --output text|json. Exit codes: 0
-// done, 1 a target or check failed, 2 wrong usage. Paths in messages are
-// relative to the repository.
+// done, 1 a target or check failed, 2 wrong usage, 130 interrupted. Paths in
+// messages are relative to the repository.
 package cli
 
 import (
@@ -26,6 +26,8 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
+	// exitInterrupted is what shells make of SIGINT: 128 and the signal's number.
+	exitInterrupted = 130
 )
 
 // Streams are where a command prints.
@@ -46,12 +48,19 @@ func Run(ctx context.Context, args []string, streams Streams, lookupEnv func(str
 	if err == nil {
 		return exitDone
 	}
-	if text := a.relative(err.Error()); text != "" {
+	text := a.relative(err.Error())
+	if ctx.Err() != nil {
+		text = interrupted(text)
+	}
+	if text != "" {
 		fmt.Fprintln(streams.Err, "rtbuild: "+strings.ReplaceAll(text, "\n", "\nrtbuild: "))
 	}
 	var usage *usageError
 	var unknown *discover.UnknownNameError
-	if errors.As(err, &usage) || errors.As(err, &unknown) {
+	switch {
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case !a.running, errors.As(err, &usage), errors.As(err, &unknown):
 		return exitUsage
 	}
 	return exitFailed
@@ -60,6 +69,18 @@ func Run(ctx context.Context, args []string, streams Streams, lookupEnv func(str
 // Command is the command with all that is below it, for what is generated from
 // it.
 func Command() *cobra.Command { return (&app{}).command() }
+
+// interrupted is what an interrupted run says: that it was, and of its errors
+// those that do not say the same.
+func interrupted(text string) string {
+	lines := []string{"interrupted"}
+	for line := range strings.SplitSeq(text, "\n") {
+		if line != "" && !strings.Contains(line, context.Canceled.Error()) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
 
 // A usageError is a command line that cannot be run.
 type usageError struct{ err error }
@@ -82,9 +103,14 @@ type app struct {
 	set       *pflag.FlagSet // the running command's, where flags were read
 	format    format
 	root      string // the repository's absolute path, once known
+	// base is the folder that paths of arguments are relative to, relative to the
+	// root with forward slashes; empty for the root.
+	base string
+	// running tells that the command line was understood and its command began.
+	running bool
 }
 
-// flags are the global flags, filled from the command line, then the
+// flags are those that several commands have, filled from the command line, then the
 // environment, then rtbuild.yaml.
 type flags struct {
 	directory, manifest, lockFile string
@@ -103,36 +129,40 @@ func (a *app) command() *cobra.Command {
 		Long: `rtbuild builds the images of a repository of function runtimes, pushes them,
 pins their digests in the Jsonnet manifests, and prints the merged ConfigMap.
 
-Arguments of list, plan, build, pin, verify and all select what to work on: a
-runtime (python), one version of it (python:3.13), a runtime folder
+Arguments of list, plan, build, pin, check, verify and all select what to work on:
+a runtime (python), one version of it (python:3.13), a runtime folder
 (stable/python), a target (python-init:3.13), a repository (kubeless/python), a
-Dockerfile, or several of those with commas between them.
+Dockerfile, or several of those with commas between them. A version may be
+written as users of functions do (python3.13).
 
-Every global flag can be set in the environment, as RTBUILD_ and its name in
-capitals (RTBUILD_REGISTRY), and most in rtbuild.yaml; flags win over the
-environment, which wins over the file. What holds for one machine alone can be
-in .rtbuild/settings.yaml, which wins over rtbuild.yaml.
+The repository is the nearest folder upwards that has rtbuild.yaml or
+runtimes.jsonnet, as git finds its own; paths of arguments may be relative to the
+folder that one is in.
 
-Exit codes: 0 done, 1 a target or check failed, 2 wrong usage.`,
+Flags that several commands have can be set in the environment, as RTBUILD_ and
+their names in capitals (RTBUILD_REGISTRY), and most in rtbuild.yaml; flags win
+over the environment, which wins over the file. What holds for one machine alone can
+be in .rtbuild/settings.yaml, which wins over rtbuild.yaml.
+
+Exit codes: 0 done, 1 a target or check failed, 2 wrong usage, 130 interrupted.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return a.environment(cmd.Flags())
+			a.running = true
+			return a.environment(cmd)
 		},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err: err} })
-	a.globalFlags(root.PersistentFlags())
-	root.AddCommand(a.listCommand(), a.planCommand(), a.buildCommand(), a.pinCommand(), a.configMapCommand(),
-		a.checkCommand(), a.allCommand(), a.lockCommand(), a.outdatedCommand(), a.explainCommand(), a.auditCommand(),
-		a.matrixCommand(), a.verifyCommand(), a.pruneCommand(), a.functionCommand(), a.runCommand(), a.registryCommand(), a.versionCommand())
+	root.SetFlagErrorFunc(flagError)
+	a.commonFlags(root.PersistentFlags())
+	a.addCommands(root)
 	return root
 }
 
-func noCommand(_ *cobra.Command, args []string) error {
+func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usagef("unknown command %q; rtbuild --help lists the commands", args[0])
+		return unknownCommand(cmd, args[0])
 	}
 	return nil
 }
@@ -144,32 +174,15 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func (a *app) globalFlags(set *pflag.FlagSet) {
-	f := &a.flags
-	set.StringVarP(&f.directory, "directory", "C", ".", "the repository of runtimes")
-	set.StringVar(&f.manifest, "manifest", "", "the root document (default runtimes.jsonnet)")
-	set.StringVar(&f.lockFile, "lock-file", "rtbuild.lock", "the lock file of base images")
-	set.StringVar(&f.registry, "registry", "", "push to `HOST[/PREFIX]` instead of where the manifests say; local[/PREFIX] is the embedded registry")
-	set.StringVar(&f.builder, "builder", "auto", "build engine: auto, docker://[CONTEXT], unix://SOCKET, tcp://HOST:PORT (a buildkitd), embedded")
-	set.IntVar(&f.jobs, "jobs", 0, "how many images to build at once (default 8)")
-	set.StringSliceVar(&f.platforms, "platform", nil, "build for `OS/ARCH`, may be repeated (default: the engine's own)")
-	set.StringSliceVar(&f.mirrors, "mirror", nil, "take base images `FROM=HOST[/PREFIX]`, as docker.io=mirror.example/hub; may be repeated")
-	set.StringSliceVar(&f.insecure, "insecure-registry", nil, "speak plain HTTP to `HOST[:PORT]`, may be repeated (loopback always does)")
-	set.StringSliceVar(&f.caFiles, "ca-file", nil, "trust the certificates in `FILE` (PEM) at registries, may be repeated; Docker and buildkitd have their own")
-	f.jsonnet.flags(set)
-	set.StringVar(&f.output, "output", "text", "form of results: text or json")
-	set.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
-	set.BoolVarP(&f.verbose, "verbose", "v", false, "say more on stderr")
-}
-
-// environment fills global flags that the command line leaves out from
-// RTBUILD_* variables.
-func (a *app) environment(set *pflag.FlagSet) error {
+// environment fills shared flags that the command line leaves out from RTBUILD_*
+// variables.
+func (a *app) environment(cmd *cobra.Command) error {
 	var err error
+	set := cmd.Flags()
 	set.VisitAll(func(f *pflag.Flag) {
 		name := "RTBUILD_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, ok := a.lookupEnv(name)
-		if f.Changed || !ok || value == "" || !globalFlag(f.Name) || err != nil {
+		if f.Changed || !ok || value == "" || !sharedFlag(f.Name) || err != nil {
 			return
 		}
 		if setErr := set.Set(f.Name, value); setErr != nil {
@@ -179,19 +192,11 @@ func (a *app) environment(set *pflag.FlagSet) error {
 	if err != nil {
 		return err
 	}
-	if a.format, err = formatNamed(a.flags.output); err != nil {
+	if a.format, err = formatNamed(a.flags.output, strings.Fields(cmd.Annotations[moreFormats])); err != nil {
 		return err
 	}
 	if a.flags.quiet && a.flags.verbose {
 		return usagef("--quiet and --verbose contradict each other")
 	}
 	return nil
-}
-
-// globalFlag tells whether a flag is one of those that the environment sets.
-func globalFlag(name string) bool {
-	var probe app
-	set := pflag.NewFlagSet("", pflag.ContinueOnError)
-	probe.globalFlags(set)
-	return set.Lookup(name) != nil
 }

@@ -57,9 +57,14 @@ func variableKinds() []variableKind {
 
 func (f *jsonnetFlags) flags(set *pflag.FlagSet) {
 	set.StringArrayVarP(&f.paths, "jpath", "J", nil, "look for Jsonnet libraries in `FOLDER`, may be repeated, the last one first; then in JSONNET_PATH, then in vendor/")
-	f.variables = map[string]*[]string{}
+	if f.variables == nil {
+		f.variables = map[string]*[]string{}
+	}
 	for _, kind := range variableKinds() {
-		f.variables[kind.flag] = set.StringArrayP(kind.flag, kind.shorthand, nil, kind.usage)
+		if f.variables[kind.flag] == nil {
+			f.variables[kind.flag] = new([]string)
+		}
+		set.StringArrayVarP(f.variables[kind.flag], kind.flag, kind.shorthand, nil, kind.usage)
 	}
 }
 

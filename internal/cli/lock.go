@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/plural"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -124,7 +125,7 @@ moved; rtbuild lock --update IMAGE takes the new one.`,
 					return err
 				}
 				if len(moved) > 0 {
-					return fmt.Errorf("%d base images moved; rtbuild lock --update takes the new ones", len(moved))
+					return fmt.Errorf("%s moved; rtbuild lock --update takes the new ones", plural.Count(len(moved), "base image"))
 				}
 				return nil
 			})

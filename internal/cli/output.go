@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -18,15 +19,26 @@ type format interface {
 	configMap(c *configmap.ConfigMap) ([]byte, error)
 }
 
-func formatNamed(name string) (format, error) {
+// formatNamed is the format of a name; the command has more forms of text than the
+// plain one.
+func formatNamed(name string, more []string) (format, error) {
+	if slices.Contains(more, name) {
+		return textFormat{}, nil
+	}
 	switch name {
 	case "text":
 		return textFormat{}, nil
 	case "json":
 		return jsonFormat{}, nil
 	}
-	return nil, usagef("--output %s: want text or json", name)
+	names := append([]string{"text", "json"}, more...)
+	last := len(names) - 1
+	return nil, usagef("--output %s: want %s or %s", name, strings.Join(names[:last], ", "), names[last])
 }
+
+// moreFormats is the annotation of a command that prints its text in other forms,
+// too: their names with spaces between them.
+const moreFormats = "formats"
 
 type textFormat struct{}
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/pin"
+	"github.com/rtbuild/rtbuild/pkg/plural"
 	"github.com/rtbuild/rtbuild/pkg/release"
 	"github.com/rtbuild/rtbuild/pkg/report"
 )
@@ -236,10 +237,10 @@ func (s *session) pin(ctx context.Context, moves []release.Move, changes []pin.C
 		return errors.New("the manifests are not pinned to what they should be; run rtbuild pin without --check")
 	}
 	if o.check && len(moved) > 0 {
-		return fmt.Errorf("%d of %d version tags do not point to the images of the reports; run rtbuild pin without --check", len(moved), len(moves))
+		return fmt.Errorf("%s to be moved to the images of the reports; run rtbuild pin without --check", plural.Of(len(moved), len(moves), "version tag"))
 	}
 	if len(moves) > 0 {
-		s.app.notef("moved %d of %d version tags", len(moved), len(moves))
+		s.app.notef("moved %s", plural.Of(len(moved), len(moves), "version tag"))
 	}
 	s.app.notef("%s", pinTotals(plan, o.check))
 	return nil
@@ -252,14 +253,17 @@ func pinTotals(plan *pin.Patch, check bool) string {
 			changed++
 		}
 	}
-	if changed == 0 {
+	switch {
+	case changed == 0 && len(plan.Pins) == 1:
+		return "the image was pinned already"
+	case changed == 0:
 		return fmt.Sprintf("all %d images were pinned already", len(plan.Pins))
 	}
 	verb := "pinned"
 	if check {
 		verb = "would pin"
 	}
-	return fmt.Sprintf("%s %d of %d images in %d files", verb, changed, len(plan.Pins), len(plan.Files))
+	return fmt.Sprintf("%s %s in %s", verb, plural.Of(changed, len(plan.Pins), "image"), plural.Count(len(plan.Files), "file"))
 }
 
 func (a *app) describePins(plan *pin.Patch) []pinnedImage {

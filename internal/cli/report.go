@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/rtbuild/rtbuild/pkg/plural"
 	"github.com/rtbuild/rtbuild/pkg/release"
 	"github.com/rtbuild/rtbuild/pkg/report"
 )
@@ -23,7 +24,7 @@ func (s *session) finish(result *release.Result, o runOptions) error {
 	}
 	errs = append(errs, s.app.gitHub(r), s.app.failures(r.Targets))
 	if failed := result.Failed(); failed > 0 {
-		errs = append(errs, fmt.Errorf("%d of %d targets failed or were not tried", failed, len(result.Targets)))
+		errs = append(errs, fmt.Errorf("%s failed or were not tried", plural.Of(failed, len(result.Targets), "target")))
 	}
 	return errors.Join(errs...)
 }

@@ -1,13 +1,17 @@
 package cli_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -122,5 +126,40 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if want := args[0]; fmt.Sprint(code) != want {
 		ts.Fatalf("exit code %d, want %s", code, want)
+	}
+}
+
+// TestInterrupted holds that a run that is interrupted says so, and not what that
+// made of its requests.
+func TestInterrupted(t *testing.T) {
+	root := t.TempDir()
+	manifest := `[{ ID: 'go', versions: [{ name: 'go1', version: '1', images: [{ phase: 'runtime', image: 'kubeless/go:1' }] }] }]`
+	if err := os.MkdirAll(filepath.Join(root, "stable", "go"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"stable/go/go.jsonnet": manifest, "stable/go/Dockerfile": "FROM scratch\n", "runtimes.jsonnet": "import 'stable/go/go.jsonnet'"} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // a registry that never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		connection, err := silent.Accept()
+		interrupt()
+		if err == nil {
+			defer connection.Close()
+		}
+		<-t.Context().Done()
+	}()
+	var stderr bytes.Buffer
+	nothing := func(string) (string, bool) { return "", false }
+	code := cli.Run(ctx, []string{"pin", "-C", root, "--registry", silent.Addr().String()}, cli.Streams{Out: io.Discard, Err: &stderr}, nothing)
+	if code != 130 || stderr.String() != "rtbuild: interrupted\n" {
+		t.Errorf("exit code %d, stderr %q", code, &stderr)
 	}
 }

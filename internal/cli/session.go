@@ -18,6 +18,7 @@ import (
 	"github.com/rtbuild/rtbuild/internal/registryserver"
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/config"
+	"github.com/rtbuild/rtbuild/pkg/manifest"
 	"github.com/rtbuild/rtbuild/pkg/provenance"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
@@ -61,15 +62,18 @@ type edges struct {
 
 // openSettings reads the settings alone.
 func (a *app) openSettings(cmd *cobra.Command) (*session, error) {
-	root, err := filepath.Abs(a.flags.directory)
+	folder, err := filepath.Abs(a.flags.directory)
 	if err == nil {
-		root, err = filepath.EvalSymlinks(root)
+		folder, err = filepath.EvalSymlinks(folder)
 	}
 	if err != nil {
 		return nil, usagef("--directory: %v", err)
 	}
-	a.root, a.set = root, cmd.Flags()
-	merged, err := a.settingsOf(root)
+	a.root, a.set = findRoot(folder, a.flags.manifest), cmd.Flags()
+	if base, err := filepath.Rel(a.root, folder); err == nil && base != "." {
+		a.base = filepath.ToSlash(base)
+	}
+	merged, err := a.settingsOf(a.root)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +81,27 @@ func (a *app) openSettings(cmd *cobra.Command) (*session, error) {
 		a.notef("settings of this machine: %s", a.machineSettings())
 	}
 	return &session{settings: merged, edges: &edges{}, app: a}, nil
+}
+
+// findRoot is the repository that a folder lies in: the nearest folder upwards that
+// has a settings file or the root document. Nothing is looked for outside of the git
+// repository. Without either it is the folder itself.
+func findRoot(folder, manifestPath string) string {
+	if manifestPath == "" {
+		manifestPath = manifest.DefaultEntry
+	}
+	exists := func(path string) bool {
+		_, err := os.Stat(path)
+		return err == nil
+	}
+	for dir := folder; ; dir = filepath.Dir(dir) {
+		if exists(filepath.Join(dir, config.FileName)) || exists(fromRoot(dir, manifestPath)) {
+			return dir
+		}
+		if dir == filepath.Dir(dir) || exists(filepath.Join(dir, ".git")) {
+			return folder
+		}
+	}
 }
 
 // at is the session of another tree: of the same flags, environment and edges,
@@ -105,7 +130,7 @@ func (s *session) loadWith(ctx context.Context, open opener) error {
 	if err != nil {
 		return err
 	}
-	project.Platforms = s.platforms
+	project.Platforms, project.Discovery.Base = s.platforms, s.app.base
 	s.project = project
 	return nil
 }

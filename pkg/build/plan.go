@@ -110,18 +110,18 @@ func targetsByImage(targets []*discover.Target) map[string]string {
 func readStep(root string, t *discover.Target) (*Step, error) {
 	for _, rel := range []string{t.Dockerfile, t.Context} {
 		if !filepath.IsLocal(filepath.FromSlash(rel)) {
-			return nil, fmt.Errorf("%s: %s lies outside of the repository", t.Name, rel)
+			return nil, &dockerfile.Error{Name: t.Dockerfile, Message: fmt.Sprintf("%s lies outside of the repository, though %s names it", rel, t.Name)}
 		}
 	}
 	source, err := os.ReadFile(filepath.Join(root, t.Dockerfile))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s: no such Dockerfile, though %s names it", t.Dockerfile, t.Name)
+		return nil, &dockerfile.Error{Name: t.Dockerfile, Message: fmt.Sprintf("no such Dockerfile, though %s names it", t.Name)}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: reading its Dockerfile: %w", t.Name, err)
 	}
 	if info, err := os.Stat(filepath.Join(root, t.Context)); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("%s: its context %s is not a folder", t.Name, t.Context)
+		return nil, &dockerfile.Error{Name: t.Dockerfile, Message: fmt.Sprintf("the context of %s, %s, is not a folder", t.Name, t.Context)}
 	}
 	return &Step{Target: t, Source: source}, nil
 }
@@ -315,7 +315,7 @@ func (o *ordering) visit(name string, path []string) error {
 		return nil
 	case open:
 		start := slices.Index(path, name)
-		return fmt.Errorf("%s: the images are built from each other: %s", o.steps[name].Dockerfile, strings.Join(path[start:], " → "))
+		return &dockerfile.Error{Name: o.steps[name].Dockerfile, Message: "the images are built from each other: " + strings.Join(path[start:], " → ")}
 	}
 	o.state[name] = open
 	for _, dependency := range o.steps[name].DependsOn {

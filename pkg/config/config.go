@@ -62,6 +62,22 @@ type Config struct {
 	Images []Image `yaml:"images"`
 	// ConfigMap describes what is published.
 	ConfigMap Published `yaml:"configMap"`
+	// Check is what rtbuild check is to leave out.
+	Check Check `yaml:"check"`
+}
+
+// Check holds the settings of rtbuild check.
+type Check struct {
+	Ignore []Ignore `yaml:"ignore"`
+}
+
+// An Ignore leaves out warnings.
+type Ignore struct {
+	// Rule is the rule's name, Path a file or folder relative to the root that
+	// findings are ignored in, all if empty, and Reason why.
+	Rule   string `yaml:"rule"`
+	Path   string `yaml:"path"`
+	Reason string `yaml:"reason"`
 }
 
 // An Image is an image that no manifest names.
@@ -135,6 +151,13 @@ func (c *Config) check() error {
 		for key, value := range map[string]string{"name": image.Name, "folder": image.Folder, "repository": image.Repository} {
 			if value == "" {
 				errs = append(errs, fmt.Errorf("images[%d]: %s is missing", i, key))
+			}
+		}
+	}
+	for i, ignore := range c.Check.Ignore {
+		for key, value := range map[string]string{"rule": ignore.Rule, "reason": ignore.Reason} {
+			if value == "" {
+				errs = append(errs, fmt.Errorf("check.ignore[%d]: %s is missing", i, key))
 			}
 		}
 	}

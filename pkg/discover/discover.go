@@ -42,6 +42,9 @@ type Discovery struct {
 	Undecided []Undecided
 	// Usages are the images of all phases, in the document's order.
 	Usages []Usage
+	// Base is the folder, relative to the root with forward slashes, that paths on a
+	// command line may be relative to as well; empty for the root.
+	Base string
 }
 
 // TargetOf is the target that makes the image at a JSON pointer of the evaluated

@@ -147,7 +147,7 @@ func TestSupport(t *testing.T) {
 }
 
 // Names select targets, images and what is undecided; one that names nothing is
-// an error with all that there are.
+// an error that says what may have been meant.
 func TestFind(t *testing.T) {
 	d, err := discovered(t, nil, "stable/a/Dockerfile.1 stable/a/Dockerfile.2 stable/a/Dockerfile.init stable/b/Dockerfile stable/a/Dockerfile.old",
 		"stable/a a 1 installation acme/a-init", "stable/a a 1 runtime acme/a", "stable/a a 2 installation acme/a-init", "stable/a a 2 runtime acme/a",
@@ -186,7 +186,7 @@ func TestFind(t *testing.T) {
 		}
 	}
 	var unknown *discover.UnknownNameError
-	if _, err := d.Find([]string{"a", "x"}); !errors.As(err, &unknown) || unknown.Name != "x" || !strings.Contains(err.Error(), `"x"; there are: a, b, `) {
+	if _, err := d.Find([]string{"a", "x"}); !errors.As(err, &unknown) || unknown.Name != "x" || !strings.Contains(err.Error(), `"x"; rtbuild list shows what there is`) {
 		t.Errorf("%v", err)
 	}
 	for arg, want := range map[string]string{"b": "undecided: stable/b/Dockerfile", "python:3": "no Dockerfile of this tree makes its images", "x": "no runtime or target is named"} {

@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/rtbuild/rtbuild/pkg/nearest"
 )
 
 // A Selection is what the arguments of a command name.
@@ -19,20 +21,18 @@ type Selection struct {
 }
 
 // Find finds what the arguments of a command name. An argument is a runtime
-// ("python"), a runtime and version ("python:3.13"), a runtime folder
-// ("stable/python"), a target's name ("python-init:3.13"), a repository with or
-// without tag ("kubeless/python:3.13"), or a Dockerfile
-// ("stable/python/Dockerfile.3.13"), or several of those with commas between
-// them. No arguments name all that the manifests do. An argument that names
-// nothing is an *UnknownNameError.
+// ("python"), a runtime and version ("python:3.13", or "python3.13" as users of
+// functions type it), a runtime folder or one that holds some ("stable/python",
+// "stable"), a target's name ("python-init:3.13"), a repository with or without tag
+// ("kubeless/python:3.13"), or a Dockerfile ("stable/python/Dockerfile.3.13"), or
+// several of those with commas between them. Paths are relative to the root or to
+// Base. No arguments name all that the manifests do. An argument that names nothing
+// is an *UnknownNameError.
 func (d *Discovery) Find(args []string) (Selection, error) {
 	if len(args) == 0 {
 		return Selection{Targets: d.Targets, Undecided: d.Undecided, Usages: d.Usages}, nil
 	}
 	args = d.Arguments(args)
-	for i, arg := range args {
-		args[i] = trimmed(arg)
-	}
 	known := map[string]bool{}
 	named := func(matches func(arg string) bool) bool {
 		found := false
@@ -62,25 +62,51 @@ func (d *Discovery) Find(args []string) (Selection, error) {
 	}
 	for _, arg := range args {
 		if !known[arg] {
-			return Selection{}, &UnknownNameError{Name: arg, Known: d.names()}
+			names := d.names(arg)
+			if len(names) == 0 {
+				return Selection{}, &UnknownNameError{Name: arg, Near: ": this tree builds nothing"}
+			}
+			return Selection{}, &UnknownNameError{Name: arg, Near: nearest.Question(arg, names)}
 		}
 	}
 	return s, nil
 }
 
 // Arguments takes arguments apart at their commas, as the jobs of a matrix are
-// named, except those of Dockerfiles and folders that have some themselves.
+// named, except those of Dockerfiles and folders that have some themselves. Paths
+// are then relative to the root.
 func (d *Discovery) Arguments(args []string) []string {
 	var parts []string
 	for _, arg := range args {
-		whole := slices.ContainsFunc(slices.Concat(d.Targets, d.Unused), func(t *Target) bool { return t.matches(arg) })
-		if whole {
-			parts = append(parts, arg)
+		if whole := d.resolve(arg); d.knows(whole) {
+			parts = append(parts, whole)
 			continue
 		}
-		parts = append(parts, strings.Split(arg, ",")...)
+		for part := range strings.SplitSeq(arg, ",") {
+			parts = append(parts, d.resolve(part))
+		}
 	}
 	return parts
+}
+
+// resolve is an argument as the root has it: what names nothing there may be a path
+// from Base.
+func (d *Discovery) resolve(arg string) string {
+	if arg == "" {
+		return ""
+	}
+	whole := path.Clean(arg) // a shell's completion adds slashes
+	if from := path.Join(d.Base, whole); !d.knows(whole) && d.knows(from) || whole == "." {
+		return from
+	}
+	return whole
+}
+
+// knows tells whether an argument names something.
+func (d *Discovery) knows(arg string) bool {
+	return slices.ContainsFunc(slices.Concat(d.Targets, d.Unused), func(t *Target) bool { return t.matches(arg) }) ||
+		slices.ContainsFunc(d.Undecided, func(u Undecided) bool { return u.matches(arg) }) ||
+		slices.ContainsFunc(d.Usages, func(u Usage) bool { return u.matches(arg) })
 }
 
 // Select finds the targets that arguments name, as Find does. An argument that
@@ -113,9 +139,9 @@ func (d *Discovery) Versions(args []string) ([]Field, error) {
 		}
 	}
 	for _, arg := range d.Arguments(args) {
-		arg, found := trimmed(arg), false
+		found := false
 		for _, u := range d.Usages {
-			if arg != "" && (arg == u.Runtime || arg == u.Runtime+":"+u.Version || arg == u.Folder) {
+			if u.named(arg) || under(u.Folder, arg) {
 				add(u.Field)
 				found = true
 			}
@@ -136,9 +162,9 @@ func (d *Discovery) Versions(args []string) ([]Field, error) {
 	return versions, nil
 }
 
-// trimmed is an argument without what a shell's completion adds to a path.
-func trimmed(arg string) string {
-	return strings.TrimSuffix(strings.TrimPrefix(arg, "./"), "/")
+// under tells whether a path is folder or lies in it.
+func under(name, folder string) bool {
+	return folder == "." || folder != "" && (name == folder || strings.HasPrefix(name, folder+"/"))
 }
 
 func (t *Target) matches(arg string) bool {
@@ -148,7 +174,7 @@ func (t *Target) matches(arg string) bool {
 	if t.Repository.Name == "" {
 		return false // a Dockerfile whose image nothing uses goes by its path only
 	}
-	if arg == t.Repository.Name || arg == t.Folder() {
+	if arg == t.Repository.Name || under(t.Dockerfile, arg) {
 		return true
 	}
 	for _, tag := range t.Tags {
@@ -156,18 +182,19 @@ func (t *Target) matches(arg string) bool {
 			return true
 		}
 	}
-	for _, field := range t.UsedBy {
-		if arg == field.Runtime || arg == field.Runtime+":"+field.Version {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.UsedBy, func(field Field) bool { return field.named(arg) })
+}
+
+// named tells whether an argument is the field's runtime, or that and its version.
+func (f Field) named(arg string) bool {
+	return arg != "" && (arg == f.Runtime || arg == f.Runtime+":"+f.Version || arg == f.Runtime+f.Version)
 }
 
 func (u Usage) matches(arg string) bool {
+	if u.named(arg) || under(u.Folder, arg) {
+		return true
+	}
 	switch arg {
-	case u.Runtime, u.Runtime + ":" + u.Version, u.Folder:
-		return arg != ""
 	case u.Ref.Name, u.Ref.Name + ":" + u.tag(), path.Base(u.Ref.Name) + ":" + u.tag():
 		return u.Ref.Name != ""
 	}
@@ -175,34 +202,39 @@ func (u Usage) matches(arg string) bool {
 }
 
 func (u Undecided) matches(arg string) bool {
-	return arg == u.Dockerfile || arg == path.Dir(u.Dockerfile) || slices.ContainsFunc(u.usages, func(u Usage) bool { return u.matches(arg) })
+	return under(u.Dockerfile, arg) || slices.ContainsFunc(u.usages, func(u Usage) bool { return u.matches(arg) })
 }
 
-func (d *Discovery) names() []string {
+// names are what an argument may have meant: names of its own form.
+func (d *Discovery) names(arg string) []string {
 	var names []string
-	seen := map[string]bool{}
 	for _, u := range d.Usages {
-		if u.Runtime != "" && !seen[u.Runtime] {
-			seen[u.Runtime] = true
-			names = append(names, u.Runtime)
+		version := u.Runtime + u.Version
+		if strings.Contains(arg, ":") {
+			version = u.Runtime + ":" + u.Version
+		}
+		names = append(names, u.Runtime, version, u.Folder)
+	}
+	for _, t := range slices.Concat(d.Targets, d.Unused) {
+		names = append(names, t.Name, t.Dockerfile)
+		if strings.Contains(arg, "/") {
+			names = append(names, t.Repository.Name)
 		}
 	}
-	for _, t := range d.Targets {
-		names = append(names, t.Name)
-	}
-	return names
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
 // An UnknownNameError is an argument that names no runtime and no target.
 type UnknownNameError struct {
 	Name string
-	// Known are the names of all runtimes and targets.
-	Known []string
+	// Near asks whether a known name was meant; empty where none is near.
+	Near string
 }
 
 func (e *UnknownNameError) Error() string {
-	if len(e.Known) == 0 {
-		return fmt.Sprintf("no runtime or target is named %q: this tree builds nothing", e.Name)
+	near := e.Near
+	if near == "" {
+		near = "; rtbuild list shows what there is"
 	}
-	return fmt.Sprintf("no runtime or target is named %q; there are: %s", e.Name, strings.Join(e.Known, ", "))
+	return fmt.Sprintf("no runtime or target is named %q%s", e.Name, near)
 }

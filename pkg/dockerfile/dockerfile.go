@@ -98,29 +98,12 @@ func Frontend(source []byte, args map[string]string) string {
 // Convert converts a Dockerfile as the build does. Errors start with
 // "name:line:".
 func Convert(ctx context.Context, source []byte, opts Options) (*Conversion, error) {
-	platform, err := platforms.Parse(opts.Platform)
-	if err != nil {
-		return nil, fmt.Errorf("platform %q: %w", opts.Platform, err)
-	}
-	buildPlatform := platform
-	if opts.BuildPlatform != "" {
-		if buildPlatform, err = platforms.Parse(opts.BuildPlatform); err != nil {
-			return nil, fmt.Errorf("platform %q: %w", opts.BuildPlatform, err)
-		}
-	}
-	caps := pb.Caps.CapSet(pb.Caps.All())
 	resolver := &resolver{images: opts.Images}
-	args := make(map[string]string, len(opts.Args)) // BuildKit changes it
-	for name, value := range opts.Args {
-		args[name] = value
+	convertible, err := opts.convertible(source, resolver)
+	if err != nil {
+		return nil, err
 	}
-	converted, err := dockerfile2llb.Dockerfile2LLB(ctx, source, dockerfile2llb.ConvertOpt{
-		Config:         dockerui.Config{BuildArgs: args, Target: opts.Stage, BuildPlatforms: []ocispec.Platform{buildPlatform}},
-		SourceMap:      llb.NewSourceMap(nil, opts.Name, "Dockerfile", source),
-		TargetPlatform: &platform,
-		MetaResolver:   resolver,
-		LLBCaps:        &caps,
-	})
+	converted, err := dockerfile2llb.Dockerfile2LLB(ctx, source, convertible)
 	if err != nil {
 		return resolver.failed(opts.Name, err)
 	}
@@ -133,6 +116,32 @@ func Convert(ctx context.Context, source []byte, opts Options) (*Conversion, err
 		return &Conversion{Images: resolver.sorted()}, nil
 	}
 	return convert(converted, definition, resolver)
+}
+
+// convertible is what BuildKit is to convert.
+func (opts Options) convertible(source []byte, resolver *resolver) (dockerfile2llb.ConvertOpt, error) {
+	platform, err := platforms.Parse(opts.Platform)
+	if err != nil {
+		return dockerfile2llb.ConvertOpt{}, fmt.Errorf("platform %q: %w", opts.Platform, err)
+	}
+	buildPlatform := platform
+	if opts.BuildPlatform != "" {
+		if buildPlatform, err = platforms.Parse(opts.BuildPlatform); err != nil {
+			return dockerfile2llb.ConvertOpt{}, fmt.Errorf("platform %q: %w", opts.BuildPlatform, err)
+		}
+	}
+	caps := pb.Caps.CapSet(pb.Caps.All())
+	args := make(map[string]string, len(opts.Args)) // BuildKit changes it
+	for name, value := range opts.Args {
+		args[name] = value
+	}
+	return dockerfile2llb.ConvertOpt{
+		Config:         dockerui.Config{BuildArgs: args, Target: opts.Stage, BuildPlatforms: []ocispec.Platform{buildPlatform}},
+		SourceMap:      llb.NewSourceMap(nil, opts.Name, "Dockerfile", source),
+		TargetPlatform: &platform,
+		MetaResolver:   resolver,
+		LLBCaps:        &caps,
+	}, nil
 }
 
 // convert puts a conversion together.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -141,7 +142,7 @@ func (r *resolver) sorted() []Use {
 func (r *resolver) failed(name string, err error) (*Conversion, error) {
 	switch {
 	case r.err != nil:
-		return nil, fmt.Errorf("%s: finding the base image %s: %w", position(name, err), r.image, r.err)
+		return nil, fmt.Errorf("%s:%d: finding the base image %s: %w", name, line(err), r.image, r.err)
 	case r.unknown && !strings.Contains(err.Error(), reference.ErrReferenceInvalidFormat.Error()):
 		return &Conversion{Images: r.sorted()}, nil
 	}
@@ -153,24 +154,47 @@ var (
 	blankName  = regexp.MustCompile(`^base name \((.*)\) should not be blank`)
 )
 
+// An Error is what is wrong with a Dockerfile.
+type Error struct {
+	// Name is the Dockerfile's path; Line is 1-based, 0 where it is about the whole.
+	Name string
+	Line int
+	// Message says what is wrong, without the position.
+	Message string
+	err     error // what BuildKit says
+}
+
+// Error is "name:line: message".
+func (e *Error) Error() string {
+	if e.Line == 0 {
+		return e.Name + ": " + e.Message
+	}
+	return fmt.Sprintf("%s:%d: %s", e.Name, e.Line, e.Message)
+}
+
+func (e *Error) Unwrap() error { return e.err }
+
 // located puts the position that BuildKit's error carries in front. Some of
 // its errors carry it as a value, others only in their text.
 func located(name string, err error) error {
 	text := err.Error()
 	if match := parseError.FindStringSubmatch(text); match != nil {
-		return fmt.Errorf("%s:%s: %s", name, match[1], text[len(match[0]):])
+		line, convErr := strconv.Atoi(match[1])
+		if convErr == nil {
+			return &Error{Name: name, Line: line, Message: text[len(match[0]):], err: err}
+		}
 	}
 	if match := blankName.FindStringSubmatch(text); match != nil {
 		text = fmt.Sprintf("FROM %s names no image: declare the argument before the first FROM with a default (ARG NAME=value)", match[1])
 	}
-	return fmt.Errorf("%s: %s", position(name, err), text)
+	return &Error{Name: name, Line: line(err), Message: text, err: err}
 }
 
-// position is "name:line" of an error, with line 1 where BuildKit does not say.
-func position(name string, err error) string {
+// line is where an error is, or 1 where BuildKit does not say.
+func line(err error) int {
 	var at *parser.LocationError
 	if errors.As(err, &at) && len(at.Locations) > 0 && len(at.Locations[0]) > 0 {
-		return fmt.Sprintf("%s:%d", name, max(1, at.Locations[0][0].Start.Line))
+		return max(1, at.Locations[0][0].Start.Line)
 	}
-	return name + ":1"
+	return 1
 }

@@ -22,7 +22,7 @@ func (d *decoding) carriageReturns(source *provenance.Document) {
 		if from := endsInCRLF(source, s.Value); from != "" {
 			message += fmt.Sprintf("; they are those of %s, whose lines end in CRLF: save it with LF, and have git keep it so (.gitattributes: * text=auto eol=lf)", from)
 		}
-		d.warnf(s.Pointer, d.subject(s.Pointer), "%s", message)
+		d.warnf(RuleCarriageReturn, s.Pointer, d.subject(s.Pointer), "%s", message)
 	}
 }
 

@@ -34,26 +34,36 @@ func (d *decoding) document(list []any, source *provenance.Document) {
 	SortFindings(d.tree.Findings)
 }
 
-func (d *decoding) report(severity Severity, pointer, subject, format string, args ...any) {
+func (d *decoding) report(severity Severity, rule Rule, pointer, subject, format string, args ...any) {
 	d.tree.Findings = append(d.tree.Findings, Finding{
 		Severity: severity,
+		Rule:     rule,
 		Position: d.origins.at(pointer),
 		Subject:  subject,
 		Message:  fmt.Sprintf(format, args...),
+		runtime:  runtimePointer(pointer),
 	})
 }
 
-func (d *decoding) errorf(pointer, subject, format string, args ...any) {
-	d.report(SeverityError, pointer, subject, format, args...)
+// runtimePointer is the runtime's part of a pointer: "/0" of "/0/versions/1".
+func runtimePointer(pointer string) string {
+	if end := strings.IndexByte(strings.TrimPrefix(pointer, "/"), '/'); end >= 0 {
+		return pointer[:end+1]
+	}
+	return pointer
 }
 
-func (d *decoding) warnf(pointer, subject, format string, args ...any) {
-	d.report(SeverityWarning, pointer, subject, format, args...)
+func (d *decoding) errorf(rule Rule, pointer, subject, format string, args ...any) {
+	d.report(SeverityError, rule, pointer, subject, format, args...)
+}
+
+func (d *decoding) warnf(rule Rule, pointer, subject, format string, args ...any) {
+	d.report(SeverityWarning, rule, pointer, subject, format, args...)
 }
 
 func (d *decoding) runtime(pointer string, value any) {
 	subject := "runtime " + strings.TrimPrefix(pointer, "/")
-	fields, ok := d.object(pointer, subject, value, "ID", "depName", "fileNameSuffix", "versions", "livenessProbeInfo")
+	fields, ok := d.object(pointer, subject, value, ObjectRuntime)
 	if !ok {
 		return
 	}
@@ -67,9 +77,9 @@ func (d *decoding) runtime(pointer string, value any) {
 	r.Stability, _, _ = strings.Cut(r.Folder, "/")
 	if probe := fields["livenessProbeInfo"]; probe.value != nil {
 		if _, ok := probe.value.(map[string]any); !ok {
-			d.errorf(probe.pointer, subject, "livenessProbeInfo is %s, want an object: a Kubernetes probe", kindOf(probe.value))
+			d.errorf(RuleWrongType, probe.pointer, subject, "livenessProbeInfo is %s, want an object: a Kubernetes probe", kindOf(probe.value))
 		} else if strings.ContainsAny(r.ID, "_-") {
-			d.warnf(probe.pointer, subject, "livenessProbeInfo is never used: the controller looks probes up by the letters before the first - or _ of an ID")
+			d.warnf(RuleLivenessProbe, probe.pointer, subject, "livenessProbeInfo is never used: the controller looks probes up by the letters before the first - or _ of an ID")
 		}
 	}
 	for i, item := range d.list(fields["versions"], subject, "versions", required) {
@@ -79,7 +89,7 @@ func (d *decoding) runtime(pointer string, value any) {
 }
 
 func (d *decoding) version(r *Runtime, pointer, subject string, value any) {
-	fields, ok := d.object(pointer, subject+" version "+pointer[strings.LastIndexByte(pointer, '/')+1:], value, "name", "version", "images", "imagePullSecrets")
+	fields, ok := d.object(pointer, subject+" version "+pointer[strings.LastIndexByte(pointer, '/')+1:], value, ObjectVersion)
 	if !ok {
 		return
 	}
@@ -88,7 +98,7 @@ func (d *decoding) version(r *Runtime, pointer, subject string, value any) {
 	subject = strings.TrimSpace(subject + " " + v.Version)
 	v.Name = d.text(fields["name"], subject, "name", required)
 	v.EOL = d.eol(pointer, subject)
-	d.secrets(fields["imagePullSecrets"], subject, "imagePullSecrets", "imageSecret")
+	d.secrets(fields["imagePullSecrets"], subject, "imagePullSecrets", ObjectPullSecret)
 	for i, item := range d.list(fields["images"], subject, "images", required) {
 		d.image(&v, fmt.Sprintf("%s/%d", fields["images"].pointer, i), subject, item)
 	}
@@ -96,7 +106,7 @@ func (d *decoding) version(r *Runtime, pointer, subject string, value any) {
 }
 
 func (d *decoding) image(v *Version, pointer, subject string, value any) {
-	fields, ok := d.object(pointer, subject, value, "phase", "image", "command", "env", "secrets", "build")
+	fields, ok := d.object(pointer, subject, value, ObjectImage)
 	if !ok {
 		return
 	}
@@ -106,18 +116,17 @@ func (d *decoding) image(v *Version, pointer, subject string, value any) {
 	if text := d.text(fields["image"], subject, "image", required); text != "" {
 		ref, err := reference.Parse(text)
 		if err != nil {
-			d.errorf(fields["image"].pointer, subject, "%v", err)
+			d.errorf(RuleImageReference, fields["image"].pointer, subject, "%v", err)
 		}
 		image.Ref = ref
 	}
 	image.Command = d.text(fields["command"], subject, "command", optional)
+	_, isText := fields["command"].value.(string)
+	image.commandUnclear = fields["command"].misspelt || fields["command"].value != nil && !isText
 	image.Env = d.env(fields["env"], subject)
-	d.secrets(fields["secrets"], subject, "secrets", "name")
+	d.secrets(fields["secrets"], subject, "secrets", ObjectSecret)
 	if len(fields["secrets"].list()) > 0 && image.Phase == RuntimePhase {
-		d.warnf(fields["secrets"].pointer, subject, "secrets are never mounted in the runtime phase")
-	}
-	if fields["build"].value != nil {
-		d.warnf(fields["build"].pointer, subject, "build is visible and so ends up in the ConfigMap; hide it: build:: { … }")
+		d.warnf(RuleSecrets, fields["secrets"].pointer, subject, "secrets are never mounted in the runtime phase")
 	}
 	image.Build = d.buildSpec(pointer, subject)
 	v.Images = append(v.Images, image)
@@ -144,13 +153,13 @@ func (d *decoding) buildSpec(pointer, subject string) *BuildSpec {
 	decoder := json.NewDecoder(bytes.NewReader(field[0]))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&raw); err != nil {
-		d.errorf(pointer, subject, "build: %s; it takes the strings dockerfile, context and target, and the object of strings args", buildProblem(err))
+		d.errorf(RuleBuildField, pointer, subject, "build: %s; it takes the strings dockerfile, context and target, and the object of strings args", buildProblem(err))
 		return nil
 	}
 	spec := &BuildSpec{Dockerfile: raw.Dockerfile, Context: raw.Context, Args: raw.Args, Target: raw.Target}
 	for what, path := range map[string]string{"dockerfile": spec.Dockerfile, "context": spec.Context} {
 		if filepath.IsAbs(path) {
-			d.errorf(pointer, subject, "build: %s %q is an absolute path; write it relative to the runtime folder", what, path)
+			d.errorf(RuleBuildField, pointer, subject, "build: %s %q is an absolute path; write it relative to the runtime folder", what, path)
 		}
 	}
 	return spec
@@ -184,7 +193,7 @@ func (d *decoding) eol(pointer, subject string) time.Time {
 		day, err = time.Parse(time.DateOnly, text)
 	}
 	if err != nil {
-		d.errorf(pointer, subject, "eol: %s is not a date; write the last day of its support as eol:: '2026-04-30'", raw)
+		d.errorf(RuleEOL, pointer, subject, "eol: %s is not a date; write the last day of its support as eol:: '2026-04-30'", raw)
 	}
 	return day
 }

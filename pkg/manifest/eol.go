@@ -18,6 +18,7 @@ func (t *Tree) PastEOL(now time.Time) []Finding {
 			if v.Dead(now) {
 				findings = append(findings, Finding{
 					Severity: SeverityWarning,
+					Rule:     RuleEOL,
 					Position: v.position,
 					Subject:  strings.TrimSpace(r.ID + " " + v.Version),
 					Message:  "its end of life was on " + v.EOL.Format(time.DateOnly) + ": its makers fix nothing in it any more; move functions to a newer version, and drop this one when none needs it",

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/rtbuild/rtbuild/pkg/provenance"
@@ -57,7 +59,7 @@ func Load(ctx context.Context, ev provenance.Evaluator, opts Options) (*Tree, er
 		folders = DefaultFolders()
 	}
 	decode := func(known map[string]provenance.Position) *Tree {
-		d := &decoding{tree: &Tree{Root: root, Entry: entry, JSON: source.JSON}, origins: newOrigins(known, entry), hidden: hidden, folders: folders}
+		d := &decoding{tree: &Tree{Root: root, Entry: entry, JSON: source.JSON, Files: slices.Sorted(maps.Keys(source.Files))}, origins: newOrigins(known, entry), hidden: hidden, folders: folders}
 		d.document(list, source)
 		return d.tree
 	}
@@ -72,6 +74,9 @@ func Load(ctx context.Context, ev provenance.Evaluator, opts Options) (*Tree, er
 	}
 	return decode(origins), nil
 }
+
+// DefaultEntry is the root document's name unless configured otherwise.
+const DefaultEntry = "runtimes.jsonnet"
 
 // DefaultFolders are the folders that hold runtime folders unless configured
 // otherwise.
@@ -95,7 +100,7 @@ func locate(opts Options) (root, entry string, err error) {
 	}
 	name := opts.Entry
 	if name == "" {
-		name = "runtimes.jsonnet"
+		name = DefaultEntry
 	}
 	entry = name
 	if !filepath.IsAbs(entry) {

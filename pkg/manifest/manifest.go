@@ -34,6 +34,8 @@ type Tree struct {
 	JSON []byte
 	// Runtimes are in the document's order.
 	Runtimes []Runtime
+	// Files are the absolute paths of all files that the evaluation read, sorted.
+	Files []string
 	// Findings are what Load noticed; Validate adds to them.
 	Findings []Finding
 }
@@ -96,6 +98,9 @@ type Image struct {
 	Position provenance.Position
 
 	pointer string // of the image's object
+	// commandUnclear tells that the command is misspelt or no string, which is a
+	// finding of its own.
+	commandUnclear bool
 }
 
 // A BuildSpec says how an image is made where the names of the files do not:

@@ -3,6 +3,8 @@ package manifest
 import (
 	"regexp"
 	"strings"
+
+	"github.com/rtbuild/rtbuild/pkg/nearest"
 )
 
 // What the controller can match in what a user types (its regular
@@ -21,9 +23,9 @@ func (d *decoding) validate() {
 		switch {
 		case r.ID == "":
 		case !idPattern.MatchString(r.ID):
-			d.errorf(r.pointer+"/ID", r.ID, "no function can be deployed with the ID %q: the controller takes letters, - and _ only", r.ID)
+			d.errorf(RuleID, r.pointer+"/ID", r.ID, "no function can be deployed with the ID %q: the controller takes letters, - and _ only", r.ID)
 		case seen[r.ID]:
-			d.errorf(r.pointer+"/ID", r.ID, "the ID %q is declared twice; the controller only finds the first", r.ID)
+			d.errorf(RuleID, r.pointer+"/ID", r.ID, "the ID %q is declared twice; the controller only finds the first", r.ID)
 		}
 		seen[r.ID] = true
 		d.validateNames(r)
@@ -33,13 +35,13 @@ func (d *decoding) validate() {
 
 func (d *decoding) validateNames(r *Runtime) {
 	if r.DepName != "" && !keyPattern.MatchString(r.DepName) {
-		d.errorf(r.pointer+"/depName", r.ID, "depName %q cannot be a ConfigMap's key: letters, digits, -, _ and . only", r.DepName)
+		d.errorf(RuleDepName, r.pointer+"/depName", r.ID, "depName %q cannot be a ConfigMap's key: letters, digits, -, _ and . only", r.DepName)
 	}
 	if r.DepName == "handler" {
-		d.errorf(r.pointer+"/depName", r.ID, "depName %q is taken: the controller stores the handler's name under that key", r.DepName)
+		d.errorf(RuleDepName, r.pointer+"/depName", r.ID, "depName %q is taken: the controller stores the handler's name under that key", r.DepName)
 	}
 	if r.FileNameSuffix != "" && !strings.HasPrefix(r.FileNameSuffix, ".") {
-		d.warnf(r.pointer+"/fileNameSuffix", r.ID, "fileNameSuffix %q is appended to the module's name as it is; did you mean %q?", r.FileNameSuffix, "."+r.FileNameSuffix)
+		d.warnf(RuleFileNameSuffix, r.pointer+"/fileNameSuffix", r.ID, "fileNameSuffix %q is appended to the module's name as it is; did you mean %q?", r.FileNameSuffix, "."+r.FileNameSuffix)
 	}
 }
 
@@ -49,13 +51,13 @@ func (d *decoding) validateVersions(r *Runtime) {
 		v := &r.Versions[i]
 		subject := strings.TrimSpace(r.ID + " " + v.Version)
 		if v.Version != "" && !versionPattern.MatchString(v.Version) {
-			d.errorf(v.pointer+"/version", subject, "no function can be deployed with the version %q: the controller takes digits and dots only", v.Version)
+			d.errorf(RuleVersion, v.pointer+"/version", subject, "no function can be deployed with the version %q: the controller takes digits and dots only", v.Version)
 		}
 		if v.Version != "" && versions[v.Version] {
-			d.errorf(v.pointer+"/version", subject, "the version %q is declared twice; the controller only finds the first", v.Version)
+			d.errorf(RuleVersion, v.pointer+"/version", subject, "the version %q is declared twice; the controller only finds the first", v.Version)
 		}
 		if v.Name != "" && names[v.Name] {
-			d.errorf(v.pointer+"/name", subject, "the name %q is declared twice in %s", v.Name, r.ID)
+			d.errorf(RuleName, v.pointer+"/name", subject, "the name %q is declared twice in %s", v.Name, r.ID)
 		}
 		names[v.Name], versions[v.Version] = true, true
 		d.validatePhases(v, subject)
@@ -64,22 +66,29 @@ func (d *decoding) validateVersions(r *Runtime) {
 
 func (d *decoding) validatePhases(v *Version, subject string) {
 	phases := map[Phase]bool{}
+	unclear := false // which phase an image is of, and that is said
 	for _, image := range v.Images {
 		pointer := image.pointer
 		switch image.Phase {
 		case "":
+			unclear = true
 		case Installation, Compilation, RuntimePhase:
 			if phases[image.Phase] {
-				d.errorf(pointer+"/phase", subject, "the phase %q is declared twice; the controller only finds the first", image.Phase)
+				d.errorf(RulePhase, pointer+"/phase", subject, "the phase %q is declared twice; the controller only finds the first", image.Phase)
 			}
 		default:
-			d.errorf(pointer+"/phase", subject, "unknown phase %q; the phases are installation, compilation and runtime", image.Phase)
+			unclear = true
+			near := nearest.Question(string(image.Phase), []string{string(Installation), string(Compilation), string(RuntimePhase)})
+			if near == "" {
+				near = "; the phases are installation, compilation and runtime"
+			}
+			d.errorf(RulePhase, pointer+"/phase", subject, "unknown phase %q%s", image.Phase, near)
 		}
 		phases[image.Phase] = true
 		d.validateCommand(image, pointer, subject)
 	}
-	if len(v.Images) > 0 && !phases[RuntimePhase] {
-		d.errorf(v.pointer+"/images", subject, "has no image of the phase runtime: functions would be deployed without an image")
+	if len(v.Images) > 0 && !phases[RuntimePhase] && !unclear {
+		d.errorf(RuleNoRuntimePhase, v.pointer+"/images", subject, "has no image of the phase runtime: functions would be deployed without an image")
 	}
 }
 
@@ -87,8 +96,8 @@ func (d *decoding) validateCommand(image Image, pointer, subject string) {
 	subject += " " + string(image.Phase)
 	switch {
 	case image.Phase == RuntimePhase && image.Command != "":
-		d.warnf(pointer+"/command", subject, "command is never run: the runtime phase runs the image's own")
-	case image.Phase == Installation && strings.TrimSpace(image.Command) == "":
-		d.warnf(pointer, subject, "command is empty: the controller then runs a line that the shell refuses (it ends in &&)")
+		d.warnf(RuleCommand, pointer+"/command", subject, "command is never run: the runtime phase runs the image's own")
+	case image.Phase == Installation && strings.TrimSpace(image.Command) == "" && !image.commandUnclear:
+		d.warnf(RuleCommand, pointer, subject, "command is empty: the controller then runs a line that the shell refuses (it ends in &&)")
 	}
 }

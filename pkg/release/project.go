@@ -6,12 +6,9 @@ package release
 import (
 	"context"
 	"fmt"
-	"path/filepath"
-	"strings"
-	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
-	"github.com/rtbuild/rtbuild/pkg/buildcontext"
+	"github.com/rtbuild/rtbuild/pkg/check"
 	"github.com/rtbuild/rtbuild/pkg/config"
 	"github.com/rtbuild/rtbuild/pkg/configmap"
 	"github.com/rtbuild/rtbuild/pkg/discover"
@@ -104,7 +101,7 @@ func (p *Project) Releasable(names []string) error {
 func (p *Project) Unpinnable(usages []discover.Usage) []manifest.Finding {
 	var findings []manifest.Finding
 	for _, u := range usages {
-		f := manifest.Finding{Severity: manifest.SeverityError, Position: u.Image.Position, Subject: subject(u)}
+		f := manifest.Finding{Severity: manifest.SeverityError, Rule: check.RuleMissingImage, Position: u.Image.Position, Subject: check.Subject(u)}
 		switch {
 		case u.Origin == discover.OriginMissing:
 			f.Message = fmt.Sprintf("%s has no digest and no Dockerfile makes it: add one, or pin it (rtbuild pin %s=sha256:…)", u.Ref, u.Ref.WithoutDigest())
@@ -116,100 +113,6 @@ func (p *Project) Unpinnable(usages []discover.Usage) []manifest.Finding {
 		findings = append(findings, f)
 	}
 	return findings
-}
-
-func subject(u discover.Usage) string {
-	return strings.Join([]string{u.Runtime, u.Version, string(u.Phase)}, " ")
-}
-
-// unpinned says of an image that has no digest yet how it gets one; "" where
-// that is an error already, or it has one.
-func unpinned(u discover.Usage) string {
-	how := ""
-	switch {
-	case u.Ref.Name == "" || u.Ref.Digest != "":
-		return ""
-	case u.Origin == discover.OriginBuilt:
-		how = "a release pins it (rtbuild all --push), and so does rtbuild pin"
-	case u.Origin == discover.OriginUndecided:
-		how = "a release pins it once it is decided which Dockerfile makes it"
-	case u.Origin == discover.OriginExternal && u.Ref.Tag != "":
-		how = "it is a third party's, and no release pins it: rtbuild pin --external does"
-	case u.Origin == discover.OriginExternal:
-		how = fmt.Sprintf("it is a third party's, and no release pins it: rtbuild pin %s=sha256:… does, or give it a tag and use rtbuild pin --external", u.Ref)
-	default:
-		return ""
-	}
-	return fmt.Sprintf("%s has no digest; %s", u.Ref, how)
-}
-
-// Check lists everything wrong in the tree: in the manifests, in what the
-// Dockerfiles make of them, and in the Dockerfiles.
-func (p *Project) Check() []manifest.Finding {
-	findings := append([]manifest.Finding(nil), p.Tree.Findings...)
-	findings = append(findings, p.Tree.PastEOL(time.Now())...)
-	for _, u := range p.Discovery.Usages {
-		if message := unpinned(u); message != "" {
-			findings = append(findings, manifest.Finding{Severity: manifest.SeverityWarning, Position: u.Image.Position, Subject: subject(u), Message: message})
-		}
-		if u.Origin == discover.OriginMissing {
-			findings = append(findings, p.Unpinnable([]discover.Usage{u})...)
-		}
-	}
-	for _, u := range p.Discovery.Undecided {
-		findings = append(findings, p.finding(manifest.SeverityError, u.Dockerfile, "undecided: "+u.Reason+" (candidates: "+strings.Join(u.Candidates, ", ")+")"))
-	}
-	for _, t := range p.Discovery.Unused {
-		findings = append(findings, p.finding(manifest.SeverityWarning, t.Dockerfile, "makes no image that a manifest names; it is built only on request: rtbuild build "+t.Dockerfile))
-	}
-	all := append(p.Discovery.Targets[:len(p.Discovery.Targets):len(p.Discovery.Targets)], p.Discovery.Unused...)
-	for _, t := range all {
-		if finding, ok := p.largeContext(t); ok {
-			findings = append(findings, finding)
-		}
-	}
-	if _, err := build.NewPlan(p.Tree.Root, all, all, p.Platforms); err != nil {
-		for _, err := range split(err) {
-			findings = append(findings, manifest.Finding{Severity: manifest.SeverityError, Message: err.Error()})
-		}
-	}
-	manifest.SortFindings(findings)
-	return findings
-}
-
-// largeContextSize is the size, in bytes, above which a build context is worth a
-// warning.
-const largeContextSize = 2 << 30
-
-// largeContext warns of a context that holds a lot. What is wrong with one that
-// cannot be read is said where it is built.
-func (p *Project) largeContext(t *discover.Target) (manifest.Finding, bool) {
-	dir, err := buildcontext.Open(filepath.Join(p.Tree.Root, t.Context), filepath.Join(p.Tree.Root, t.Dockerfile), "")
-	if err != nil {
-		return manifest.Finding{}, false
-	}
-	total, largest, err := dir.Size(context.Background())
-	if err != nil || total <= largeContextSize {
-		return manifest.Finding{}, false
-	}
-	var files []string
-	for _, f := range largest {
-		files = append(files, fmt.Sprintf("%s (%d MiB)", f.Path, f.Size>>20))
-	}
-	message := fmt.Sprintf("its build context %s holds %d MiB, the most of it in %s: hide what the image does not need in %s/.dockerignore", t.Context, total>>20, strings.Join(files, ", "), t.Context)
-	return p.finding(manifest.SeverityWarning, t.Dockerfile, message), true
-}
-
-func (p *Project) finding(severity manifest.Severity, file, message string) manifest.Finding {
-	return manifest.Finding{Severity: severity, Position: provenance.Position{File: p.Tree.Root + "/" + file}, Message: message}
-}
-
-// split takes a joined error apart.
-func split(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
-	}
-	return []error{err}
 }
 
 // ConfigMap makes the ConfigMap of the manifests as they are. With a destination

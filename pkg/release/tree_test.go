@@ -50,8 +50,12 @@ func TestCheck(t *testing.T) {
 ] }] }`)
 	s.write("stable/a/Dockerfile", "FROM scratch\nCOPY\n")
 	s.edges(s.root)
+	findings, err := s.project.Check(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var all []string
-	for _, f := range s.project.Check() {
+	for _, f := range findings {
 		all = append(all, strings.TrimPrefix(f.String(), s.root+"/"))
 	}
 	contains(t, "findings", strings.Join(all, "\n"),
@@ -62,7 +66,7 @@ func TestCheck(t *testing.T) {
 		"warning: b 1 runtime: acme/b:1 has no digest; a release pins it once it is decided",
 		"error: b 3 installation: acme/lost:3 has no digest and no Dockerfile makes it: add one, or pin it (rtbuild pin acme/lost:3=sha256:…)",
 		"stable/b/Dockerfile.9: warning: makes no image that a manifest names; it is built only on request: rtbuild build stable/b/Dockerfile.9",
-		"error: stable/a/Dockerfile:2: ")
+		"stable/a/Dockerfile:2:1: error: ")
 	contains(t, "all", s.project.Releasable(nil), "acme/lost:3 has no digest and no Dockerfile", "acme/b:1 has no digest, and which Dockerfile makes it is undecided")
 	contains(t, "no such name", s.project.Releasable([]string{"x"}), `no runtime or target is named "x"`)
 	if err := s.project.Releasable([]string{"a"}); err != nil {
@@ -323,7 +327,7 @@ func TestSelectVersions(t *testing.T) {
 	}{
 		{release.Options{}, "a1 b1"},
 		{release.Options{Names: []string{"a"}}, "a1"},
-		{release.Options{Names: []string{"x"}}, `no runtime or target is named "x"; there are: a, b, a:1, b:1`},
+		{release.Options{Names: []string{"x"}}, `no runtime or target is named "x"; rtbuild list shows what there is`},
 		{release.Options{Since: "same"}, ""},
 		{release.Options{Since: "before-b"}, "b1"},
 		{release.Options{Since: "before-a"}, "a1 b1"},

@@ -9,21 +9,47 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
-// GitHubAnnotations writes an error annotation for each failed target, on its
-// Dockerfile: one workflow command per line, for stdout or stderr of a step.
-// GitHub shows the first ten of a step.
-func (r *Report) GitHubAnnotations(w io.Writer) error {
+// An Annotation is what GitHub shows beside a place in a file.
+type Annotation struct {
+	// Level is "error" or "warning".
+	Level string
+	// File is relative to the repository; Line and Column are 1-based, 0 where they
+	// are not known.
+	File         string
+	Line, Column int
+	Title        string
+	// Message may have several lines.
+	Message string
+}
+
+// GitHub writes annotations: one workflow command per line, for stdout or stderr of
+// a step. GitHub shows the first ten of each level of a step.
+func GitHub(w io.Writer, annotations []Annotation) error {
 	var out bytes.Buffer
-	for i := range r.Targets {
-		t := &r.Targets[i]
-		if t.Status != build.StatusFailed {
-			continue
+	for _, a := range annotations {
+		fmt.Fprintf(&out, "::%s file=%s,", a.Level, commandProperty(a.File))
+		if a.Line > 0 {
+			fmt.Fprintf(&out, "line=%d,", a.Line)
 		}
-		message := strings.Join(append([]string{t.Error}, t.Log...), "\n")
-		fmt.Fprintf(&out, "::error file=%s,title=%s::%s\n",
-			commandProperty(t.Dockerfile), commandProperty(t.Name+" failed"), commandData(message))
+		if a.Column > 0 {
+			fmt.Fprintf(&out, "col=%d,", a.Column)
+		}
+		fmt.Fprintf(&out, "title=%s::%s\n", commandProperty(a.Title), commandData(a.Message))
 	}
 	return write(w, out.Bytes())
+}
+
+// GitHubAnnotations writes an error annotation for each failed target, on its
+// Dockerfile.
+func (r *Report) GitHubAnnotations(w io.Writer) error {
+	var annotations []Annotation
+	for i := range r.Targets {
+		if t := &r.Targets[i]; t.Status == build.StatusFailed {
+			message := strings.Join(append([]string{t.Error}, t.Log...), "\n")
+			annotations = append(annotations, Annotation{Level: "error", File: t.Dockerfile, Title: t.Name + " failed", Message: message})
+		}
+	}
+	return GitHub(w, annotations)
 }
 
 // GitHubGroup writes lines as a group that folds in the log of a step. The

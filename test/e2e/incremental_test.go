@@ -210,17 +210,17 @@ func TestLock(t *testing.T) {
 	if !strings.Contains(locked, base) || !strings.Contains(locked, digest) {
 		t.Errorf("the lock file:\n%s", locked)
 	}
-	want(t, 0, other, append([]string{"outdated"}, mirrored...)...)
+	want(t, 0, other, append([]string{"outdated"}, mirrored[:2]...)...)
 
 	// The base moves: nothing is rebuilt until it is asked for.
 	write(t, filepath.Join(root, "base/Dockerfile"), read(t, filepath.Join(root, "base/Dockerfile"))+"ENV NEW=yes\n")
 	want(t, 0, root, "build", "--push", "--builder", builder, "--registry", host+"/mirror", "base")
 	want(t, 0, other, append([]string{"all", "--push", "--locked"}, append(mirrored[:4:4], "--builder", "unix:///nowhere.sock")...)...)
-	r = want(t, 1, other, append([]string{"outdated"}, mirrored...)...)
+	r = want(t, 1, other, append([]string{"outdated"}, mirrored[:2]...)...)
 	if !strings.Contains(r.stdout, base) || !strings.Contains(r.stdout, "x:1") {
 		t.Errorf("outdated: %s", r.stdout)
 	}
-	want(t, 0, other, append([]string{"lock", "--update", "acme/base"}, mirrored...)...)
+	want(t, 0, other, append([]string{"lock", "--update", "acme/base"}, mirrored[:2]...)...)
 	r = want(t, 0, other, append([]string{"explain"}, mirrored...)...)
 	if !strings.Contains(r.stdout, "base image acme/base changed") {
 		t.Errorf("explain: %s", r.stdout)
