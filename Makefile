@@ -21,8 +21,23 @@ build:
 demo: build
 	@hack/demo.sh
 
+# make deploy test deploys the examples of all runtimes and calls them, on Docker
+# unless FUNCTION says otherwise (hack/runtime.mk); make undeploy ends them.
+FOLDERS := $(patsubst %/Makefile,%,$(wildcard stable/*/Makefile incubator/*/Makefile))
+.PHONY: deploy undeploy $(FOLDERS:%=deploy-%) $(FOLDERS:%=undeploy-%)
+deploy: $(FOLDERS:%=deploy-%)
+undeploy: $(FOLDERS:%=undeploy-%)
+$(FOLDERS:%=deploy-%): deploy-%: build
+	$(MAKE) -C $* deploy $(filter test,$(MAKECMDGOALS))
+$(FOLDERS:%=undeploy-%): undeploy-%: build
+	$(MAKE) -C $* undeploy
+
+ifneq ($(filter deploy,$(MAKECMDGOALS)),)
+test: deploy
+else
 test:
 	hack/test.sh
+endif
 
 unit:
 	$(GO) test $(RACE) ./...
