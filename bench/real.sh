@@ -58,8 +58,10 @@ case_real_cold() {
 	real_tree real-cold
 	local forget="rm -rf $tree/.rtbuild/buildkit"
 	[ "$engine" != buildkitd ] || forget="docker buildx prune --builder $remote --all --force"
-	dest="$dest-\$(date +%s%N)"
+	local known=$dest file=$work/$engine-bake.json
+	dest="$known-\$(date +%s%N)"
 	both "real-cold-$engine-rtbuild" "$cold_runs" "$forget" "$(real_release)"
 	[ "$engine" = buildkitd ] || return 0
+	forget+=" && sed -i \"s#$known[-0-9]*/bake#$dest/bake#\" $file"
 	both "real-cold-$engine-bake" "$cold_runs" "$forget" "$(real_baking)"
 }
