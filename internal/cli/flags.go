@@ -75,6 +75,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		for _, group := range groups {
 			group(a, cmd.Flags())
 		}
+		a.acceptOthers(cmd)
 		root.AddCommand(cmd)
 	}
 	for _, cmd := range []*cobra.Command{
@@ -96,6 +97,21 @@ func (a *app) addCommands(root *cobra.Command) {
 	add(a.registryCommand(), directoryFlag)
 	add(a.versionCommand())
 	a.addHelp(root)
+}
+
+// acceptOthers has a command take the shared flags that mean nothing to it, too,
+// without listing them: a script may give the same flags to every command.
+func (a *app) acceptOthers(cmd *cobra.Command) {
+	set := pflag.NewFlagSet("", pflag.ContinueOnError)
+	for _, group := range allGroups() {
+		group(a, set)
+	}
+	set.VisitAll(func(f *pflag.Flag) {
+		if cmd.Flags().Lookup(f.Name) == nil && cmd.PersistentFlags().Lookup(f.Name) == nil {
+			f.Hidden = true
+			cmd.Flags().AddFlag(f)
+		}
+	})
 }
 
 // addHelp has help and completion refuse what is no command.
@@ -136,7 +152,11 @@ func flagError(cmd *cobra.Command, err error) error {
 		return &usageError{err: err}
 	}
 	var known []string
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			known = append(known, f.Name)
+		}
+	})
 	near := ""
 	for _, name := range nearest.Names(unknown.GetSpecifiedName(), known) {
 		near += fmt.Sprintf(", as --%s", name)
