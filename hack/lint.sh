@@ -39,7 +39,7 @@ vulnerabilities() {
 
 scripts() {
 	local files
-	mapfile -t files < <(git grep -lE '^#!.*(ba)?sh$' -- . ':!*testdata*')
+	mapfile -t files < <(git grep -lE '^#!.*(ba)?sh$' -- . ':!*testdata*' ':!*.md')
 	shellcheck -x -S warning "${files[@]}"
 }
 

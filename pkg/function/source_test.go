@@ -24,7 +24,7 @@ import (
 )
 
 // small is tight enough to test.
-var small = Loader{Limits: Limits{Bytes: 1 << 20, Files: 20}, Fetch: func(ctx context.Context, address string) (io.ReadCloser, error) {
+var small = Loader{Limits: Limits{Bytes: 1 << 20, Files: 20}, Fetch: func(_ context.Context, address string) (io.ReadCloser, error) {
 	response, err := http.Get(address)
 	if err != nil {
 		return nil, err

@@ -28,8 +28,8 @@ type Cleaner interface {
 	Delete(ctx context.Context, ref string) error
 }
 
-// A ReleaseLog reads which digests a tree's files held.
-type ReleaseLog interface {
+// A PinLog reads which digests a tree's files held.
+type PinLog interface {
 	// Branches are the branches that there are, remote ones too, and HEAD.
 	Branches(ctx context.Context) ([]string, error)
 	// Revisions visits a branch's tip and then, newest first, the commits that
@@ -88,7 +88,7 @@ var contentTag = regexp.MustCompile(`^.+-([0-9a-f]{12})$`)
 //   - if a needed image was built from it, or is an index that lists it.
 //
 // Nothing is changed. The repositories' other tags are no reason to fail.
-func (p *Project) Prunable(ctx context.Context, cleaner Cleaner, log ReleaseLog, e Edges, o Options, keep Retention) ([]Stored, error) {
+func (p *Project) Prunable(ctx context.Context, cleaner Cleaner, log PinLog, e Edges, o Options, keep Retention) ([]Stored, error) {
 	o.Push, o.Names = true, nil
 	today, err := p.Prepare(ctx, e, o)
 	if err != nil {
@@ -256,7 +256,7 @@ func (s *Stored) inspect(ctx context.Context, inspector Inspector) error {
 
 // pinnedIn are the digests that the states which are kept pin, of those that are
 // known.
-func pinnedIn(ctx context.Context, log ReleaseLog, known map[string]bool, keep Retention) (map[string]bool, error) {
+func pinnedIn(ctx context.Context, log PinLog, known map[string]bool, keep Retention) (map[string]bool, error) {
 	pinned := map[string]bool{}
 	branches, err := log.Branches(ctx)
 	if err != nil {

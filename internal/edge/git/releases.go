@@ -12,9 +12,9 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
-var _ release.ReleaseLog = (*Repository)(nil)
+var _ release.PinLog = (*Repository)(nil)
 
-// Branches implements release.ReleaseLog.
+// Branches implements release.PinLog.
 func (r *Repository) Branches(ctx context.Context) ([]string, error) {
 	out, err := r.git(ctx, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes")
 	if err != nil {
@@ -26,7 +26,7 @@ func (r *Repository) Branches(ctx context.Context) ([]string, error) {
 // digits is what is looked for: a manifest may put "sha256:" before it itself.
 const digits = "[0-9a-f]{64}"
 
-// Revisions implements release.ReleaseLog.
+// Revisions implements release.PinLog.
 func (r *Repository) Revisions(ctx context.Context, branch string, visit func(release.Revision) bool) error {
 	doing := "reading the history of " + branch
 	if r.shallow {

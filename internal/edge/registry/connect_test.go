@@ -55,7 +55,10 @@ func TestConcurrencyPerHost(t *testing.T) {
 	var running, highest atomic.Int32
 	host, _ := startServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		n := running.Add(1)
-		for seen := highest.Load(); n > seen && !highest.CompareAndSwap(seen, n); seen = highest.Load() {
+		for seen := highest.Load(); n > seen; seen = highest.Load() {
+			if highest.CompareAndSwap(seen, n) {
+				break
+			}
 		}
 		arrived <- struct{}{}
 		<-leave
