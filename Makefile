@@ -79,8 +79,7 @@ bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./pkg/... ./internal/edge/registry
 	bench/run.sh
 
-# Images must be built. ARGS="--runtimes python,nodejs:24 --clients 32" for less,
-# ARGS="--env FUNC_LOOPS=0" for the proxy without its event loops.
+# Images must be built. ARGS="--runtimes python,nodejs:24 --clients 32" for less.
 bench-runtimes:
 	$(GO) run ./bench/runtimes $(ARGS)
 

@@ -46,7 +46,7 @@ type bench struct {
 // reports.
 func (b *bench) runtime(ctx context.Context, subject contract.Subject) []*server {
 	var reports []*server
-	if slices.Contains(b.servers, asProxy) || slices.Contains(b.servers, asBare) {
+	if slices.ContainsFunc(ownNames(), func(name string) bool { return slices.Contains(b.servers, name) }) {
 		reports = append(reports, b.own(ctx, subject)...)
 	}
 	if f, ok := frameworks()[subject.Runtime]; ok && slices.Contains(b.servers, asFramework) {
@@ -63,7 +63,7 @@ func (b *bench) report(subject contract.Subject, name string) *server {
 
 // own measures the image with the contract function, and its worker alone.
 func (b *bench) own(ctx context.Context, subject contract.Subject) (reports []*server) {
-	for _, name := range []string{asProxy, asBare} {
+	for _, name := range ownNames() {
 		if slices.Contains(b.servers, name) {
 			reports = append(reports, b.report(subject, name))
 		}
@@ -100,8 +100,12 @@ func (b *bench) deployed(ctx context.Context, prepared *function.Prepared, repor
 	if err != nil {
 		return err
 	}
-	if report.Server == asProxy {
+	switch report.Server {
+	case asProxy:
 		report.ImageBytes = image.Size
+		return b.site(ctx, at, image, report)
+	case asNetHTTP:
+		at.spec.Env = slices.Concat(at.spec.Env, []function.Variable{{Name: "FUNC_LOOPS", Value: "0"}})
 		return b.site(ctx, at, image, report)
 	}
 	at, report.Note, err = bareSite(ctx, at.spec, image)

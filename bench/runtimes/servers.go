@@ -17,13 +17,19 @@ import (
 const (
 	// asProxy is the image as it is.
 	asProxy = "proxy"
+	// asNetHTTP is the image without the proxy's event loops: net/http alone
+	// serves clients.
+	asNetHTTP = "net/http"
 	// asBare is the image's worker with nothing before it.
 	asBare = "bare"
 	// asFramework is functions-framework in the same image.
 	asFramework = "framework"
 )
 
-func serverNames() []string { return []string{asProxy, asBare, asFramework} }
+func serverNames() []string { return append(ownNames(), asFramework) }
+
+// ownNames are the servers that are the image's own.
+func ownNames() []string { return []string{asProxy, asNetHTTP, asBare} }
 
 // A site is a container to measure, and where it is reached.
 type site struct {
