@@ -32,12 +32,12 @@ func checkMetrics(ctx context.Context, t *trial) (string, error) {
 		}
 	}
 	wanted := []struct {
-		sample, method string
+		family, method string
 		more           float64
 	}{
 		{callsTotal, http.MethodGet, 3}, {callsTotal, http.MethodPost, 3},
 		{failuresTotal, http.MethodGet, 0}, {failuresTotal, http.MethodPost, 1},
-		{durations + "_count", http.MethodGet, 3}, {durations + "_count", http.MethodPost, 3},
+		{durations, http.MethodGet, 3}, {durations, http.MethodPost, 3},
 	}
 	// A count may come a moment after the answer.
 	for deadline := time.Now().Add(10 * time.Second); ; {
@@ -47,9 +47,9 @@ func checkMetrics(ctx context.Context, t *trial) (string, error) {
 		}
 		var wrong []string
 		for _, w := range wanted {
-			got := after.sum(w.sample, w.method) - before.sum(w.sample, w.method)
+			got := after.calls(w.family, w.method) - before.calls(w.family, w.method)
 			if got != w.more {
-				wrong = append(wrong, fmt.Sprintf("%s{method=%q} %+g, want %+g", w.sample, w.method, got, w.more))
+				wrong = append(wrong, fmt.Sprintf("calls in %s{method=%q}: %+g, want %+g", w.family, w.method, got, w.more))
 			}
 		}
 		if len(wrong) == 0 {

@@ -13,20 +13,25 @@ function_calls_total{path="a \"b\" }",method="GET"} 1.5e1
 function_calls_total{method="POST",} 2 1700000000000
 # TYPE function_duration_seconds histogram
 function_duration_seconds_bucket{method="GET",le="+Inf"} 3
+function_duration_seconds_sum{method="GET"} 0.5
+function_duration_seconds_count{method="GET"} 3
 go_goroutines 8
 go_limit +Inf
 `)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := m.sum(callsTotal, "GET"); got != 18 {
+	if got := m.calls(callsTotal, "GET"); got != 18 {
 		t.Errorf("GET: got %v, want 18", got)
 	}
-	if got := m.sum(callsTotal, "POST"); got != 2 {
+	if got := m.calls(callsTotal, "POST"); got != 2 {
 		t.Errorf("POST: got %v, want 2", got)
 	}
-	if got := m.sum(callsTotal, "PUT"); got != 0 {
+	if got := m.calls(callsTotal, "PUT"); got != 0 {
 		t.Errorf("PUT: got %v, want 0", got)
+	}
+	if got := m.calls(durations, "GET"); got != 3 {
+		t.Errorf("calls of GET with a duration: got %v, want 3", got)
 	}
 	if err := m.types(map[string]string{callsTotal: "counter", durations: "histogram"}); err != nil {
 		t.Error(err)
