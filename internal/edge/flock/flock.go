@@ -3,7 +3,67 @@
 // no obstacle.
 package flock
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+
+	"github.com/gofrs/flock"
+)
 
 // ErrHeld says that somebody else holds the lock, in this process or another.
 var ErrHeld = errors.New("the file is locked already")
+
+// A Lock is an exclusive lock on a file. It lasts until Release or the end of
+// the process, as long as something refers to it.
+type Lock struct {
+	file    *flock.Flock
+	release func() error
+}
+
+// Acquire locks the file at path without waiting, and makes the file, with mode
+// perm before umask, if it is missing. The error wraps ErrHeld if the file is
+// locked. What the file holds stays until Write: it may be that of an earlier
+// holder.
+func Acquire(path string, perm fs.FileMode) (*Lock, error) {
+	file := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(perm))
+	locked, err := file.TryLock()
+	if err == nil && !locked {
+		err = ErrHeld
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("locking %s: %w", path, err), file.Close())
+	}
+	l := &Lock{file: file}
+	l.release = sync.OnceValue(l.unlock)
+	return l, nil
+}
+
+// Write makes content what the file holds, for others to read. A reader beside
+// it may see a part.
+func (l *Lock) Write(content []byte) error {
+	file, err := os.OpenFile(l.file.Path(), os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	return errors.Join(err, file.Close())
+}
+
+// Release empties the file, so that a later holder is not mistaken for this
+// one, and unlocks it. The file stays: to remove it would let a third process
+// lock a new file while a second one locks the old. Release does nothing the
+// second time.
+func (l *Lock) Release() error { return l.release() }
+
+func (l *Lock) unlock() error {
+	// Somebody may have removed the file, and made another since.
+	mine, err := l.file.Stat()
+	there, missing := os.Stat(l.file.Path())
+	if err == nil && missing == nil && os.SameFile(mine, there) {
+		err = l.Write(nil)
+	}
+	return errors.Join(err, l.file.Unlock())
+}

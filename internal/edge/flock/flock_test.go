@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 )
 
@@ -48,20 +47,32 @@ func TestLock(t *testing.T) {
 	}
 }
 
-// Who only holds a lock need not keep a reference.
-func TestLockOutlivesItsHandle(t *testing.T) {
+// A folder may be cleared while something in it is locked.
+func TestReleaseOfARemovedFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
-	if _, err := Acquire(path, 0o600); err != nil {
+	first, err := Acquire(path, 0o600)
+	if err != nil {
 		t.Fatal(err)
 	}
-	// Finalizers run some time after the first collection, in order.
-	runtime.GC()
-	collected := make(chan struct{})
-	runtime.AddCleanup(new([16]int), func(struct{}) { close(collected) }, struct{}{})
-	runtime.GC()
-	<-collected
-	if _, err := Acquire(path, 0o600); !errors.Is(err, ErrHeld) {
-		t.Errorf("the lock was lost with its handle: %v", err)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Acquire(path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Write([]byte("second")); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Release(); err != nil {
+		t.Error(err)
+	}
+	wantContent(t, path, "second")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Release(); err != nil {
+		t.Error(err)
 	}
 }
 
