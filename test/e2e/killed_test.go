@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -42,14 +43,14 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// start runs the command in the background.
+// start runs a command that builds in the background; it prints what steps print.
 func start(t *testing.T, root string, args ...string) (*exec.Cmd, *os.File) {
 	t.Helper()
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, append([]string{"-C", root}, args...)...)
+	cmd := exec.Command(binary, slices.Concat([]string{"-C", root}, args, []string{"--progress", "plain"})...)
 	cmd.Stderr = writer
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

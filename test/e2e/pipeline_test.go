@@ -185,8 +185,8 @@ func TestInterrupt(t *testing.T) {
 				_ = cmd.Process.Kill()
 				t.Fatal("still running two minutes after SIGINT")
 			}
-			if code := cmd.ProcessState.ExitCode(); code != 1 {
-				t.Errorf("exit code %d, want 1", code)
+			if code := cmd.ProcessState.ExitCode(); code != 130 {
+				t.Errorf("exit code %d, want 130", code)
 			}
 			unchanged(t, root, before)
 		})
