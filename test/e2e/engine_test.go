@@ -170,7 +170,7 @@ func TestDockerEngineRestarts(t *testing.T) {
 func (d *daemon) restartedUnder(t *testing.T, root, host, builder string, underway func(log string) bool) {
 	t.Helper()
 	before := sources(t, root)
-	args := []string{"all", "--push", "--builder", builder, "--registry", host}
+	args := []string{"all", "--push", "--builder", builder, "--registry", host, "--progress", "plain"}
 	log, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	if err != nil {
 		t.Fatal(err)
