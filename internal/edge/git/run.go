@@ -1,7 +1,6 @@
 package git
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,11 +8,9 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"time"
-)
 
-// pipeGrace is how long a killed git's children may keep its pipes open.
-const pipeGrace = 5 * time.Second
+	"github.com/rtbuild/rtbuild/internal/edge/program"
+)
 
 // A command is one run of git.
 type command struct {
@@ -51,16 +48,12 @@ func run(ctx context.Context, c command) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "git", append(args, c.args...)...)
 	cmd.Dir = c.dir
 	cmd.Env = append(environment(), c.env...)
-	cmd.Stdin = bytes.NewReader(c.stdin)
-	cmd.WaitDelay = pipeGrace
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	stdout, stderr, err := program.Output(ctx, cmd, c.stdin)
 	if err == nil {
-		return stdout.Bytes(), nil
+		return stdout, nil
 	}
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, err
 	}
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil, fmt.Errorf("%w: the git program is not installed", ErrNoRepository)
@@ -69,7 +62,7 @@ func run(ctx context.Context, c command) ([]byte, error) {
 	if !errors.As(err, &exit) {
 		return nil, fmt.Errorf("running git: %w", err)
 	}
-	f := &failure{name: c.args[0], code: exit.ExitCode(), stderr: strings.TrimSpace(stderr.String())}
+	f := &failure{name: c.args[0], code: exit.ExitCode(), stderr: stderr}
 	if f.code < 0 {
 		return nil, fmt.Errorf("running git %s: %w", f.name, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rtbuild/rtbuild/internal/edge/program"
 	"github.com/rtbuild/rtbuild/pkg/configmap"
 )
 
@@ -22,10 +23,6 @@ var (
 )
 
 var _ configmap.Cluster = (*Client)(nil)
-
-// pipeGrace is how long children of a kubectl that was ended may keep its pipes
-// open.
-const pipeGrace = 5 * time.Second
 
 // A Config says which cluster to ask. The zero value is kubectl's own choice:
 // KUBECONFIG, else ~/.kube/config, and the current context there.
@@ -79,24 +76,20 @@ func (c *Client) command(ctx context.Context, args []string) *exec.Cmd {
 		args = append(args, "--context="+c.config.Context)
 	}
 	cmd := exec.CommandContext(ctx, "kubectl", args...)
-	cmd.WaitDelay = pipeGrace
+	cmd.WaitDelay = program.PipeGrace
 	return cmd
 }
 
 // run runs kubectl with input on stdin and returns what it prints.
 func (c *Client) run(ctx context.Context, input []byte, args ...string) ([]byte, error) {
-	cmd := c.command(ctx, args)
-	cmd.Stdin = bytes.NewReader(input)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	if err == nil {
-		return stdout.Bytes(), nil
+	stdout, stderr, err := program.Output(ctx, c.command(ctx, args), input)
+	switch {
+	case err == nil:
+		return stdout, nil
+	case ctx.Err() != nil:
+		return nil, err
 	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	return nil, explained(args[0], err, strings.TrimSpace(stderr.String()))
+	return nil, explained(args[0], err, stderr)
 }
 
 // explained is the failure of a run of kubectl, with what it said and, where
