@@ -83,13 +83,6 @@ func (l *Local) newFront(ctx context.Context, g *generation, at Placing) (Kept, 
 	}
 	labels[frontPortLabel] = strconv.Itoa(g.f.Port)
 	image := g.images[manifest.RuntimePhase].ID
-	if len(l.Front) > 0 {
-		own, err := l.Host.Image(ctx, l.Front...)
-		if err != nil {
-			return nil, fmt.Errorf("the image of the front: %w", err)
-		}
-		image = own.ID
-	}
 	volume, err := l.Host.CreateVolume(ctx, Volume{Image: image, Group: Group, Files: g.upstream(), Labels: labels})
 	if err != nil {
 		return nil, err
@@ -134,7 +127,7 @@ func (l *Local) keepFront(ctx context.Context, c Container) (Kept, error) {
 func (l *Local) startFront(ctx context.Context, c Container) (Kept, error) {
 	front, err := l.Host.Keep(ctx, c)
 	if err != nil && strings.Contains(err.Error(), frontProgram) {
-		return nil, fmt.Errorf("the front of the function needs a program %s, which the runtime's image does not have: name an image that has it, as in --front kubeless/proxy: %w", frontProgram, err)
+		return nil, fmt.Errorf("the front of the function needs a program %s, which the runtime's image does not have: build the image with rtbuild's proxy in it, or deploy with --target kubernetes: %w", frontProgram, err)
 	}
 	return front, err
 }

@@ -24,9 +24,6 @@ import (
 // address stays.
 type Local struct {
 	Host Host
-	// Front is where the image of fronts is looked for, which has rtbuild's proxy
-	// as /proxy; empty is the runtime's own.
-	Front []string
 	// Say tells people how far a deployment is; nil tells nobody.
 	Say func(format string, args ...any)
 }
