@@ -67,9 +67,11 @@ func (s *session) develop(ctx context.Context, o *deployOptions, at function.Pla
 	return s.onDocker(ctx, func(engine *docker.Engine) (err error) {
 		draft := &function.Draft{Local: &function.Local{Host: engine, Say: s.app.notef}, At: at, Output: s.app.streams.Out}
 		defer func() { err = errors.Join(err, draft.Close(ctx)) }()
-		if _, err := draft.Replace(ctx, f); err != nil {
+		status, err := draft.Replace(ctx, f)
+		if err != nil {
 			return ended(ctx, err)
 		}
+		s.app.notef("%s answers at %s", name, status.URL)
 		for ctx.Err() == nil {
 			now, err := s.changed(ctx, o, seen)
 			if err != nil {
