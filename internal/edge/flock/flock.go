@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"sync"
 
 	"github.com/gofrs/flock"
@@ -17,10 +18,11 @@ import (
 var ErrHeld = errors.New("the file is locked already")
 
 // A Lock is an exclusive lock on a file. It lasts until Release or the end of
-// the process, as long as something refers to it.
+// the process, also when nothing refers to it any more.
 type Lock struct {
-	file    *flock.Flock
-	release func() error
+	file     *flock.Flock
+	released chan struct{}
+	release  func() error
 }
 
 // Acquire locks the file at path without waiting, and makes the file, with mode
@@ -36,9 +38,17 @@ func Acquire(path string, perm fs.FileMode) (*Lock, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("locking %s: %w", path, err), file.Close())
 	}
-	l := &Lock{file: file}
+	l := &Lock{file: file, released: make(chan struct{})}
 	l.release = sync.OnceValue(l.unlock)
+	go l.hold()
 	return l, nil
+}
+
+// hold refers to the file until the release: Go closes a file that is garbage,
+// and with it goes the lock.
+func (l *Lock) hold() {
+	<-l.released
+	runtime.KeepAlive(l.file)
 }
 
 // Write makes content what the file holds, for others to read. A reader beside
@@ -59,6 +69,7 @@ func (l *Lock) Write(content []byte) error {
 func (l *Lock) Release() error { return l.release() }
 
 func (l *Lock) unlock() error {
+	defer close(l.released)
 	// Somebody may have removed the file, and made another since.
 	mine, err := l.file.Stat()
 	there, missing := os.Stat(l.file.Path())

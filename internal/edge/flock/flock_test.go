@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -44,6 +45,23 @@ func TestLock(t *testing.T) {
 	}
 	if err := next.Release(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A holder may keep what the lock guards, and drop the lock.
+func TestLockOutlivesItsHandle(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if _, err := Acquire(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Finalizers run some time after the first collection, in order.
+	runtime.GC()
+	collected := make(chan struct{})
+	runtime.AddCleanup(new([16]int), func(struct{}) { close(collected) }, struct{}{})
+	runtime.GC()
+	<-collected
+	if _, err := Acquire(path, 0o600); !errors.Is(err, ErrHeld) {
+		t.Errorf("the lock was lost with its handle: %v", err)
 	}
 }
 
