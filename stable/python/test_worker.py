@@ -327,6 +327,17 @@ class Process(unittest.TestCase):
             process.send_signal(signal.SIGTERM)
             self.assertEqual((*process.communicate(timeout=10), process.returncode), ("cleaned up\n", "", 0))
 
+    def test_most_calls_need_no_bottle(self):
+        self.write("hello.py", "def handler(event, context):\n"
+                               "    request = event['extensions']['request']\n"
+                               "    return [bool(request), request.body.read().decode(), '_bottle' in vars(request)]\n")
+        process = self.start()
+        with socket.socket(socket.AF_UNIX) as connection:
+            while connection.connect_ex(self.socket):
+                self.assertIsNone(process.poll())
+            connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\ntext")
+            self.assertRegex(connection.recv(65536), rb'\[true, "text", false\]$')
+
     def test_does_not_load(self):
         cases = [
             ("no file", None, "No such file"),

@@ -123,6 +123,9 @@ class Request:
     def __delitem__(self, name):
         del self._bottle.request[name]
 
+    def __bool__(self):
+        return True  # as its length, which needs bottle's, is never 0
+
     def __iter__(self):
         return iter(self.environ)
 

@@ -361,11 +361,18 @@ module KubelessWorker
 
     # Memory follows what has come, not what a client says will.
     def read_exactly(size)
+      return read_piece(size) if size <= PIECE
+
       data = ''.b
       while (missing = size - data.bytesize).positive?
-        data << (@socket.read([missing, PIECE].min) || raise(EOFError))
+        data << read_piece([missing, PIECE].min)
       end
       data
+    end
+
+    def read_piece(size)
+      piece = @socket.read(size)
+      piece&.bytesize == size ? piece : raise(EOFError)
     end
   end
 
