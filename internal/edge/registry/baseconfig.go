@@ -56,70 +56,36 @@ func imageFor(got *remote.Descriptor, wanted ocispec.Platform) (v1.Image, error)
 	if err != nil {
 		return nil, err
 	}
-	image, err := choose(index, platforms.Only(wanted), 0)
+	image, err := choose(index, platforms.Only(wanted))
 	if err == nil && image == nil {
 		err = fmt.Errorf("index %s holds no image for %s", got.Digest, platforms.Format(wanted))
 	}
 	return image, err
 }
 
-// maxIndexes is how many levels of indexes are followed.
-const maxIndexes = 8
-
 // choose is the image of an index, and of the indexes in it, that fits best; nil
 // if none does. An image or an index that does not say what it is for may fit.
-func choose(index v1.ImageIndex, fits platforms.MatchComparer, level int) (v1.Image, error) {
-	content, err := index.IndexManifest()
-	if err != nil || level == maxIndexes {
-		return nil, err
-	}
-	var best v1.Image
+func choose(index v1.ImageIndex, fits platforms.MatchComparer) (best v1.Image, err error) {
 	var bestPlatform ocispec.Platform
-	for _, child := range content.Manifests {
-		if isAttestation(child.Platform) {
-			continue
+	err = walk(index, 0, func(child v1.Descriptor) bool {
+		return child.Platform == nil || fits.Match(toOCI(*child.Platform))
+	}, func(parent v1.ImageIndex, child v1.Descriptor) error {
+		if !child.MediaType.IsImage() {
+			return nil
 		}
-		image, platform, err := candidate(index, child, fits, level)
+		image, err := parent.Image(child.Digest)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if image != nil && fits.Match(platform) && (best == nil || fits.Less(platform, bestPlatform)) {
+		said, err := platformOf(image, child)
+		if platform := toOCI(said); err == nil && fits.Match(platform) && (best == nil || fits.Less(platform, bestPlatform)) {
 			best, bestPlatform = image, platform
 		}
-	}
-	return best, nil
+		return err
+	})
+	return best, err
 }
 
-// candidate is an entry of an index and what it is for; nil if it does not fit
-// or is no image.
-func candidate(index v1.ImageIndex, child v1.Descriptor, fits platforms.MatchComparer, level int) (v1.Image, ocispec.Platform, error) {
-	if child.Platform != nil && !fits.Match(toOCI(child.Platform)) {
-		return nil, ocispec.Platform{}, nil
-	}
-	var image v1.Image
-	var err error
-	switch {
-	case child.MediaType.IsIndex():
-		var inner v1.ImageIndex
-		if inner, err = index.ImageIndex(child.Digest); err == nil {
-			image, err = choose(inner, fits, level+1)
-		}
-	case child.MediaType.IsImage():
-		image, err = index.Image(child.Digest)
-	}
-	if err != nil || image == nil {
-		return nil, ocispec.Platform{}, err
-	}
-	if child.Platform != nil {
-		return image, toOCI(child.Platform), nil
-	}
-	config, err := image.ConfigFile()
-	if err != nil {
-		return nil, ocispec.Platform{}, err
-	}
-	return image, ocispec.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}, nil
-}
-
-func toOCI(p *v1.Platform) ocispec.Platform {
+func toOCI(p v1.Platform) ocispec.Platform {
 	return platforms.Normalize(ocispec.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant})
 }

@@ -94,7 +94,7 @@ func New(cfg Config) *Client {
 	if connections == nil {
 		connections = newTransport(cfg.CAFiles, cfg.Concurrency)
 	}
-	retrying := &retryTransport{inner: connections, policy: newRetryPolicy(cfg.Retries, cfg.RetryBase)}
+	retrying := newRetryTransport(connections, cfg.Retries, cfg.RetryBase)
 	c.transport = transport.NewUserAgent(&registryTransport{inner: retrying, insecure: c.insecure, learn: c.learn}, cfg.UserAgent)
 	return c
 }

@@ -17,9 +17,6 @@ import (
 
 var _ release.Inspector = (*Client)(nil)
 
-// errNoImage marks a manifest that is something else.
-var errNoImage = reference.ErrNoImage
-
 // Inspect implements release.Inspector. It takes a GET for the manifest, one
 // for each image and index of an index, and one for the configuration that has the
 // labels (one for each image that the index gives no platform for).
@@ -53,88 +50,86 @@ func (c *Client) Inspect(ctx context.Context, ref string) (release.Inspection, e
 // inspected is one image of a reference.
 type inspected struct {
 	image    v1.Image
-	manifest *v1.Manifest
 	platform string
 }
 
 // imagesOf are the images that a manifest or index points to, at least one, and
 // the digests of all manifests below an index.
-func imagesOf(got *remote.Descriptor) ([]inspected, []string, error) {
+func imagesOf(got *remote.Descriptor) (images []inspected, children []string, err error) {
 	if !got.MediaType.IsIndex() {
 		if !got.MediaType.IsImage() {
-			return nil, nil, fmt.Errorf("%s is %w: its media type is %s", got.Digest, errNoImage, got.MediaType)
+			return nil, nil, noImage(got.Descriptor)
 		}
 		image, err := got.Image()
 		if err != nil {
 			return nil, nil, err
 		}
-		one, err := inspectImage(image, got.Digest, nil)
-		if err != nil {
-			return nil, nil, err
-		}
-		return []inspected{one}, nil, nil
+		one, err := inspectImage(image, got.Descriptor)
+		return []inspected{one}, nil, err
 	}
 	index, err := got.ImageIndex()
 	if err != nil {
 		return nil, nil, err
 	}
-	var found indexed
-	err = found.add(index, got.Digest, 0)
-	if err == nil && len(found.images) == 0 {
-		err = fmt.Errorf("index %s holds no image: it is %w", got.Digest, errNoImage)
+	err = walk(index, 0, func(child v1.Descriptor) bool {
+		children = append(children, child.Digest.String())
+		return true
+	}, func(parent v1.ImageIndex, child v1.Descriptor) error {
+		if !child.MediaType.IsImage() {
+			return noImage(child)
+		}
+		image, err := parent.Image(child.Digest)
+		if err != nil {
+			return err
+		}
+		one, err := inspectImage(image, child)
+		if errors.Is(err, reference.ErrNoImage) {
+			return nil // a signature, or the like
+		}
+		images = append(images, one)
+		return err
+	})
+	if err == nil && len(images) == 0 {
+		err = fmt.Errorf("index %s holds no image: it is %w", got.Digest, reference.ErrNoImage)
 	}
-	return found.images, found.children, err
+	return images, children, err
 }
 
-// indexed is what is below an index: its images, and the digests of all manifests.
-type indexed struct {
-	images   []inspected
-	children []string
-}
+// maxIndexes is how many levels of indexes are followed.
+const maxIndexes = 8
 
-// add adds what is below an index, and the indexes in it.
-func (x *indexed) add(index v1.ImageIndex, digest v1.Hash, level int) error {
+// walk calls visit with what is below an index, and the indexes in it, and is no
+// index: with its own index, and the entry there. Attestations are left out, and
+// what is not wanted, with all below it.
+func walk(index v1.ImageIndex, level int, wanted func(v1.Descriptor) bool, visit func(v1.ImageIndex, v1.Descriptor) error) error {
 	content, err := index.IndexManifest()
 	if err != nil {
 		return err
 	}
 	for _, child := range content.Manifests {
-		x.children = append(x.children, child.Digest.String())
-		if isAttestation(child.Platform) {
+		if !wanted(child) || isAttestation(child.Platform) {
 			continue
 		}
-		err := x.addEntry(index, child, level)
-		if errors.Is(err, errNoImage) && child.MediaType.IsImage() {
-			continue // a signature, or the like
+		var inner v1.ImageIndex
+		switch {
+		case !child.MediaType.IsIndex():
+			err = visit(index, child)
+		case level == maxIndexes:
+			err = noImage(child)
+		default:
+			if inner, err = index.ImageIndex(child.Digest); err == nil {
+				err = walk(inner, level+1, wanted, visit)
+			}
 		}
 		if err != nil {
-			return fmt.Errorf("index %s: %w", digest, err)
+			return fmt.Errorf("in its index: %w", err)
 		}
 	}
 	return nil
 }
 
-// addEntry adds the images that an entry of an index stands for.
-func (x *indexed) addEntry(index v1.ImageIndex, child v1.Descriptor, level int) error {
-	switch {
-	case child.MediaType.IsIndex() && level < maxIndexes:
-		inner, err := index.ImageIndex(child.Digest)
-		if err != nil {
-			return err
-		}
-		return x.add(inner, child.Digest, level+1)
-	case !child.MediaType.IsImage():
-		return fmt.Errorf("%s is %w: its media type is %s", child.Digest, errNoImage, child.MediaType)
-	}
-	image, err := index.Image(child.Digest)
-	if err != nil {
-		return err
-	}
-	one, err := inspectImage(image, child.Digest, child.Platform)
-	if err == nil {
-		x.images = append(x.images, one)
-	}
-	return err
+func noImage(of v1.Descriptor) error {
+	return fmt.Errorf("%s is %w: its media type is %s", of.Digest, reference.ErrNoImage, of.MediaType)
 }
 
 // isAttestation tells whether an index's entry is BuildKit's attestation of
@@ -144,9 +139,8 @@ func isAttestation(p *v1.Platform) bool {
 	return p != nil && p.OS == "unknown" && p.Architecture == "unknown"
 }
 
-// inspectImage reads the manifest of an image, and its platform from the
-// configuration unless it is known.
-func inspectImage(image v1.Image, digest v1.Hash, platform *v1.Platform) (inspected, error) {
+// inspectImage reads the manifest of an image.
+func inspectImage(image v1.Image, of v1.Descriptor) (inspected, error) {
 	manifest, err := image.Manifest()
 	if err != nil {
 		return inspected{}, err
@@ -154,23 +148,26 @@ func inspectImage(image v1.Image, digest v1.Hash, platform *v1.Platform) (inspec
 	switch manifest.Config.MediaType {
 	case types.OCIConfigJSON, types.DockerConfigJSON:
 	default:
-		return inspected{}, fmt.Errorf("%s is %w: its configuration's media type is %q", digest, errNoImage, manifest.Config.MediaType)
+		return inspected{}, fmt.Errorf("%s is %w: its configuration's media type is %q", of.Digest, reference.ErrNoImage, manifest.Config.MediaType)
 	}
-	if platform == nil {
-		config, err := image.ConfigFile()
-		if err != nil {
-			return inspected{}, fmt.Errorf("reading the configuration of %s: %w", digest, err)
-		}
-		platform = &v1.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}
+	platform, err := platformOf(image, of)
+	if err == nil && (platform.OS == "" || platform.Architecture == "") {
+		err = fmt.Errorf("image %s does not say which platform it is for", of.Digest)
 	}
-	if platform.OS == "" || platform.Architecture == "" {
-		return inspected{}, fmt.Errorf("image %s does not say which platform it is for", digest)
+	return inspected{image: image, platform: platform.String()}, err
+}
+
+// platformOf is what an image is for, as its entry in an index says, or else its
+// configuration.
+func platformOf(image v1.Image, of v1.Descriptor) (v1.Platform, error) {
+	if p := of.Platform; p != nil {
+		return v1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}, nil
 	}
-	text := platform.OS + "/" + platform.Architecture
-	if platform.Variant != "" {
-		text += "/" + platform.Variant
+	config, err := image.ConfigFile()
+	if err != nil {
+		return v1.Platform{}, fmt.Errorf("reading the configuration of %s: %w", of.Digest, err)
 	}
-	return inspected{image: image, manifest: manifest, platform: text}, nil
+	return v1.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}, nil
 }
 
 // summarize puts images together, with the labels of the first by platform.

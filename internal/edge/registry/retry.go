@@ -2,16 +2,16 @@ package registry
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 // The bounds of trying again. A request is tried once and then at most
@@ -34,72 +34,22 @@ const (
 	maxWholeAnswer = 4 << 20
 )
 
-// A retryPolicy says whether and when to try again.
-type retryPolicy struct {
-	retries int
-	base    time.Duration
-	now     func() time.Time
-	// sleep returns ctx's error as soon as ctx ends.
-	sleep func(ctx context.Context, d time.Duration) error
-	// jitter returns a duration from 0 up to below, not including it.
-	jitter func(below time.Duration) time.Duration
+// errPassing stands for an answer whose status may be another one later.
+var errPassing = errors.New("a failure that may pass")
+
+// waits are those between the tries of one request: exponential backoff with full
+// jitter, on top of the time that the registry asked for.
+type waits struct {
+	backoff.ExponentialBackOff
+	asked time.Duration
 }
 
-func newRetryPolicy(retries int, base time.Duration) retryPolicy {
-	switch {
-	case retries == 0:
-		retries = defaultRetries
-	case retries < 0:
-		retries = 0
+// NextBackOff implements backoff.BackOff.
+func (w *waits) NextBackOff() time.Duration {
+	if w.asked > maxRetryWait {
+		return backoff.Stop
 	}
-	if base <= 0 {
-		base = defaultRetryBase
-	}
-	return retryPolicy{retries: retries, base: base, now: time.Now, sleep: sleep, jitter: rand.N[time.Duration]}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// tries are those of one request.
-type tries struct {
-	policy retryPolicy
-	began  time.Time
-	failed int
-}
-
-func (p retryPolicy) start() *tries {
-	return &tries{policy: p, began: p.now()}
-}
-
-// again is called after a failure. It waits and returns true if there is to be
-// another try: exponential backoff with full jitter, on top of the time that
-// the registry asked for. The error is ctx's.
-func (t *tries) again(ctx context.Context, asked time.Duration) (bool, error) {
-	t.failed++
-	if t.failed > t.policy.retries || asked > maxRetryWait {
-		return false, nil
-	}
-	ceiling := t.policy.base
-	for n := 1; n < t.failed && ceiling < maxRetryWait; n++ {
-		ceiling *= 2
-	}
-	wait := asked + t.policy.jitter(min(ceiling, maxRetryWait))
-	if t.policy.now().Sub(t.began)+wait > maxRetryTime {
-		return false, nil
-	}
-	if err := t.policy.sleep(ctx, wait); err != nil {
-		return false, err
-	}
-	return true, nil
+	return w.asked + w.ExponentialBackOff.NextBackOff()
 }
 
 // retryTransport repeats requests that failed in a way that may pass. What
@@ -109,38 +59,68 @@ func (t *tries) again(ctx context.Context, asked time.Duration) (bool, error) {
 // net/http by itself sends a request once more, and at once, where a kept
 // connection turns out to have been closed; that is left to it.
 type retryTransport struct {
-	inner  http.RoundTripper
-	policy retryPolicy
+	inner http.RoundTripper
+	tries uint
+	base  time.Duration
+}
+
+// newRetryTransport takes Config's Retries and RetryBase.
+func newRetryTransport(inner http.RoundTripper, retries int, base time.Duration) *retryTransport {
+	if retries == 0 {
+		retries = defaultRetries
+	}
+	if base <= 0 {
+		base = defaultRetryBase
+	}
+	return &retryTransport{inner: inner, tries: 1 + uint(max(retries, 0)), base: base}
 }
 
 // RoundTrip implements http.RoundTripper.
 func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx := req.Context()
-	tries := t.policy.start()
-	for next := req; ; {
+	// Intervals are the middles of what is waited.
+	waits := &waits{ExponentialBackOff: backoff.ExponentialBackOff{
+		InitialInterval: t.base / 2, RandomizationFactor: 1, Multiplier: 2, MaxInterval: maxRetryWait / 2,
+	}}
+	var failed *http.Response
+	next := req
+	resp, err := backoff.Retry(req.Context(), func() (*http.Response, error) {
+		if next == nil {
+			discard(failed)
+			var err error
+			if next, err = replay(req); err != nil {
+				return nil, backoff.Permanent(err)
+			}
+		}
 		resp, err := t.inner.RoundTrip(next)
 		if err == nil {
 			resp, err = readWhole(resp)
 		}
-		if !mayPass(resp, err) || ctx.Err() != nil {
-			return resp, err
+		if !mayPass(resp, err) {
+			return resp, backoff.Permanent(err)
+		}
+		failed, next, waits.asked = resp, nil, retryAfter(resp)
+		if err == nil {
+			err = errPassing
 		}
 		if !replayable(req) {
-			return resp, err
+			return resp, backoff.Permanent(err)
 		}
-		again, waitErr := tries.again(ctx, t.policy.retryAfter(resp))
-		if !again && waitErr == nil {
-			return resp, err
-		}
-		if resp != nil {
-			_ = resp.Body.Close()
-		}
-		if waitErr != nil {
-			return nil, waitErr
-		}
-		if next, err = replay(req); err != nil {
-			return nil, err
-		}
+		return resp, err
+	}, backoff.WithBackOff(waits), backoff.WithMaxTries(t.tries), backoff.WithMaxElapsedTime(maxRetryTime))
+	if errors.Is(err, errPassing) {
+		return resp, nil
+	}
+	if err != nil {
+		discard(resp)
+		return nil, err
+	}
+	return resp, nil
+}
+
+// discard is for an answer that nobody reads; nil for none.
+func discard(resp *http.Response) {
+	if resp != nil {
+		_ = resp.Body.Close()
 	}
 }
 
@@ -184,7 +164,7 @@ func mayPass(resp *http.Response, err error) bool {
 
 // retryAfter is how long the registry asks to wait (RFC 9110, 10.2.3: seconds,
 // or an HTTP date); zero if it does not say, or not in a way that can be read.
-func (p retryPolicy) retryAfter(resp *http.Response) time.Duration {
+func retryAfter(resp *http.Response) time.Duration {
 	if resp == nil {
 		return 0
 	}
@@ -193,7 +173,7 @@ func (p retryPolicy) retryAfter(resp *http.Response) time.Duration {
 		return time.Duration(seconds) * time.Second
 	}
 	if date, err := http.ParseTime(value); err == nil {
-		return max(0, date.Sub(p.now()))
+		return max(0, time.Until(date))
 	}
 	return 0
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,28 +17,6 @@ import (
 
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
-
-// A clock is a retryPolicy's time: it stands still but for waits, which it
-// notes.
-type clock struct {
-	time  time.Time
-	waits []time.Duration
-}
-
-// policy has no jitter: each wait is its ceiling.
-func (c *clock) policy(retries int, base time.Duration) retryPolicy {
-	return retryPolicy{
-		retries: retries,
-		base:    base,
-		now:     func() time.Time { return c.time },
-		jitter:  func(below time.Duration) time.Duration { return below },
-		sleep: func(ctx context.Context, d time.Duration) error {
-			c.waits = append(c.waits, d)
-			c.time = c.time.Add(d)
-			return ctx.Err()
-		},
-	}
-}
 
 type roundTripper func(*http.Request) (*http.Response, error)
 
@@ -61,9 +38,11 @@ func (brokenBody) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func (brokenBody) Close() error             { return nil }
 
 func TestRetry(t *testing.T) {
-	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // where synctest's clocks begin
 	const s = time.Second
-	waits := []time.Duration{1 * s, 2 * s, 4 * s}
+	// What the registry asked for, and what comes on top at the most.
+	type wait struct{ asked, most time.Duration }
+	waits := []wait{{0, 1 * s}, {0, 2 * s}, {0, 4 * s}}
 	type outcome struct {
 		resp *http.Response
 		err  error
@@ -80,7 +59,7 @@ func TestRetry(t *testing.T) {
 		body   io.Reader
 		give   []outcome // the last one for ever
 		want   int       // status; 0 for an error
-		waits  []time.Duration
+		waits  []wait
 	}{
 		{name: "success", give: answers(200), want: 200},
 		{name: "passing statuses", give: answers(500, 429, 408, 200), want: 200, waits: waits},
@@ -93,8 +72,8 @@ func TestRetry(t *testing.T) {
 		{name: "answer cut off", give: []outcome{{resp: &http.Response{StatusCode: 200, Body: brokenBody{}}}, {resp: status(200, "")}}, want: 200, waits: waits[:1]},
 		{name: "broken while sending", give: []outcome{{err: syscall.EPIPE}, {err: net.ErrClosed}, {resp: status(200, "")}}, want: 200, waits: waits[:2]},
 		{name: "connection refused", give: []outcome{{err: syscall.ECONNREFUSED}}},
-		{name: "Retry-After in seconds", give: []outcome{{resp: status(429, "7")}, {resp: status(200, "")}}, want: 200, waits: []time.Duration{8 * s}},
-		{name: "Retry-After as a date", give: []outcome{{resp: status(503, start.Add(9*s).Format(http.TimeFormat))}, {resp: status(200, "")}}, want: 200, waits: []time.Duration{10 * s}},
+		{name: "Retry-After in seconds", give: []outcome{{resp: status(429, "7")}, {resp: status(200, "")}}, want: 200, waits: []wait{{7 * s, s}}},
+		{name: "Retry-After as a date", give: []outcome{{resp: status(503, start.Add(9*s).Format(http.TimeFormat))}, {resp: status(200, "")}}, want: 200, waits: []wait{{9 * s, s}}},
 		{name: "Retry-After in the past", give: []outcome{{resp: status(503, start.Add(-9*s).Format(http.TimeFormat))}, {resp: status(200, "")}}, want: 200, waits: waits[:1]},
 		{name: "Retry-After that is nonsense", give: []outcome{{resp: status(503, "-5")}, {resp: status(200, "")}}, want: 200, waits: waits[:1]},
 		{name: "Retry-After too long", give: []outcome{{resp: status(429, "21600")}}, want: 429},
@@ -103,78 +82,79 @@ func TestRetry(t *testing.T) {
 		{name: "token by POST", method: "POST", body: strings.NewReader("body"), give: answers(500, 200), want: 200, waits: waits[:1]},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			clock := &clock{time: start}
-			calls := 0
-			transport := &retryTransport{policy: clock.policy(3, s), inner: roundTripper(func(req *http.Request) (*http.Response, error) {
-				if test.body != nil {
-					if content, err := io.ReadAll(req.Body); err != nil || string(content) != "body" {
-						t.Errorf("try %d got the body %q, %v", calls, content, err)
+			synctest.Test(t, func(t *testing.T) {
+				var tries []time.Time
+				transport := newRetryTransport(roundTripper(func(req *http.Request) (*http.Response, error) {
+					if test.body != nil {
+						if content, err := io.ReadAll(req.Body); err != nil || string(content) != "body" {
+							t.Errorf("try %d got the body %q, %v", len(tries), content, err)
+						}
+					}
+					next := test.give[min(len(tries), len(test.give)-1)]
+					tries = append(tries, time.Now())
+					return next.resp, next.err
+				}), 3, s)
+				req, err := http.NewRequest(test.method, "http://registry.example/v2/", test.body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp, err := transport.RoundTrip(req)
+				switch {
+				case test.want == 0 && err == nil:
+					t.Errorf("got %d, want an error", resp.StatusCode)
+				case test.want != 0 && err != nil:
+					t.Errorf("error: %v", err)
+				case test.want != 0 && resp.StatusCode != test.want:
+					t.Errorf("got %d, want %d", resp.StatusCode, test.want)
+				}
+				if len(tries) != 1+len(test.waits) {
+					t.Fatalf("%d tries, want %d", len(tries), 1+len(test.waits))
+				}
+				for i, want := range test.waits {
+					if waited := tries[i+1].Sub(tries[i]); waited < want.asked || waited > want.asked+want.most {
+						t.Errorf("wait %d took %v, want %v and up to %v more", i, waited, want.asked, want.most)
 					}
 				}
-				next := test.give[min(calls, len(test.give)-1)]
-				calls++
-				return next.resp, next.err
-			})}
-			req, err := http.NewRequest(test.method, "http://registry.example/v2/", test.body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp, err := transport.RoundTrip(req)
-			switch {
-			case test.want == 0 && err == nil:
-				t.Errorf("got %d, want an error", resp.StatusCode)
-			case test.want != 0 && err != nil:
-				t.Errorf("error: %v", err)
-			case test.want != 0 && resp.StatusCode != test.want:
-				t.Errorf("got %d, want %d", resp.StatusCode, test.want)
-			}
-			if !slices.Equal(clock.waits, test.waits) {
-				t.Errorf("waits %v, want %v", clock.waits, test.waits)
-			}
-			if calls != 1+len(test.waits) {
-				t.Errorf("%d tries, want %d", calls, 1+len(test.waits))
-			}
+			})
 		})
 	}
 }
 
-func TestRetryTimeIsBounded(t *testing.T) {
-	clock := &clock{time: time.Now()}
-	began := clock.time
-	tries := clock.policy(1000, time.Second).start()
-	for {
-		again, err := tries.again(t.Context(), 20*time.Second)
-		if err != nil {
-			t.Fatal(err)
+// triesOf is when a request is tried at a registry that always asks for 20
+// seconds.
+func triesOf(t *testing.T, retries int) (tries []time.Time) {
+	synctest.Test(t, func(t *testing.T) {
+		transport := newRetryTransport(roundTripper(func(*http.Request) (*http.Response, error) {
+			tries = append(tries, time.Now())
+			return status(503, "20"), nil
+		}), retries, 0)
+		if resp, err := transport.RoundTrip(request(t.Context(), t, "registry.example")); err != nil || resp.StatusCode != 503 {
+			t.Errorf("got %v, %v", resp, err)
 		}
-		if !again {
-			break
+	})
+	return tries
+}
+
+func TestRetriesAreBounded(t *testing.T) {
+	for retries, want := range map[int]int{-1: 1, 0: 1 + defaultRetries, 1: 2} {
+		if got := len(triesOf(t, retries)); got != want {
+			t.Errorf("Retries %d: %d tries, want %d", retries, got, want)
 		}
 	}
-	if took := clock.time.Sub(began); took > maxRetryTime || took < maxRetryTime/2 {
-		t.Errorf("gave up after %v, want about %v", took, maxRetryTime)
-	}
-	for _, wait := range clock.waits {
-		if wait > 20*time.Second+maxRetryWait {
-			t.Errorf("waited %v", wait)
-		}
+	tries := triesOf(t, 1000)
+	if took := tries[len(tries)-1].Sub(tries[0]); took > maxRetryTime || took < maxRetryTime/2 {
+		t.Errorf("the last try began after %v, want about %v", took, maxRetryTime)
 	}
 }
 
 func TestJitterIsFull(t *testing.T) {
-	policy := newRetryPolicy(0, 0)
-	if policy.retries != defaultRetries || policy.base != defaultRetryBase {
-		t.Errorf("defaults: %d, %v", policy.retries, policy.base)
-	}
-	if newRetryPolicy(-1, 0).retries != 0 {
-		t.Error("retries cannot be turned off")
-	}
 	low, high := 0, 0
 	for range 200 {
-		switch d := policy.jitter(time.Second); {
-		case d < 0 || d >= time.Second:
+		tries := triesOf(t, 1)
+		switch d := tries[1].Sub(tries[0]) - 20*time.Second; {
+		case d < 0 || d > defaultRetryBase:
 			t.Fatalf("jitter of %v", d)
-		case d < time.Second/2:
+		case d < defaultRetryBase/2:
 			low++
 		default:
 			high++
@@ -198,10 +178,10 @@ func TestCancelEndsTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		calls := 0
-		transport := &retryTransport{policy: newRetryPolicy(0, 0), inner: roundTripper(func(*http.Request) (*http.Response, error) {
+		transport := newRetryTransport(roundTripper(func(*http.Request) (*http.Response, error) {
 			calls++
 			return status(429, "20"), nil
-		})}
+		}), 0, 0)
 		began := time.Now()
 		time.AfterFunc(time.Second, cancel)
 		_, err := transport.RoundTrip(request(ctx, t, "registry.example"))
