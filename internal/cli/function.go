@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/internal/edge/kubectl"
@@ -16,7 +17,28 @@ import (
 
 // functionOptions are the flags of all commands under function.
 type functionOptions struct {
-	namespace, target string
+	namespace, target   string
+	context, kubeconfig string
+}
+
+func (o *functionOptions) flags(set *pflag.FlagSet) {
+	set.StringVarP(&o.namespace, "namespace", "n", function.DefaultNamespace, "the functions' namespace; on Docker it is a network of its own")
+	set.StringVar(&o.target, "target", "docker", "where functions live: docker, or kubernetes, by way of your kubectl")
+	set.StringVar(&o.context, "context", "", "with --target kubernetes: the `CONTEXT` of kubectl's configuration (default: its current one)")
+	set.StringVar(&o.kubeconfig, "kubeconfig", "", "with --target kubernetes: kubectl's configuration `FILE` (default: kubectl's own choice)")
+}
+
+// onKubernetes tells whether functions live in a cluster.
+func (o *functionOptions) onKubernetes() (bool, error) {
+	switch {
+	case o.target == "kubernetes":
+		return true, nil
+	case o.target != "docker":
+		return false, usagef("--target %s: want docker or kubernetes", o.target)
+	case o.context != "" || o.kubeconfig != "":
+		return false, usagef("--context and --kubeconfig say which cluster: add --target kubernetes")
+	}
+	return false, nil
 }
 
 func (a *app) functionCommand() *cobra.Command {
@@ -30,9 +52,7 @@ docs/FUNCTIONS.md says what runs where.`,
 		Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	set := cmd.PersistentFlags()
-	set.StringVarP(&o.namespace, "namespace", "n", function.DefaultNamespace, "the functions' namespace, which is a network of its own")
-	set.StringVar(&o.target, "target", "docker", "where functions live: docker, or kubernetes, by way of your kubectl")
+	o.flags(cmd.PersistentFlags())
 	a.addFunctionCommands(cmd, &o)
 	// Scripts with KUBELESS="rtbuild function" say $KUBELESS function deploy.
 	again := &cobra.Command{Use: "function", Hidden: true, Args: noCommand, RunE: cmd.RunE}
@@ -56,16 +76,25 @@ func (a *app) withTarget(cmd *cobra.Command, o *functionOptions, do func(ctx con
 }
 
 func (s *session) onTarget(ctx context.Context, o *functionOptions, do func(ctx context.Context, target function.Target) error) error {
-	switch o.target {
-	case "docker":
-	case "kubernetes":
-		return do(ctx, &kubernetes.Deployer{Cluster: kubectl.New(kubectl.Config{}), Say: s.app.notef})
-	default:
-		return usagef("--target %s: want docker or kubernetes", o.target)
+	inCluster, err := o.onKubernetes()
+	if err != nil {
+		return err
+	}
+	if inCluster {
+		cluster := kubectl.New(kubectl.Config{Kubeconfig: o.kubeconfig, Context: o.context})
+		return hinted(do(ctx, &kubernetes.Deployer{Cluster: cluster, Say: s.app.notef}), o.namespace)
 	}
 	return s.onDocker(ctx, func(engine *docker.Engine) error {
 		return do(ctx, &function.Local{Host: engine, Say: s.app.notef})
 	})
+}
+
+// hinted says how a namespace that is missing comes to be.
+func hinted(err error, namespace string) error {
+	if errors.Is(err, kubectl.ErrNoNamespace) {
+		return fmt.Errorf("%w; kubectl create namespace %s makes it", err, namespace)
+	}
+	return err
 }
 
 // onDocker opens the Docker engine and does something with it.

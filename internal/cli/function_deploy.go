@@ -24,6 +24,7 @@ type deployOptions struct {
 	env, labels, secrets                             []string
 	timeout, memory, cpu                             string
 	port, servicePort                                int
+	image, readyPath                                 string
 }
 
 func (o *deployOptions) flags(set *pflag.FlagSet) {
@@ -57,8 +58,14 @@ The images are those that rtbuild build left in the engine; others are pulled.`,
 		Args:    oneFunction,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, s *session) error {
+				if err := o.check(target); err != nil {
+					return err
+				}
 				f, err := s.functionOf(ctx, args[0], target.namespace, &o)
 				if err != nil {
+					return err
+				}
+				if err := s.intoImage(ctx, f, o.image); err != nil {
 					return err
 				}
 				return s.deploy(ctx, target, f, o.placing(cmd.Flags()))
@@ -66,6 +73,7 @@ The images are those that rtbuild build left in the engine; others are pulled.`,
 		},
 	}
 	o.flags(cmd.Flags())
+	o.clusterFlags(cmd.Flags())
 	return cmd
 }
 
@@ -79,6 +87,9 @@ it was deployed. No call is lost.`,
 		Args: oneFunction,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, s *session) error {
+				if err := o.check(target); err != nil {
+					return err
+				}
 				return s.onTarget(ctx, target, func(ctx context.Context, on function.Target) error {
 					return s.update(ctx, on, cmd.Flags(), args[0], target, &o)
 				})
@@ -86,7 +97,20 @@ it was deployed. No call is lost.`,
 		},
 	}
 	o.flags(cmd.Flags())
+	o.clusterFlags(cmd.Flags())
 	return cmd
+}
+
+// check is what is wrong with flags of a target.
+func (o *deployOptions) check(target *functionOptions) error {
+	inCluster, err := target.onKubernetes()
+	if err != nil {
+		return err
+	}
+	if !inCluster && (o.image != "" || o.readyPath != "") {
+		return usagef("--image and --ready-path go with --target kubernetes")
+	}
+	return o.checkImage()
 }
 
 // placing says where a function is published: where --port was given, there.
@@ -133,7 +157,7 @@ func (s *session) fill(ctx context.Context, f *function.Function, o *deployOptio
 		return &usageError{err: err}
 	}
 	f.Runtime = s.project.FunctionRuntime(r, v, destination)
-	f.Handler, f.Memory, f.CPU, f.Port = o.handler, o.memory, o.cpu, o.port
+	f.Handler, f.Memory, f.CPU, f.Port, f.ReadyPath = o.handler, o.memory, o.cpu, o.port, o.readyPath
 	if f.Timeout, err = strconv.Atoi(o.timeout); err != nil {
 		return usagef("--timeout %s: want seconds", o.timeout)
 	}
@@ -233,15 +257,42 @@ func (s *session) update(ctx context.Context, on function.Target, set *pflag.Fla
 	}
 	at := o.placing(set)
 	o.keep(set, was.Record)
+	if target.target == "kubernetes" && !set.Changed("secrets") {
+		o.secrets = was.Secrets // which the cluster keeps
+	}
 	f := &function.Function{Name: name, Namespace: target.namespace}
 	if err := s.fill(ctx, f, o); err != nil {
 		return err
 	}
-	if len(was.Secrets) > 0 && !set.Changed("secrets") {
+	if len(was.Secrets) > 0 && len(o.secrets) == 0 && !set.Changed("secrets") {
 		return usagef("function %s has secrets (%s), which are not kept to be deployed again: say where they are with --secrets NAME=FOLDER", name, strings.Join(was.Secrets, ", "))
 	}
-	if f.Source, f.Dependencies, err = on.Source(ctx, target.namespace, name); err != nil {
+	if err := s.fillSource(ctx, on, f, set, was.Record, o); err != nil {
 		return err
+	}
+	if err := f.Check(); err != nil {
+		return &usageError{err: err}
+	}
+	if err := s.intoImage(ctx, f, o.image); err != nil {
+		return err
+	}
+	status, err := on.Deploy(ctx, f, at)
+	if err != nil {
+		return fmt.Errorf("updating function %s: %w", name, err)
+	}
+	return s.app.printDeployed(status)
+}
+
+// fillSource sets the source and the dependencies: those of the flags, else those
+// that the function was deployed from.
+func (s *session) fillSource(ctx context.Context, on function.Target, f *function.Function, set *pflag.FlagSet, was function.Record, o *deployOptions) (err error) {
+	switch {
+	case was.Image == "":
+		if f.Source, f.Dependencies, err = on.Source(ctx, f.Namespace, f.Name); err != nil {
+			return err
+		}
+	case !set.Changed("from-file") || was.Dependencies && !set.Changed("dependencies"):
+		return usagef("function %s is in an image, which its source is not read from: name that again, with --from-file and, where it has some, --dependencies", f.Name)
 	}
 	if set.Changed("from-file") {
 		if f.Source, err = s.readSource(ctx, o); err != nil {
@@ -249,18 +300,9 @@ func (s *session) update(ctx context.Context, on function.Target, set *pflag.Fla
 		}
 	}
 	if set.Changed("dependencies") {
-		if f.Dependencies, err = readDependencies(o.dependencies); err != nil {
-			return err
-		}
+		f.Dependencies, err = readDependencies(o.dependencies)
 	}
-	if err := f.Check(); err != nil {
-		return &usageError{err: err}
-	}
-	status, err := on.Deploy(ctx, f, at)
-	if err != nil {
-		return fmt.Errorf("updating function %s: %w", name, err)
-	}
-	return s.app.printDeployed(status)
+	return err
 }
 
 // keep sets what no flag says to what was.
@@ -275,6 +317,8 @@ func (o *deployOptions) keep(set *pflag.FlagSet, was function.Record) {
 	texts("timeout", &o.timeout, strconv.Itoa(was.Timeout))
 	texts("memory", &o.memory, was.Memory)
 	texts("cpu", &o.cpu, was.CPU)
+	texts("ready-path", &o.readyPath, was.ReadyPath)
+	texts("image", &o.image, imageRepository(was.Image))
 	if !set.Changed("port") {
 		o.port = was.Port
 	}

@@ -22,22 +22,29 @@ func (a *app) functionRenderCommand(target *functionOptions) *cobra.Command {
 		Long: `Print what describes a function to Kubernetes: a ConfigMap with its source, a
 Service, and a Deployment whose init containers are the function's phases. Its
 Pods keep to Pod Security's restricted profile. With --for knative, print a
-Knative Service instead.`,
+Knative Service instead. With --image, the function is installed and compiled here
+and pushed, and the objects name its image.`,
 		Example: `  rtbuild function render hello --runtime python3.13 --handler hello.handler --from-file hello.py | kubectl apply -f -`,
 		Args:    oneFunction,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			describe, ok := map[string]func(*function.Function, kubernetes.Options) ([]kubernetes.Object, error){
+			describe, ok := map[string]func(*function.Function) ([]kubernetes.Object, error){
 				"kubernetes": kubernetes.Objects, "knative": kubernetes.Knative,
 			}[engine]
 			if !ok {
 				return usagef("--for %s: want kubernetes or knative", engine)
+			}
+			if err := o.checkImage(); err != nil {
+				return err
 			}
 			return a.with(cmd, func(ctx context.Context, s *session) error {
 				f, err := s.functionOf(ctx, args[0], target.namespace, &o)
 				if err != nil {
 					return err
 				}
-				objects, err := describe(f, kubernetes.Options{})
+				if err := s.intoImage(ctx, f, o.image); err != nil {
+					return err
+				}
+				objects, err := describe(f)
 				if err != nil {
 					return err
 				}
@@ -46,6 +53,7 @@ Knative Service instead.`,
 		},
 	}
 	o.flags(cmd.Flags())
+	o.clusterFlags(cmd.Flags())
 	cmd.Flags().StringVar(&engine, "for", "kubernetes", "what the objects are for: kubernetes or knative")
 	return cmd
 }

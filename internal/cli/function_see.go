@@ -166,7 +166,7 @@ func describeFunction(out io.Writer, s function.Status) error {
 		{"Namespace:", s.Namespace}, {"Handler:", s.Handler}, {"Runtime:", s.Runtime}, {"Status:", s.Status}, {"URL:", s.URL},
 		{"Source:", s.Source}, {"Timeout:", fmt.Sprintf("%d s", s.Timeout)}, {"Deployed:", s.Deployed.Format("2006-01-02 15:04:05 MST")},
 	}
-	for _, row := range [][]string{{"Checksum:", s.Digest}, {"Memory:", s.Memory}, {"CPU:", s.CPU}, {"Secrets:", strings.Join(s.Secrets, ", ")}} {
+	for _, row := range [][]string{{"Checksum:", s.Digest}, {"Memory:", s.Memory}, {"CPU:", s.CPU}, {"Image:", s.Image}, {"Secrets:", strings.Join(s.Secrets, ", ")}} {
 		if row[1] != "" {
 			rows = append(rows, row)
 		}

@@ -60,6 +60,8 @@ type Image struct {
 	User string
 	// Labels are those of its configuration.
 	Labels map[string]string
+	// Platform is what it is for: "linux/amd64".
+	Platform string
 }
 
 // A File goes into a volume.

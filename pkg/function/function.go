@@ -42,6 +42,12 @@ type Function struct {
 	Secrets []Secret
 	// Labels are kept with what the function is made into.
 	Labels map[string]string
+	// Image is one that holds the prepared function, as Package makes it: where
+	// it runs nothing is prepared then. Empty is the runtime's own.
+	Image string
+	// ReadyPath is where the server says whether it is ready, where that cannot be
+	// found out by asking; empty is /readyz.
+	ReadyPath string
 }
 
 // A Secret is files for the function's eyes alone.

@@ -44,6 +44,10 @@ type Record struct {
 	Bundle bool   `json:"bundle,omitempty"`
 	// Dependencies is whether a dependency file came beside the source.
 	Dependencies bool `json:"dependencies,omitempty"`
+	// Image is the one that holds the function, empty where that is in a volume.
+	Image string `json:"image,omitempty"`
+	// ReadyPath is where its server is asked whether it is ready, if that was said.
+	ReadyPath string `json:"readyPath,omitempty"`
 }
 
 // RecordOf is what is kept of a function.
@@ -51,6 +55,7 @@ func RecordOf(f *Function) Record {
 	r := Record{
 		Runtime: f.Runtime.Name(), Handler: f.Handler, Timeout: f.Timeout, Port: f.Port, Memory: f.Memory, CPU: f.CPU,
 		Env: f.Env, Labels: f.Labels, Source: f.Source.Origin, Digest: f.Source.Digest, Bundle: f.Source.Bundle, Dependencies: len(f.Dependencies) > 0,
+		Image: f.Image, ReadyPath: f.ReadyPath,
 	}
 	for _, s := range f.Secrets {
 		r.Secrets = append(r.Secrets, s.Name)

@@ -123,7 +123,7 @@ func (c *Engine) inspectImage(ctx context.Context, ref string) (function.Image, 
 	if err != nil {
 		return function.Image{}, fmt.Errorf("inspecting image %s: %w", ref, err)
 	}
-	image := function.Image{Reference: ref, ID: found.ID}
+	image := function.Image{Reference: ref, ID: found.ID, Platform: strings.TrimRight(strings.Join([]string{found.Os, found.Architecture, found.Variant}, "/"), "/")}
 	if found.Config != nil {
 		image.User, image.Labels = found.Config.User, found.Config.Labels
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -84,6 +85,35 @@ func TestPack(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
+	}
+}
+
+// What is packed is read back, and a hard link is a file of the same content.
+func TestUnpack(t *testing.T) {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for _, header := range []tar.Header{
+		{Typeflag: tar.TypeDir, Name: "volume/", Mode: 0o2777},
+		{Typeflag: tar.TypeReg, Name: "volume/a", Mode: 0o755, Size: 4},
+		{Typeflag: tar.TypeLink, Name: "volume/b", Mode: 0o755, Linkname: "volume/a"},
+		{Typeflag: tar.TypeSymlink, Name: "volume/c", Mode: 0o777, Linkname: "a"},
+	} {
+		if err := w.WriteHeader(&header); err != nil {
+			t.Fatal(err)
+		}
+		if header.Size > 0 {
+			if _, err := w.Write([]byte("text")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := unpack(&archive)
+	want := []function.File{{Name: "a", Content: []byte("text"), Executable: true}, {Name: "b", Content: []byte("text"), Executable: true}, {Name: "c", Link: "a"}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, %v; want %v", got, err, want)
 	}
 }
 

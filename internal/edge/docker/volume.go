@@ -137,9 +137,11 @@ func packFiles(w *tar.Writer, folder string, group int, mode int64, files []func
 	return errors.Join(errs...)
 }
 
-// unpack reads an archive of volumeFolder that an engine made.
+// unpack reads an archive of volumeFolder that an engine made. A hard link is
+// another file of the same content.
 func unpack(stream io.Reader) ([]function.File, error) {
 	var files []function.File
+	contents := map[string][]byte{}
 	for r := tar.NewReader(stream); ; {
 		header, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -154,6 +156,9 @@ func unpack(stream io.Reader) ([]function.File, error) {
 			if file.Content, err = io.ReadAll(r); err != nil {
 				return nil, err
 			}
+			contents[path.Clean(header.Name)] = file.Content
+		case tar.TypeLink:
+			file.Content = contents[path.Clean(header.Linkname)]
 		case tar.TypeSymlink:
 			file.Link, file.Executable = header.Linkname, false
 		default:

@@ -50,6 +50,11 @@ func (c *Client) Logs(ctx context.Context, namespace, pod, container string, lin
 	return string(out), err
 }
 
+// Events implements kubernetes.Cluster.
+func (c *Client) Events(ctx context.Context, namespace, name string) ([]byte, error) {
+	return c.run(ctx, nil, "get", "events", "--namespace="+namespace, "--field-selector=involvedObject.name="+name, "--output=json")
+}
+
 // followed is how many Pods' logs are followed at once.
 const followed = 50
 

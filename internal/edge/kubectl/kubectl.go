@@ -27,7 +27,9 @@ var _ configmap.Cluster = (*Client)(nil)
 // A Config says which cluster to ask. The zero value is kubectl's own choice:
 // KUBECONFIG, else ~/.kube/config, and the current context there.
 type Config struct {
-	// Context is a context of the kubeconfig.
+	// Kubeconfig is the path of a kubeconfig; empty is kubectl's own choice.
+	Kubeconfig string
+	// Context is a context of the kubeconfig; empty is its current one.
 	Context string
 }
 
@@ -72,6 +74,9 @@ func (c *Client) AwaitRollout(ctx context.Context, namespace, deployment string,
 
 // command is kubectl, for the cluster that was chosen.
 func (c *Client) command(ctx context.Context, args []string) *exec.Cmd {
+	if c.config.Kubeconfig != "" {
+		args = append(args, "--kubeconfig="+c.config.Kubeconfig)
+	}
 	if c.config.Context != "" {
 		args = append(args, "--context="+c.config.Context)
 	}

@@ -31,6 +31,8 @@ type Cluster interface {
 	// Logs are the last lines that a Pod's container printed, of the run before
 	// where it waits for the next.
 	Logs(ctx context.Context, namespace, pod, container string, lines int) (string, error)
+	// Events are those of the objects of this name, as a List in JSON.
+	Events(ctx context.Context, namespace, name string) ([]byte, error)
 	// Follow copies what the containers of this name print in all Pods that carry
 	// the labels, and with follow what they will print.
 	Follow(ctx context.Context, namespace, container string, labels map[string]string, follow bool, out io.Writer) error
@@ -60,7 +62,6 @@ const loadLimit = 15 * time.Minute
 // state.
 type Deployer struct {
 	Cluster Cluster
-	Options Options
 	// Say tells people how far a deployment is; nil tells nobody.
 	Say func(format string, args ...any)
 }
@@ -73,7 +74,7 @@ func (d *Deployer) Deploy(ctx context.Context, f *function.Function, _ function.
 	if err := f.Check(); err != nil {
 		return function.Status{}, err
 	}
-	described, err := Objects(f, d.Options)
+	described, err := Objects(f)
 	if err != nil {
 		return function.Status{}, err
 	}
@@ -88,10 +89,12 @@ func (d *Deployer) Deploy(ctx context.Context, f *function.Function, _ function.
 	if err := remember(objects); err != nil {
 		return function.Status{}, err
 	}
-	for _, dryRun := range []bool{true, false} {
-		if err := d.apply(ctx, objects, dryRun); err != nil {
-			return function.Status{}, err
-		}
+	if err := d.apply(ctx, objects, true); err != nil {
+		return function.Status{}, err
+	}
+	// What is refused all the same may be one of several objects.
+	if err := d.apply(ctx, objects, false); err != nil {
+		return function.Status{}, errors.Join(err, d.takeBack(ctx, f, before, there))
 	}
 	waiting, cancel := context.WithTimeout(ctx, loadLimit)
 	defer cancel()
@@ -105,18 +108,14 @@ func (d *Deployer) Deploy(ctx context.Context, f *function.Function, _ function.
 }
 
 // applied are the objects of the last Deploy, none if what is there was applied by
-// other means. A deployment of another maker is an error.
+// other means. A Deployment or Service of another maker is an error.
 func (d *Deployer) applied(ctx context.Context, namespace, name string) (objects []Object, there bool, err error) {
-	encoded, err := d.Cluster.Get(ctx, "deployment", namespace, name)
-	if err != nil || encoded == nil {
+	if _, err := d.own(ctx, "service", namespace, name); err != nil {
 		return nil, false, err
 	}
-	var live liveObject
-	if err := json.Unmarshal(encoded, &live); err != nil {
-		return nil, true, fmt.Errorf("reading the deployment %s: %w", name, err)
-	}
-	if live.Metadata.Labels[managerLabel] != manager {
-		return nil, true, fmt.Errorf("the namespace %s has a deployment %s that is no function of rtbuild's: take another name, or delete it", namespace, name)
+	live, err := d.own(ctx, "deployment", namespace, name)
+	if err != nil || live == nil {
+		return nil, false, err
 	}
 	if text := live.Metadata.Annotations[appliedAnnotation]; text != "" {
 		if err := json.Unmarshal([]byte(text), &objects); err != nil {
@@ -124,6 +123,23 @@ func (d *Deployer) applied(ctx context.Context, namespace, name string) (objects
 		}
 	}
 	return objects, true, nil
+}
+
+// own is an object of this name, nil if there is none. One of another maker is an
+// error.
+func (d *Deployer) own(ctx context.Context, kind, namespace, name string) (*liveObject, error) {
+	encoded, err := d.Cluster.Get(ctx, kind, namespace, name)
+	if err != nil || encoded == nil {
+		return nil, err
+	}
+	var live liveObject
+	if err := json.Unmarshal(encoded, &live); err != nil {
+		return nil, fmt.Errorf("reading the %s %s: %w", kind, name, err)
+	}
+	if live.Metadata.Labels[managerLabel] != manager {
+		return nil, fmt.Errorf("the namespace %s has a %s %s that is no function of rtbuild's: take another name, or delete it", namespace, kind, name)
+	}
+	return &live, nil
 }
 
 // remember notes in the Deployment what it and its Service are.
@@ -193,7 +209,7 @@ func (d *Deployer) takeBack(ctx context.Context, f *function.Function, before []
 
 // await waits until the function's new Pods serve and the old ones are gone.
 func (d *Deployer) await(ctx context.Context, f *function.Function) error {
-	last := ""
+	var last rollout
 	for {
 		state, err := d.look(ctx, f)
 		switch {
@@ -201,16 +217,16 @@ func (d *Deployer) await(ctx context.Context, f *function.Function) error {
 			return nil
 		case err == nil && state.failure != nil:
 			return d.explain(ctx, f, *state.failure)
-		case err == nil && state.reason != last:
-			last = state.reason
-			d.say("%s: %s", f.Name, last)
+		case err == nil && state.reason != last.reason:
+			last = state
+			d.say("%s: %s", f.Name, last.reason)
 		case err != nil && ctx.Err() == nil:
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return fmt.Errorf("the function %s does not serve in time: %s", f.Name, last)
+				return d.explain(ctx, f, failure{pod: last.pod, container: last.container, reason: "not in time: " + last.reason, printed: last.container != ""})
 			}
 			return context.Cause(ctx)
 		case <-time.After(pollInterval):
@@ -229,32 +245,13 @@ func (d *Deployer) look(ctx context.Context, f *function.Function) (rollout, err
 		return state, err
 	}
 	// A Pod that ended meanwhile is seen at the next look.
-	if answer, err := d.request(ctx, f.Namespace, "pod/"+state.asking, f.Port, "/readyz", function.Call{}); err == nil {
+	if answer, err := d.request(ctx, f.Namespace, "pod/"+state.asking, f.Port, readyPath(f), function.Call{}); err == nil {
 		state.reason = strings.TrimSpace(string(answer.Body))
 	}
 	if strings.HasPrefix(state.reason, "crash-looping") {
-		state.failure = &failure{pod: state.asking, container: f.Name, reason: state.reason}
+		state.failure = &failure{pod: state.asking, container: f.Name, reason: state.reason, printed: true}
 	}
 	return state, nil
-}
-
-// explainLines is how much of a log an error shows.
-const explainLines = 40
-
-// explain is a failure with the end of the container's log.
-func (d *Deployer) explain(ctx context.Context, f *function.Function, failed failure) error {
-	err := fmt.Errorf("the function %s does not serve: %s", f.Name, failed)
-	if failed.container == "" {
-		return err
-	}
-	log, logErr := d.Cluster.Logs(ctx, f.Namespace, failed.pod, failed.container, explainLines)
-	if logErr != nil {
-		return fmt.Errorf("%w (and its log cannot be read: %w)", err, logErr)
-	}
-	if lines := function.LastLines(log, explainLines); len(lines) > 0 {
-		err = fmt.Errorf("%w\n%s", err, strings.Join(lines, "\n"))
-	}
-	return err
 }
 
 // prune deletes sources that no revision of the function has any more.

@@ -10,16 +10,19 @@ import (
 // Knative describes a function as a Knative Service, and its ConfigMap unless it
 // is in an image. Knative runs no init containers, so a function that is to be
 // installed or compiled, or holds links, must be in an image.
-func Knative(f *function.Function, o Options) ([]Object, error) {
+func Knative(f *function.Function) ([]Object, error) {
 	if slices.Contains([]int{8008, 8012, 8013, 8022, 9090, 9091}, f.Port) {
 		return nil, fmt.Errorf("port %d: Knative has the ports 8008, 8012, 8013, 8022, 9090 and 9091 for itself", f.Port)
+	}
+	if err := checkSecrets(f); err != nil {
+		return nil, err
 	}
 	var objects []Object
 	mounts := []Object{{"name": temporaryName, "mountPath": "/tmp"}}
 	volumes := []Object{{"name": temporaryName, "emptyDir": Object{}}}
-	if o.Image == "" {
+	if f.Image == "" {
 		if len(f.Steps()) > 0 || slices.ContainsFunc(f.Volume(), func(file function.File) bool { return file.Link != "" }) {
-			return nil, fmt.Errorf("Knative prepares nothing, and %s is to be installed or compiled, or holds links: deploy it with --target kubernetes", f.Name)
+			return nil, fmt.Errorf("Knative prepares nothing, and %s is to be installed or compiled, or holds links: put it into an image of its own, with --image REPOSITORY", f.Name)
 		}
 		source, err := configMap(f)
 		if err != nil {
@@ -33,7 +36,7 @@ func Knative(f *function.Function, o Options) ([]Object, error) {
 		volumes = append(volumes, Object{"name": sourceName, "configMap": Object{"name": source["metadata"].(Object)["name"], "items": files}})
 		mounts = append(mounts, Object{"name": sourceName, "mountPath": function.VolumePath, "readOnly": true})
 	}
-	c := server(f, o)
+	c := server(f)
 	delete(c, "name")
 	for _, s := range f.Secrets {
 		volumes = append(volumes, Object{"name": secretVolume(s), "secret": Object{"secretName": s.Name}})
@@ -42,7 +45,7 @@ func Knative(f *function.Function, o Options) ([]Object, error) {
 	c["volumeMounts"] = mounts
 	c["ports"] = []Object{{"name": "http1", "containerPort": f.Port}}
 	// Knative asks the container's one port.
-	c["readinessProbe"], c["livenessProbe"] = probe("/readyz", nil, 2), probe("/healthz", nil, 10)
+	c["readinessProbe"], c["livenessProbe"] = probe(readyPath(f), nil, 2), probe("/healthz", nil, 10)
 	security := c["securityContext"].(Object)
 	security["runAsNonRoot"], security["runAsUser"], security["seccompProfile"] = true, function.User, Object{"type": "RuntimeDefault"}
 	return append(objects, Object{

@@ -23,16 +23,6 @@ import (
 // An Object is one of Kubernetes', as its JSON.
 type Object map[string]any
 
-// Options say how a function is to run.
-type Options struct {
-	// Image is one that holds the prepared function: nothing is prepared in the
-	// cluster then. Empty is the runtime's own.
-	Image string
-	// Replicas is how many Pods serve it; 0 leaves that to the cluster, which
-	// begins with one, and to whoever scales it.
-	Replicas int
-}
-
 // Labels of all that a function is made into.
 const (
 	nameLabel    = "app.kubernetes.io/name"
@@ -56,10 +46,13 @@ const maxSource = 1 << 20
 
 // Objects describe a function: its ConfigMap (unless it is in an image), its
 // Service and its Deployment.
-func Objects(f *function.Function, o Options) ([]Object, error) {
+func Objects(f *function.Function) ([]Object, error) {
+	if err := checkSecrets(f); err != nil {
+		return nil, err
+	}
 	objects := []Object{}
 	source := ""
-	if o.Image == "" {
+	if f.Image == "" {
 		configMap, err := configMap(f)
 		if err != nil {
 			return nil, err
@@ -67,7 +60,18 @@ func Objects(f *function.Function, o Options) ([]Object, error) {
 		source = configMap["metadata"].(Object)["name"].(string)
 		objects = append(objects, configMap)
 	}
-	return append(objects, service(f), deployment(f, o, source)), nil
+	return append(objects, service(f), deployment(f, source)), nil
+}
+
+// checkSecrets makes sure that the cluster is to have the secrets: what is printed
+// holds none.
+func checkSecrets(f *function.Function) error {
+	for _, s := range f.Secrets {
+		if s.Files != nil {
+			return fmt.Errorf("secret %s: a cluster keeps its own: make it there (kubectl create secret generic %s --namespace %s --from-file=FOLDER) and name it alone, as --secrets %s", s.Name, s.Name, f.Namespace, s.Name)
+		}
+	}
+	return nil
 }
 
 func metadata(f *function.Function, name string) Object {
@@ -99,7 +103,7 @@ func configMap(f *function.Function) (Object, error) {
 		}
 	}
 	if size > maxSource {
-		return nil, fmt.Errorf("the source has %d bytes, and a ConfigMap takes %d: leave out what it does not need", size, maxSource)
+		return nil, fmt.Errorf("the source has %d bytes, and a ConfigMap takes %d: leave out what it does not need, or put the function into an image of its own, with --image REPOSITORY", size, maxSource)
 	}
 	object := Object{"apiVersion": core, "kind": "ConfigMap", "metadata": metadata(f, fmt.Sprintf("%s-%.10x", f.Name, sum.Sum(nil))), "immutable": true}
 	text := map[string]string{}
@@ -151,16 +155,13 @@ func service(f *function.Function) Object {
 	}
 }
 
-func deployment(f *function.Function, o Options, source string) Object {
+func deployment(f *function.Function, source string) Object {
 	spec := Object{
 		"selector": Object{"matchLabels": selector(f.Name)},
 		// A Pod goes when the one that replaces it serves.
 		"strategy":             Object{"type": "RollingUpdate", "rollingUpdate": Object{"maxUnavailable": 0, "maxSurge": 1}},
 		"revisionHistoryLimit": 2,
-		"template":             Object{"metadata": Object{"labels": labels(f), "annotations": scraping(f)}, "spec": pod(f, o, source)},
-	}
-	if o.Replicas > 0 {
-		spec["replicas"] = o.Replicas
+		"template":             Object{"metadata": Object{"labels": labels(f), "annotations": scraping(f)}, "spec": pod(f, source)},
 	}
 	return Object{"apiVersion": apps, "kind": "Deployment", "metadata": recorded(f), "spec": spec}
 }
@@ -185,7 +186,7 @@ func scraping(f *function.Function) map[string]string {
 // SHUTDOWN_TIMEOUT.
 const shutdownMargin = 15
 
-func pod(f *function.Function, o Options, source string) Object {
+func pod(f *function.Function, source string) Object {
 	spec := Object{
 		"automountServiceAccountToken": false,
 		"enableServiceLinks":           false,
@@ -195,18 +196,18 @@ func pod(f *function.Function, o Options, source string) Object {
 		},
 		// Running calls may take their time before the Pod ends.
 		"terminationGracePeriodSeconds": f.Timeout + shutdownMargin,
-		"volumes":                       volumes(f, o, source),
-		"containers":                    []Object{server(f, o)},
+		"volumes":                       volumes(f, source),
+		"containers":                    []Object{server(f)},
 	}
-	if o.Image == "" {
+	if f.Image == "" {
 		spec["initContainers"] = initContainers(f)
 	}
 	return spec
 }
 
-func volumes(f *function.Function, o Options, source string) []Object {
+func volumes(f *function.Function, source string) []Object {
 	all := []Object{{"name": temporaryName, "emptyDir": Object{}}}
-	if o.Image == "" {
+	if f.Image == "" {
 		all = append(all,
 			Object{"name": volumeName, "emptyDir": Object{}},
 			Object{"name": sourceName, "configMap": Object{"name": source, "items": items(f)}})
@@ -290,19 +291,19 @@ func container(f *function.Function, name string, step function.Step) Object {
 }
 
 // server is the container that serves the function.
-func server(f *function.Function, o Options) Object {
+func server(f *function.Function) Object {
 	step := f.Server()
 	if !slices.ContainsFunc(step.Env, func(v function.Variable) bool { return v.Name == "SHUTDOWN_TIMEOUT" }) {
 		step.Env = append(step.Env, function.Variable{Name: "SHUTDOWN_TIMEOUT", Value: strconv.Itoa(f.Timeout)})
 	}
 	c := container(f, f.Name, step)
 	c["ports"] = []Object{{"name": portName, "containerPort": f.Port}}
-	c["readinessProbe"] = probe("/readyz", portName, 2)
+	c["readinessProbe"] = probe(readyPath(f), portName, 2)
 	// A function that loads is alive as long as its FUNC_LOAD_TIMEOUT lasts.
 	c["livenessProbe"] = probe("/healthz", portName, 10)
 	mounts := c["volumeMounts"].([]Object)
-	if o.Image != "" {
-		c["image"] = o.Image
+	if f.Image != "" {
+		c["image"] = f.Image
 		mounts = mounts[1:]
 	}
 	for _, s := range f.Secrets {
@@ -311,6 +312,9 @@ func server(f *function.Function, o Options) Object {
 	c["volumeMounts"] = mounts
 	return c
 }
+
+// readyPath is where a server says whether it is ready.
+func readyPath(f *function.Function) string { return cmp.Or(f.ReadyPath, "/readyz") }
 
 // probe asks a path every so many seconds.
 func probe(path string, port any, period int) Object {

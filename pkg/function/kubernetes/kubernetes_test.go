@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,7 +24,7 @@ func hello() *function.Function {
 // Another source is another ConfigMap, so that Pods of before keep theirs.
 func TestObjects(t *testing.T) {
 	name := func(f *function.Function) string {
-		objects, err := Objects(f, Options{})
+		objects, err := Objects(f)
 		if err != nil || len(objects) != 3 {
 			t.Fatalf("%d objects, %v", len(objects), err)
 		}
@@ -38,7 +39,7 @@ func TestObjects(t *testing.T) {
 		t.Error("another source has the same name")
 	}
 	f.Source.Files[0].Content = make([]byte, maxSource)
-	if _, err := Objects(f, Options{}); err == nil || !strings.Contains(err.Error(), "1048576") {
+	if _, err := Objects(f); err == nil || !strings.Contains(err.Error(), "1048576") {
 		t.Errorf("too large a source: %v", err)
 	}
 }
@@ -53,17 +54,53 @@ func TestEscaped(t *testing.T) {
 	}
 }
 
+// A secret's files are not the cluster's business, and those that are in an image
+// are not prepared.
+func TestObjectsOf(t *testing.T) {
+	f := hello()
+	f.Secrets = []function.Secret{{Name: "keys", Files: []function.File{{Name: "a"}}}}
+	if _, err := Objects(f); err == nil || !strings.Contains(err.Error(), "kubectl create secret generic keys") {
+		t.Errorf("a secret with files: %v", err)
+	}
+	f.Secrets[0].Files, f.Image, f.ReadyPath = nil, "r.example/hello@sha256:1", "/healthz"
+	objects, err := Objects(f)
+	if err != nil || len(objects) != 2 {
+		t.Fatalf("%d objects, %v", len(objects), err)
+	}
+	encoded, err := json.Marshal(objects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for part, want := range map[string]bool{`"secretName":"keys"`: true, `"image":"r.example/hello@sha256:1"`: true, "/readyz": false, "initContainers": false, "configMap": false} {
+		if strings.Contains(string(encoded), part) != want {
+			t.Errorf("%s is %v in %s", part, !want, encoded)
+		}
+	}
+}
+
+// An error shows the last warnings, each once.
+func TestWarnings(t *testing.T) {
+	lines, err := warnings([]byte(`{"items": [
+		{"type": "Warning", "reason": "Failed", "message": "second", "lastTimestamp": "2026-01-01T00:00:02Z"},
+		{"type": "Normal", "reason": "Pulling", "message": "pulling", "lastTimestamp": "2026-01-01T00:00:01Z"},
+		{"type": "Warning", "reason": "Failed", "message": "second", "lastTimestamp": "2026-01-01T00:00:03Z"},
+		{"type": "Warning", "reason": "Early", "message": "first", "lastTimestamp": null, "eventTime": "2026-01-01T00:00:01.5Z"}]}`))
+	if want := []string{"event Early: first", "event Failed: second"}; err != nil || !slices.Equal(lines, want) {
+		t.Errorf("got %q, %v; want %q", lines, err, want)
+	}
+}
+
 func TestKnative(t *testing.T) {
 	f := hello()
-	if objects, err := Knative(f, Options{}); err != nil || len(objects) != 2 {
+	if objects, err := Knative(f); err != nil || len(objects) != 2 {
 		t.Errorf("%d objects, %v", len(objects), err)
 	}
 	f.Dependencies = []byte("a")
-	if _, err := Knative(f, Options{}); err == nil {
+	if _, err := Knative(f); err == nil {
 		t.Error("Knative is to install dependencies")
 	}
 	f.Port = 9090
-	if _, err := Knative(f, Options{}); err == nil || !strings.Contains(err.Error(), "9090") {
+	if _, err := Knative(f); err == nil || !strings.Contains(err.Error(), "9090") {
 		t.Errorf("a reserved port: %v", err)
 	}
 }

@@ -70,12 +70,17 @@ type rollout struct {
 	failure *failure
 	// asking is a Pod whose server runs and is not ready.
 	asking string
-	// reason is what it waits for.
-	reason string
+	// reason is what it waits for, and pod and container are those that it waits
+	// for, where that is known.
+	reason, pod, container string
 }
 
 // A failure is why a Pod does not serve.
-type failure struct{ pod, container, reason string }
+type failure struct {
+	pod, container, reason string
+	// printed is whether the container has run, so that there is a log of it.
+	printed bool
+}
 
 func (f failure) String() string {
 	return strings.TrimSpace(strings.Join([]string{f.container, f.reason}, ": "))
@@ -145,9 +150,10 @@ func ofRevision(pod liveObject, objects []liveObject, revision string) bool {
 // see looks at a new Pod.
 func (r *rollout) see(pod liveObject) {
 	name := pod.Metadata.Name
+	r.pod = name
 	for _, c := range append(slices.Clone(pod.Status.InitContainerStatuses), pod.Status.ContainerStatuses...) {
 		if reason := c.failed(); reason != "" {
-			r.failure = &failure{pod: name, container: c.Name, reason: reason}
+			r.failure = &failure{pod: name, container: c.Name, reason: reason, printed: c.ran()}
 			return
 		}
 		if waiting := c.State.Waiting; waiting != nil && waiting.Reason != "PodInitializing" {
@@ -156,7 +162,7 @@ func (r *rollout) see(pod liveObject) {
 	}
 	for _, c := range pod.Status.ContainerStatuses {
 		if c.State.Running != nil && !c.Ready {
-			r.asking = name
+			r.asking, r.container = name, c.Name
 		}
 	}
 	for _, c := range pod.Status.Conditions {
@@ -164,6 +170,11 @@ func (r *rollout) see(pod liveObject) {
 			r.reason = c.Message
 		}
 	}
+}
+
+// ran tells whether a container runs or ran, so that it may have printed something.
+func (c containerStatus) ran() bool {
+	return c.State.Running != nil || c.State.Terminated != nil || c.LastState.Terminated != nil
 }
 
 // failed is why a container will not come to run, empty if it may.

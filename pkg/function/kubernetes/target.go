@@ -122,7 +122,7 @@ func (d *Deployer) Source(ctx context.Context, namespace, name string) (function
 		}
 		return source, dependencies, nil
 	}
-	return function.Source{}, nil, fmt.Errorf("the source of function %s is in its image: name it again", name)
+	return function.Source{}, nil, fmt.Errorf("the deployment %s has no source: deploy the function again", name)
 }
 
 // content is what a ConfigMap holds.
