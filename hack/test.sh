@@ -127,7 +127,8 @@ runtimes() {
 		pushes ruby:3.3 stable/ruby/worker.rb '# more' 200000 &&
 		pushes php:8.4 stable/php/worker.php '// more' 200000 &&
 		pushes go:1.26 stable/go/pkg/worker/worker.go 'var _ = 1' 200000 &&
-		pushes java:25 stable/java/Worker.java 'class More { }' 400000
+		pushes java:25 stable/java/Worker.java 'class More { }' 200000 &&
+		pushes binary incubator/binary/worker/main.go 'var _ = 1' 3000000
 }
 
 step "build" make -s build
