@@ -65,7 +65,7 @@ func (s *session) develop(ctx context.Context, o *deployOptions, at function.Pla
 		return err
 	}
 	return s.onDocker(ctx, func(engine *docker.Engine) (err error) {
-		draft := &function.Draft{Local: &function.Local{Host: engine, Say: s.app.notef}, At: at, Output: s.app.streams.Out}
+		draft := &function.Draft{Local: s.app.local(engine), At: at, Output: s.app.streams.Out}
 		defer func() { err = errors.Join(err, draft.Close(ctx)) }()
 		status, err := draft.Replace(ctx, f)
 		if err != nil {

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/rtbuild/rtbuild/internal/edge/docker"
+	"github.com/rtbuild/rtbuild/internal/edge/flock"
 	"github.com/rtbuild/rtbuild/internal/edge/kubectl"
 	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/function/kubernetes"
@@ -85,7 +88,7 @@ func (s *session) onTarget(ctx context.Context, o *functionOptions, do func(ctx 
 		return hinted(do(ctx, &kubernetes.Deployer{Cluster: cluster, Say: s.app.notef}), o.namespace)
 	}
 	return s.onDocker(ctx, func(engine *docker.Engine) error {
-		return do(ctx, &function.Local{Host: engine, Say: s.app.notef})
+		return do(ctx, s.app.local(engine))
 	})
 }
 
@@ -95,6 +98,39 @@ func hinted(err error, namespace string) error {
 		return fmt.Errorf("%w; kubectl create namespace %s makes it", err, namespace)
 	}
 	return err
+}
+
+// local keeps functions on an engine.
+func (a *app) local(engine *docker.Engine) *function.Local {
+	return &function.Local{Host: engine, Say: a.notef, Alone: a.aloneWith}
+}
+
+// patience is how long one waits for another without being told.
+const patience = 2 * time.Second
+
+// aloneWith keeps other runs of this user from what goes by this name, and waits
+// for those who have it. Functions are the machine's and not a tree's, and so are
+// these locks.
+func (a *app) aloneWith(ctx context.Context, name string) (unlock func(), err error) {
+	folder, err := os.UserCacheDir()
+	if err != nil {
+		folder = os.TempDir()
+	}
+	folder = filepath.Join(folder, "rtbuild", "locks")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of locks: %w", err)
+	}
+	waiting := time.AfterFunc(patience, func() { a.notef("waiting for another rtbuild that has %s", name) })
+	defer waiting.Stop()
+	lock, err := flock.Wait(ctx, filepath.Join(folder, name), 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		if err := lock.Release(); err != nil {
+			a.warnf("%v", err)
+		}
+	}, nil
 }
 
 // onDocker opens the Docker engine and does something with it.

@@ -33,7 +33,7 @@ func (o *deployOptions) flags(set *pflag.FlagSet) {
 	set.StringVarP(&o.source, "from-file", "f", "", "the source: a file, a folder, a zip or tar (gz, bz2, xz), or an http(s) `ADDRESS` of one")
 	set.StringVar(&o.checksum, "checksum", "", "refuse a source of another checksum than `sha256:HEX`")
 	set.StringVarP(&o.dependencies, "dependencies", "d", "", "the dependency `FILE` (requirements.txt, package.json, ...)")
-	set.StringArrayVarP(&o.env, "env", "e", nil, "environment, `NAME=VALUE`; may be repeated")
+	set.StringSliceVarP(&o.env, "env", "e", nil, "environment, `NAME=VALUE`; may be repeated, or several with commas between them")
 	set.StringSliceVarP(&o.labels, "label", "l", nil, "labels, `KEY=VALUE`; may be repeated")
 	set.StringSliceVar(&o.secrets, "secrets", nil, "mount the files of a folder at /NAME: `NAME=FOLDER`; may be repeated")
 	set.StringVar(&o.timeout, "timeout", strconv.Itoa(function.DefaultTimeout), "the time of a call in `SECONDS`")
@@ -56,6 +56,7 @@ address stays. If anything fails, all is as it was.
 The images are those that rtbuild build left in the engine; others are pulled.`,
 		Example: `  rtbuild function deploy get-python --runtime python3.13 --handler helloget.handler --from-file helloget.py`,
 		Args:    oneFunction,
+		PreRunE: func(cmd *cobra.Command, _ []string) error { return checkKubelessFlags(cmd.Flags()) },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, s *session) error {
 				if err := o.check(target); err != nil {
@@ -74,6 +75,8 @@ The images are those that rtbuild build left in the engine; others are pulled.`,
 	}
 	o.flags(cmd.Flags())
 	o.clusterFlags(cmd.Flags())
+	kubelessFlags(cmd.Flags())
+	a.outFlag(cmd)
 	return cmd
 }
 
@@ -84,7 +87,8 @@ func (a *app) functionUpdateCommand(target *functionOptions) *cobra.Command {
 		Short: "Change what the flags say of a function, and keep the rest",
 		Long: `Deploy a function again with what the flags change; all else, the source too, is as
 it was deployed. No call is lost.`,
-		Args: oneFunction,
+		Args:    oneFunction,
+		PreRunE: func(cmd *cobra.Command, _ []string) error { return checkKubelessFlags(cmd.Flags()) },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, s *session) error {
 				if err := o.check(target); err != nil {
@@ -98,6 +102,8 @@ it was deployed. No call is lost.`,
 	}
 	o.flags(cmd.Flags())
 	o.clusterFlags(cmd.Flags())
+	kubelessFlags(cmd.Flags())
+	a.outFlag(cmd)
 	return cmd
 }
 
@@ -161,10 +167,11 @@ func (s *session) fill(ctx context.Context, f *function.Function, o *deployOptio
 	if f.Timeout, err = strconv.Atoi(o.timeout); err != nil {
 		return usagef("--timeout %s: want seconds", o.timeout)
 	}
-	if f.Env, err = pairs("env", o.env); err != nil {
+	const form = `NAME=VALUE, and '"NAME=A,B"' with both quotes where the value has commas`
+	if f.Env, err = pairs("env", o.env, form); err != nil {
 		return err
 	}
-	labels, err := pairs("label", o.labels)
+	labels, err := pairs("label", o.labels, form)
 	if err != nil {
 		return err
 	}
@@ -176,13 +183,14 @@ func (s *session) fill(ctx context.Context, f *function.Function, o *deployOptio
 	return err
 }
 
-// pairs splits NAME=VALUE, or NAME:VALUE as kubeless takes it too.
-func pairs(flag string, texts []string) ([]function.Variable, error) {
+// pairs splits what is written as form says: NAME=VALUE, or NAME:VALUE as
+// kubeless takes it too.
+func pairs(flag string, texts []string, form string) ([]function.Variable, error) {
 	var all []function.Variable
 	for _, text := range texts {
 		i := strings.IndexAny(text, "=:")
 		if i < 1 {
-			return nil, usagef("--%s %q: write NAME=VALUE", flag, text)
+			return nil, usagef("--%s %q: write %s", flag, text, form)
 		}
 		all = append(all, function.Variable{Name: text[:i], Value: text[i+1:]})
 	}

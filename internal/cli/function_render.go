@@ -2,12 +2,9 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
-	"gopkg.in/yaml.v3"
 
 	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/function/kubernetes"
@@ -48,7 +45,7 @@ and pushed, and the objects name its image.`,
 				if err != nil {
 					return err
 				}
-				return a.print(kubernetes.List(objects), func(out io.Writer) error { return printYAML(out, objects) })
+				return a.print(kubernetes.List(objects), func(out io.Writer) error { return writeYAML(out, objects) })
 			})
 		},
 	}
@@ -56,24 +53,4 @@ and pushed, and the objects name its image.`,
 	o.clusterFlags(cmd.Flags())
 	cmd.Flags().StringVar(&engine, "for", "kubernetes", "what the objects are for: kubernetes or knative")
 	return cmd
-}
-
-// printYAML prints objects as documents of YAML. Their JSON says what is text.
-func printYAML(out io.Writer, objects []kubernetes.Object) error {
-	encoder := yaml.NewEncoder(out)
-	encoder.SetIndent(2)
-	for _, object := range objects {
-		encoded, err := json.Marshal(object)
-		if err != nil {
-			return fmt.Errorf("printing the function: %w", err)
-		}
-		var plain any
-		if err := yaml.Unmarshal(encoded, &plain); err != nil {
-			return fmt.Errorf("printing the function: %w", err)
-		}
-		if err := encoder.Encode(plain); err != nil {
-			return err
-		}
-	}
-	return encoder.Close()
 }

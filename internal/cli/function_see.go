@@ -23,7 +23,7 @@ func (a *app) functionCallCommand(target *functionOptions) *cobra.Command {
 answer of status 400 or more is an error, and goes to stderr.`,
 		Args: oneFunction,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			added, err := pairs("header", headers)
+			added, err := pairs("header", headers, "NAME:VALUE")
 			if err != nil {
 				return err
 			}
@@ -87,9 +87,10 @@ func (a *app) functionLogsCommand(target *functionOptions) *cobra.Command {
 func (a *app) functionListCommand(target *functionOptions) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use:     "list [NAME...]",
-		Aliases: []string{"ls"},
-		Short:   "List functions, and whether they are ready",
+		Use:         "list [NAME...]",
+		Aliases:     []string{"ls"},
+		Short:       "List functions, and whether they are ready",
+		Annotations: map[string]string{moreFormats: "wide"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			namespace := target.namespace
 			if all {
@@ -147,6 +148,8 @@ func (a *app) functionDescribeCommand(target *functionOptions) *cobra.Command {
 		Use:   "describe NAME",
 		Short: "Tell what is known of a function",
 		Args:  oneFunction,
+
+		Annotations: map[string]string{moreFormats: "yaml"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withTarget(cmd, target, func(ctx context.Context, on function.Target) error {
 				status, err := on.Describe(ctx, target.namespace, args[0])

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"gopkg.in/yaml.v3"
+
 	"github.com/rtbuild/rtbuild/pkg/configmap"
 )
 
@@ -22,7 +24,10 @@ type format interface {
 // formatNamed is the format of a name; the command has more forms of text than the
 // plain one.
 func formatNamed(name string, more []string) (format, error) {
-	if slices.Contains(more, name) {
+	switch listed := slices.Contains(more, name); {
+	case listed && name == "yaml":
+		return yamlFormat{}, nil
+	case listed:
 		return textFormat{}, nil
 	}
 	switch name {
@@ -36,8 +41,8 @@ func formatNamed(name string, more []string) (format, error) {
 	return nil, usagef("--output %s: want %s or %s", name, strings.Join(names[:last], ", "), names[last])
 }
 
-// moreFormats is the annotation of a command that prints its text in other forms,
-// too: their names with spaces between them.
+// moreFormats is the annotation of a command that prints its result in other forms,
+// too, its text or yaml: their names with spaces between them.
 const moreFormats = "formats"
 
 type textFormat struct{}
@@ -51,6 +56,32 @@ func (jsonFormat) print(out io.Writer, value any, _ func(io.Writer) error) error
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(value)
+}
+
+type yamlFormat struct{}
+
+func (yamlFormat) print(out io.Writer, value any, _ func(io.Writer) error) error {
+	return writeYAML(out, []any{value})
+}
+
+// writeYAML prints values as documents of YAML, with the names that their JSON has.
+func writeYAML[T any](out io.Writer, values []T) error {
+	encoder := yaml.NewEncoder(out)
+	encoder.SetIndent(2)
+	for _, value := range values {
+		encoded, err := json.Marshal(value)
+		if err != nil {
+			return err
+		}
+		var plain any
+		if err := yaml.Unmarshal(encoded, &plain); err != nil {
+			return err
+		}
+		if err := encoder.Encode(plain); err != nil {
+			return err
+		}
+	}
+	return encoder.Close()
 }
 
 // print prints a command's result on stdout.
@@ -98,3 +129,5 @@ func notNil[T any](list []T) []T {
 func (textFormat) configMap(c *configmap.ConfigMap) ([]byte, error) { return c.YAML() }
 
 func (jsonFormat) configMap(c *configmap.ConfigMap) ([]byte, error) { return c.JSON() }
+
+func (yamlFormat) configMap(c *configmap.ConfigMap) ([]byte, error) { return c.YAML() }

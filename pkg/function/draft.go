@@ -51,7 +51,7 @@ func (d *Draft) Replace(ctx context.Context, f *Function) (Status, error) {
 		d.front, err = d.Local.turn(ctx, g, d.front, d.At)
 	}
 	if err != nil {
-		return Status{}, errors.Join(err, g.remove(ctx))
+		return Status{}, errors.Join(err, g.remove(ctx), d.Local.leave(ctx, f.Namespace))
 	}
 	d.follow(ctx, g.server)
 	if last := d.current; last != nil {

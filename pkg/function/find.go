@@ -217,6 +217,11 @@ func (l *Local) Logs(ctx context.Context, namespace, name string, follow bool, o
 // Delete ends a function when it has answered what it had, and removes all of
 // it.
 func (l *Local) Delete(ctx context.Context, namespace, name string) error {
+	unlock, err := l.alone(ctx, functionLock(namespace, name))
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	f, err := l.existing(ctx, namespace, name)
 	if err != nil {
 		return err
@@ -250,10 +255,5 @@ func (l *Local) discard(ctx context.Context, namespace, name string) error {
 // clear removes what a function whose containers are gone has left, and the
 // network if it was the last one in it.
 func (l *Local) clear(ctx context.Context, namespace, name string) error {
-	err := l.removeVolumes(ctx, map[string]string{namespaceLabel: namespace, nameLabel: name})
-	left, findErr := l.Host.Find(ctx, map[string]string{namespaceLabel: namespace})
-	if err = errors.Join(err, findErr); err == nil && len(left) == 0 {
-		err = l.Host.RemoveNetwork(ctx, networkName(namespace))
-	}
-	return err
+	return errors.Join(l.removeVolumes(ctx, map[string]string{namespaceLabel: namespace, nameLabel: name}), l.leave(ctx, namespace))
 }

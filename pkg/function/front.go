@@ -31,7 +31,11 @@ const (
 // is not there, or not where it should be, is made.
 func (l *Local) turn(ctx context.Context, g *generation, front Kept, at Placing) (Kept, error) {
 	if front != nil && l.stays(ctx, front, g.f, at) {
-		return front, front.Write(ctx, frontFolder, g.upstream())
+		// A write that is cut short may have been one.
+		return front, front.Write(context.WithoutCancel(ctx), frontFolder, g.upstream())
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	if front != nil && at.HostPort == 0 {
 		at.HostPort = hostPort(front)

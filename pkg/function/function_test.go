@@ -144,7 +144,7 @@ func TestFindRuntime(t *testing.T) {
 	if err != nil || r.ID != "python" || v.Version != "3.11" {
 		t.Errorf("got %v %v, %v", r, v, err)
 	}
-	if _, _, err = FindRuntime(runtimes, "python3.1"); err == nil || !strings.Contains(err.Error(), "there are: go1.26, python3.11, python3.13") {
+	if _, _, err = FindRuntime(runtimes, "python3.1"); err == nil || !strings.Contains(err.Error(), "; did you mean python3.11 or python3.13? (there are: go1.26, python3.11, python3.13)") {
 		t.Errorf("got %v", err)
 	}
 }

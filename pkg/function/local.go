@@ -26,6 +26,10 @@ type Local struct {
 	Host Host
 	// Say tells people how far a deployment is; nil tells nobody.
 	Say func(format string, args ...any)
+	// Alone waits until nobody else, in this process or another, has what goes by
+	// this name, and keeps it from others until unlock is called. With nil there
+	// is nobody else.
+	Alone func(ctx context.Context, name string) (unlock func(), err error)
 }
 
 const (
@@ -47,11 +51,17 @@ type Placing struct {
 
 // Deploy brings a function into being, or puts it in the place of the one of
 // this name. It returns when the function answers at its address and the last
-// one has ended. After an error all is as it was.
+// one has ended. After an error all is as it was. Of two who deploy one
+// function at once, the second waits for the first.
 func (l *Local) Deploy(ctx context.Context, f *Function, at Placing) (_ Status, err error) {
 	if err := f.Check(); err != nil {
 		return Status{}, err
 	}
+	unlock, err := l.alone(ctx, functionLock(f.Namespace, f.Name))
+	if err != nil {
+		return Status{}, err
+	}
+	defer unlock()
 	images, err := FindImages(ctx, l.Host, f.Runtime)
 	if err != nil {
 		return Status{}, err
@@ -61,18 +71,19 @@ func (l *Local) Deploy(ctx context.Context, f *Function, at Placing) (_ Status, 
 		return Status{}, err
 	}
 	g := &generation{local: l, f: f, images: images, name: newGeneration(), began: time.Now()}
-	if err := g.start(ctx); err != nil {
-		return Status{}, errors.Join(err, g.remove(ctx))
+	front := before.front
+	if err = g.start(ctx); err == nil {
+		front, err = l.turn(ctx, g, front, at)
 	}
-	front, err := l.turn(ctx, g, before.front, at)
 	if err != nil {
-		return Status{}, errors.Join(err, g.remove(ctx))
+		return Status{}, errors.Join(err, g.remove(ctx), l.leave(ctx, f.Namespace))
 	}
 	l.say("%s answers at %s", f.Name, front.URL())
+	// What has begun to end is ended, whoever leaves meanwhile.
 	for _, old := range before.servers {
-		err = errors.Join(err, l.retire(ctx, old))
+		err = errors.Join(err, l.retire(context.WithoutCancel(ctx), old))
 	}
-	return g.status(front), err
+	return g.status(front), errors.Join(err, ctx.Err())
 }
 
 // status is that of a generation which calls go to.
@@ -97,6 +108,35 @@ func newGeneration() string {
 }
 
 func networkName(namespace string) string { return "rtbuild-" + namespace }
+
+func (l *Local) alone(ctx context.Context, name string) (unlock func(), err error) {
+	if l.Alone == nil {
+		return func() {}, nil
+	}
+	return l.Alone(ctx, name)
+}
+
+func functionLock(namespace, name string) string { return "function-" + namespace + "-" + name }
+
+// networkLock is for those who need a network and those who remove it.
+func networkLock(namespace string) string { return "network-" + namespace }
+
+// leave removes the network of a namespace unless a function is in it, also
+// when ctx has ended.
+func (l *Local) leave(ctx context.Context, namespace string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit)
+	defer cancel()
+	unlock, err := l.alone(ctx, networkLock(namespace))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	left, err := l.Host.Find(ctx, map[string]string{namespaceLabel: namespace})
+	if err != nil || len(left) > 0 {
+		return err
+	}
+	return l.Host.RemoveNetwork(ctx, networkName(namespace))
+}
 
 // A generation is a function that is being deployed.
 type generation struct {
@@ -144,17 +184,30 @@ func (g *generation) launch(ctx context.Context, prepared *Prepared) (err error)
 	return g.serve(ctx, c)
 }
 
-func (g *generation) serve(ctx context.Context, c Container) (err error) {
-	network := networkName(g.f.Namespace)
-	if err := g.local.Host.EnsureNetwork(ctx, network, map[string]string{namespaceLabel: g.f.Namespace, partLabel: networkPart}); err != nil {
+func (g *generation) serve(ctx context.Context, c Container) error {
+	c.Name, c.Network = strings.Join([]string{"rtbuild", g.f.Namespace, g.f.Name, g.name}, "-"), networkName(g.f.Namespace)
+	c.Aliases, c.Restart = []string{g.name}, true
+	g.local.say("starting %s", g.f.Name)
+	if err := g.join(ctx, c); err != nil {
 		return err
 	}
-	c.Name, c.Network, c.Aliases, c.Restart = strings.Join([]string{"rtbuild", g.f.Namespace, g.f.Name, g.name}, "-"), network, []string{g.name}, true
-	g.local.say("starting %s", g.f.Name)
+	return awaitReady(ctx, g.server)
+}
+
+// join starts the server in its network, which is made unless it is there.
+func (g *generation) join(ctx context.Context, c Container) (err error) {
+	unlock, err := g.local.alone(ctx, networkLock(g.f.Namespace))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := g.local.Host.EnsureNetwork(ctx, c.Network, map[string]string{namespaceLabel: g.f.Namespace, partLabel: networkPart}); err != nil {
+		return err
+	}
 	if g.server, err = g.local.Host.Keep(ctx, c); err != nil {
 		return fmt.Errorf("starting the runtime phase: %w", err)
 	}
-	return awaitReady(ctx, g.server)
+	return nil
 }
 
 // limit sets what the container may take.

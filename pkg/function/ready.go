@@ -56,8 +56,12 @@ func (e *LoadError) Log(lines int) []string {
 	return LastLines(strings.TrimRight(e.Output.Stdout, "\n")+"\n"+e.Output.Stderr, lines)
 }
 
-// loadError adds what the container printed.
-func loadError(ctx context.Context, s Server, reason string) error {
+// loadError ends the container and adds what it printed: until it has ended, its
+// last words may not have come to the engine.
+func loadError(ctx context.Context, s Kept, reason string) error {
+	if err := s.Stop(ctx, drain+time.Second); err != nil {
+		return fmt.Errorf("%s; it could not be ended: %w", reason, err)
+	}
 	output, err := s.Logs(ctx)
 	if err != nil {
 		return fmt.Errorf("%s; its log could not be read: %w", reason, err)
@@ -67,7 +71,7 @@ func loadError(ctx context.Context, s Server, reason string) error {
 
 // awaitReady waits until a server has loaded its function. It does not wait for
 // one that ended or that starts again and again.
-func awaitReady(ctx context.Context, s Server) error {
+func awaitReady(ctx context.Context, s Kept) error {
 	deadline := time.Now().Add(loadLimit)
 	probe := probeOf(s)
 	for {

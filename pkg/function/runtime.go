@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rtbuild/rtbuild/pkg/manifest"
+	"github.com/rtbuild/rtbuild/pkg/nearest"
 )
 
 // A Runtime is one version of a runtime: what its functions are made with.
@@ -44,7 +45,8 @@ func NewRuntime(r manifest.Runtime, v manifest.Version, references func(manifest
 }
 
 // FindRuntime is the version of a runtime that users call by this name
-// ("python3.13"). The error names those that there are.
+// ("python3.13"). The error names those that may have been meant, and all that
+// there are.
 func FindRuntime(runtimes []manifest.Runtime, name string) (manifest.Runtime, manifest.Version, error) {
 	var known []string
 	for _, r := range runtimes {
@@ -56,7 +58,7 @@ func FindRuntime(runtimes []manifest.Runtime, name string) (manifest.Runtime, ma
 		}
 	}
 	slices.Sort(known)
-	return manifest.Runtime{}, manifest.Version{}, fmt.Errorf("there is no runtime %q; there are: %s", name, strings.Join(known, ", "))
+	return manifest.Runtime{}, manifest.Version{}, fmt.Errorf("there is no runtime %q%s (there are: %s)", name, nearest.Question(name, known), strings.Join(known, ", "))
 }
 
 // Name is what users type: "python3.13".

@@ -24,6 +24,9 @@ const (
 	terminationLog = "/dev/termination-log"
 	// removeTimeout bounds the removal of a container whose run was cancelled.
 	removeTimeout = 30 * time.Second
+	// createTimeout bounds what is not cancelled: an engine that many ask at once
+	// takes its time.
+	createTimeout = 2 * time.Minute
 )
 
 // Run implements function.Engine. The termination log is a file in a volume of
@@ -84,6 +87,12 @@ func (c *Engine) wait(ctx context.Context, id string) (int, error) {
 	}
 }
 
+// uncancelled is the context for making something: an engine goes on when
+// whoever asked for it has left, and then nobody knows what to remove.
+func uncancelled(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
+}
+
 // create creates a container.
 func (c *Engine) create(ctx context.Context, spec function.Container, more ...mount.Mount) (string, error) {
 	config := &container.Config{
@@ -111,11 +120,13 @@ func (c *Engine) create(ctx context.Context, spec function.Container, more ...mo
 		host.NetworkMode = container.NetworkMode(spec.Network)
 		networks.EndpointsConfig = map[string]*network.EndpointSettings{spec.Network: {Aliases: spec.Aliases}}
 	}
-	created, err := c.api.ContainerCreate(ctx, config, host, networks, nil, spec.Name)
+	ctx, cancel := uncancelled(ctx)
+	defer cancel()
+	made, err := c.api.ContainerCreate(ctx, config, host, networks, nil, spec.Name)
 	if err != nil {
 		return "", fmt.Errorf("creating a container: %w", err)
 	}
-	return created.ID, nil
+	return made.ID, nil
 }
 
 // hostConfig is what the engine does around a container. Its volume starts as

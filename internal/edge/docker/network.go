@@ -25,7 +25,9 @@ func (c *Engine) EnsureNetwork(ctx context.Context, name string, labels map[stri
 	if found, err := c.networks(ctx, name); err != nil || len(found) > 0 {
 		return err
 	}
-	made, err := c.api.NetworkCreate(ctx, name, network.CreateOptions{Driver: "bridge", Labels: labels})
+	making, cancel := uncancelled(ctx)
+	defer cancel()
+	made, err := c.api.NetworkCreate(making, name, network.CreateOptions{Driver: "bridge", Labels: labels})
 	if err != nil && !errdefs.IsConflict(err) {
 		return fmt.Errorf("creating network %s: %w", name, err)
 	}

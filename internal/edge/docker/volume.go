@@ -32,7 +32,9 @@ func (c *Engine) CreateVolume(ctx context.Context, v function.Volume) (string, e
 
 // createVolume makes a volume of an archive of volumeFolder.
 func (c *Engine) createVolume(ctx context.Context, v function.Volume, archive []byte) (string, error) {
-	made, err := c.api.VolumeCreate(ctx, volume.CreateOptions{Labels: v.Labels})
+	making, cancel := uncancelled(ctx)
+	defer cancel()
+	made, err := c.api.VolumeCreate(making, volume.CreateOptions{Labels: v.Labels})
 	if err != nil {
 		return "", fmt.Errorf("creating a volume: %w", err)
 	}

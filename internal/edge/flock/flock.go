@@ -4,12 +4,14 @@
 package flock
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/gofrs/flock"
 )
@@ -30,8 +32,20 @@ type Lock struct {
 // locked. What the file holds stays until Write: it may be that of an earlier
 // holder.
 func Acquire(path string, perm fs.FileMode) (*Lock, error) {
+	return acquire(path, perm, (*flock.Flock).TryLock)
+}
+
+// waitPause is between two tries of Wait.
+const waitPause = 50 * time.Millisecond
+
+// Wait is Acquire for those who wait until the file is free or ctx ends.
+func Wait(ctx context.Context, path string, perm fs.FileMode) (*Lock, error) {
+	return acquire(path, perm, func(file *flock.Flock) (bool, error) { return file.TryLockContext(ctx, waitPause) })
+}
+
+func acquire(path string, perm fs.FileMode, try func(*flock.Flock) (bool, error)) (*Lock, error) {
 	file := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(perm))
-	locked, err := file.TryLock()
+	locked, err := try(file)
 	if err == nil && !locked {
 		err = ErrHeld
 	}
