@@ -22,13 +22,16 @@ demo: build
 	@hack/demo.sh
 
 # make deploy test deploys the examples of all runtimes and calls them, on Docker
-# unless FUNCTION says otherwise (hack/runtime.mk); make undeploy ends them.
+# unless FUNCTION says otherwise (hack/runtime.mk); make undeploy ends them. All
+# images are built by one run, as a tree has one run at a time.
 FOLDERS := $(patsubst %/Makefile,%,$(wildcard stable/*/Makefile incubator/*/Makefile))
-.PHONY: deploy undeploy $(FOLDERS:%=deploy-%) $(FOLDERS:%=undeploy-%)
+.PHONY: deploy undeploy images $(FOLDERS:%=deploy-%) $(FOLDERS:%=undeploy-%)
 deploy: $(FOLDERS:%=deploy-%)
 undeploy: $(FOLDERS:%=undeploy-%)
-$(FOLDERS:%=deploy-%): deploy-%: build
-	$(MAKE) -C $* deploy $(filter test,$(MAKECMDGOALS))
+images: build
+	$(if $(filter no,$(BUILD))$(findstring kube,$(FUNCTION)),,$(BIN) build)
+$(FOLDERS:%=deploy-%): deploy-%: images
+	$(MAKE) -C $* BUILD=no deploy $(filter test,$(MAKECMDGOALS))
 $(FOLDERS:%=undeploy-%): undeploy-%: build
 	$(MAKE) -C $* undeploy
 

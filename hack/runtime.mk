@@ -15,9 +15,11 @@
 # hellowithdeps of examples/, in any case and with any extension, each with the
 # function that contract/contract.yaml names, or `handler`.
 #
-#   FUNCTION      "rtbuild function" (Docker), or kubeless
+#   FUNCTION      "rtbuild function" (Docker), "rtbuild function --target
+#                 kubernetes", or kubeless
 #   NAMESPACE     of the functions
 #   DEPLOY_FLAGS  more flags of deploy, as --env PIP_INDEX_URL=...
+#   BUILD         no: deploy on Docker takes the images as they are
 
 ROOT    := $(realpath $(dir $(lastword $(MAKEFILE_LIST)))/..)
 FOLDER  := $(patsubst $(ROOT)/%,%,$(CURDIR))
@@ -31,10 +33,16 @@ export RTBUILD_DIRECTORY ?= $(ROOT)
 
 FUNCTION  ?= $(RTBUILD) function
 NAMESPACE ?=
+BUILD     ?=
 KUBECTL   ?= kubectl
 KUBELESS  := $(filter kubeless,$(notdir $(firstword $(FUNCTION))))
-function  := $(FUNCTION) $(if $(KUBELESS),function)
+function  := $(FUNCTION) $(if $(KUBELESS),$(if $(filter function,$(FUNCTION)),,function))
 in        := $(if $(NAMESPACE),--namespace $(NAMESPACE))
+# What deploy builds first: the images that Docker has are those built here.
+built     := $(if $(filter no,$(BUILD))$(KUBELESS)$(findstring kubernetes,$(FUNCTION)),,build)
+
+# What is done side by side prints one thing after the other.
+MAKEFLAGS += --output-sync=target
 
 # Each image as 3.13=kubeless/python:3.13 or init-3.13=kubeless/python-init:3.13.
 IMAGES := $(shell $(RTBUILD) -C $(ROOT) list $(RUNTIME) | awk '$$1 == "$(RUNTIME)" { print ($$3 == "runtime" ? "" : "init-") $$2 "=" $$NF }' | sort -Vu)
@@ -79,8 +87,6 @@ define deploy
 endef
 else
 deploy = $(function) deploy $(1) $(call describe,$(2),$(3))
-# The images are those that are built here.
-deploy: build
 endif
 
 # $(call verify,function,arguments of the call,pattern). On a cluster the objects
@@ -108,7 +114,7 @@ together := $(and $(filter deploy,$(MAKECMDGOALS)),$(filter test,$(MAKECMDGOALS)
 # $(call target,function,version,example,arguments of the call,pattern)
 define target
 .PHONY: $(1) $(1)-verify
-$(1): $(if $(KUBELESS),,$(if $(filter deploy,$(MAKECMDGOALS)),build))
+$(1): $(if $(filter deploy,$(MAKECMDGOALS)),$(built))
 	$$(call deploy,$(1),$(2),$(3))
 $(1)-verify: $(if $(together),$(1))
 	$$(call verify,$(1),$(4),$(5))

@@ -131,6 +131,19 @@ runtimes() {
 		pushes binary incubator/binary/worker/main.go 'var _ = 1' 3000000
 }
 
+# Every runtime's examples on Docker, by the Makefiles: deployed and called, a
+# second time updated, and ended, also where one is missing.
+examples() {
+	[ -s "$copy/configmap.yaml" ] || { echo "the runtimes are not released"; return 1; }
+	local ns=examples-$$ left
+	local make=(make --no-print-directory -j4 -C "$copy" BUILD=no NAMESPACE="$ns")
+	"${make[@]}" deploy test >"$logs/examples" 2>&1 && "${make[@]}" deploy test >"$logs/examples" 2>&1 ||
+		{ cat "$logs/examples"; "${make[@]}" undeploy; return 1; }
+	bin/rtbuild function delete get-python --namespace "$ns" && "${make[@]}" undeploy || return 1
+	left=$(docker ps -aq --filter label=dev.rtbuild.namespace="$ns"; docker volume ls -q --filter label=dev.rtbuild.namespace="$ns"; docker network ls -q --filter label=dev.rtbuild.namespace="$ns")
+	[ -z "$left" ] || { echo "left are $left"; return 1; }
+}
+
 step "build" make -s build
 docker_engine "$logs/dockerd" || die "no Docker engine, and dockerd does not start"
 build_runtimes >"$logs/runtimes" 2>&1 &
@@ -145,6 +158,7 @@ step "pipeline" env RTBUILD_E2E_RELEASES=200 go test -count=1 -tags e2e -timeout
 # The same cases each time; make fuzz has others.
 step "random images, taken apart" env RTBUILD_E2E_SEED=51413 RTBUILD_E2E_CASES=200 go test -count=1 -tags e2e -timeout 40m ./test/differential
 step "runtimes" runtimes
+step "examples" examples
 step "API server" api_server
 step "node" node
 step "lint" make -s lint
