@@ -21,13 +21,9 @@ import (
 // answers, that a change is there soon, and that Ctrl-C leaves nothing.
 func TestRun(t *testing.T) {
 	root, _ := ownTree(t)
-	binary := filepath.Join(t.TempDir(), "rtbuild")
-	if out, err := exec.Command("go", "build", "-o", binary, "../../cmd/rtbuild").CombinedOutput(); err != nil {
-		t.Fatalf("building rtbuild: %v\n%s", err, out)
-	}
 	source := filepath.Join(t.TempDir(), "f.py")
 	writeAnswer(t, source, "one")
-	cmd := exec.Command(binary, "-C", root, "run", source, "--runtime", "python3.13")
+	cmd := exec.Command(os.Getenv(program), "-C", root, "run", source, "--runtime", "python3.13")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
