@@ -61,11 +61,10 @@ func (f PatchedFile) check() error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("writing %s: it is no longer a regular file", f.Path)
 	}
-	// Renaming would replace a read-only file all the same.
-	if info.Mode().Perm()&0o222 == 0 {
-		return fmt.Errorf("writing %s: the file is read-only (mode %s); make it writable to have it pinned", f.Path, info.Mode())
-	}
 	content, err := readWritable(f.Path)
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("writing %s: %w (mode %s); make it writable to have it pinned", f.Path, err, info.Mode())
+	}
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", f.Path, err)
 	}
@@ -76,7 +75,8 @@ func (f PatchedFile) check() error {
 }
 
 // readWritable reads a file that may also be written. It is an error where the
-// user or the file system does not let the file be written.
+// user or the file system does not let the file be written: renaming would
+// replace it all the same. Root may write what has no mode for it.
 func readWritable(path string) ([]byte, error) {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/rtbuild/rtbuild/internal/edge/jsonnet"
+	"github.com/rtbuild/rtbuild/internal/testfile"
 	"github.com/rtbuild/rtbuild/pkg/pin"
 )
 
@@ -75,17 +76,32 @@ func TestWriteKeepsMode(t *testing.T) {
 	}
 }
 
+// Whether a mode keeps root from writing is the system's to say.
+func TestWriteReadOnlyAsRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	dir := t.TempDir()
+	plan := twoFiles(t, dir, 0)
+	path := filepath.Join(dir, "sub", "lib.libsonnet")
+	if err := os.Chmod(path, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	if err := plan.Write(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o444 {
+		t.Errorf("the mode is %v (error %v)", info.Mode(), err)
+	}
+}
+
 func TestWriteRefuses(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		prepare func(t *testing.T, path string)
 		message []string
 	}{
-		{"a read-only file", func(t *testing.T, path string) {
-			if err := os.Chmod(path, 0o444); err != nil {
-				t.Fatal(err)
-			}
-		}, []string{"sub/lib.libsonnet: the file is read-only (mode -r--r--r--)"}},
+		{"a read-only file", testfile.Unwritable, []string{"sub/lib.libsonnet", "(mode -r--r--r--); make it writable"}},
 		{"a file changed since", func(t *testing.T, path string) {
 			writeFile(t, path, "'a/z'")
 		}, []string{"sub/lib.libsonnet: the file has changed since it was read; run again"}},

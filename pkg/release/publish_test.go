@@ -19,6 +19,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/internal/edge/jsonnet"
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
+	"github.com/rtbuild/rtbuild/internal/testfile"
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/config"
 	"github.com/rtbuild/rtbuild/pkg/discover"
@@ -144,11 +145,9 @@ func TestPublishMovedTag(t *testing.T) {
 // Pins that cannot be written take the tags back.
 func TestPublishUnwritable(t *testing.T) {
 	f := newFixture(t)
-	if err := os.Chmod(f.manifest, 0o444); err != nil {
-		t.Fatal(err)
-	}
+	testfile.Unwritable(t, f.manifest)
 	err := f.publish(f.client)
-	if err == nil || !strings.Contains(err.Error(), "read-only") || !strings.Contains(err.Error(), "acme/b:1 is new and stays") {
+	if err == nil || !strings.Contains(err.Error(), "make it writable") || !strings.Contains(err.Error(), "acme/b:1 is new and stays") {
 		t.Errorf("error %v", err)
 	}
 	if a, _, pinned := f.state(t); a != f.oldA || pinned {

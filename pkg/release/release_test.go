@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
+	"github.com/rtbuild/rtbuild/internal/testfile"
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
@@ -98,7 +99,9 @@ func TestReleaseFails(t *testing.T) {
 		}, "a:1 built, b:1 failed", "", "answers 200 for a failure"},
 		{"a gate that loses an answer", func(s *stage, _ *release.Options) { s.gates = []release.Gate{&gate{lose: 1}} }, "a:1 failed, b:1 failed", "", "1 answers for 2 images"},
 		{"a tag that cannot be moved", func(s *stage, _ *release.Options) { s.untaggable = "acme/b:1" }, "a:1 built, b:1 built", "moving the tag", ""},
-		{"a manifest that cannot be written", func(s *stage, _ *release.Options) { _ = os.Chmod(filepath.Join(s.root, "stable/b/b.jsonnet"), 0o444) }, "a:1 built, b:1 built", "read-only", ""},
+		{"a manifest that cannot be written", func(s *stage, _ *release.Options) {
+			testfile.Unwritable(s.t, filepath.Join(s.root, "stable/b/b.jsonnet"))
+		}, "a:1 built, b:1 built", "make it writable", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newStage(t)
