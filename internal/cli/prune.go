@@ -44,7 +44,8 @@ Do not run it while a release runs elsewhere: what that pushed and has not pinne
 yet is needed by nothing that can be seen.
 
 Of the embedded registry (--registry local), --delete also frees the space on the
-disk, for which nobody else may serve its folder.`,
+disk, for which nobody else may serve its folder. Another registry frees it when its
+own garbage collection runs. The cache of the build engine is not touched.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.releases < 0 || o.days < 0 {
@@ -85,9 +86,10 @@ func (s *session) prune(ctx context.Context, o pruneOptions) error {
 		deleted, err = release.Prune(ctx, s.registryClient(), images)
 	}
 	err = errors.Join(err, s.printPruned(images, deleted, o))
-	if err != nil || len(deleted) == 0 {
+	if err != nil || !o.delete {
 		return err
 	}
+	// Also where nothing was to be deleted: a run before may have come no further.
 	return s.collect(ctx)
 }
 
@@ -126,7 +128,8 @@ func (s *session) printPruned(images []release.Stored, deleted []string, o prune
 	return err
 }
 
-// collect frees what the embedded registry holds of deleted images.
+// collect frees what the embedded registry, if it is the one, holds of deleted
+// images.
 func (s *session) collect(ctx context.Context) error {
 	if s.local == nil {
 		return nil

@@ -95,6 +95,15 @@ func registry(t *testing.T) string {
 // registryWith is registry with more settings, of whole lines.
 func registryWith(t *testing.T, settings string) string {
 	t.Helper()
+	return serveRegistry(t, settings).host
+}
+
+// A servedRegistry is Debian's docker-registry at HOST:PORT, with its settings
+// file and the folder that it stores images in.
+type servedRegistry struct{ host, config, folder string }
+
+func serveRegistry(t *testing.T, settings string) servedRegistry {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -116,12 +125,12 @@ func registryWith(t *testing.T, settings string) string {
 	for range 100 {
 		if response, err := http.Get("http://" + address + "/v2/"); err == nil {
 			response.Body.Close()
-			return address
+			return servedRegistry{address, config, dir}
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatalf("docker-registry does not answer at %s", address)
-	return ""
+	return servedRegistry{}
 }
 
 // digestAt asks the registry, without any of rtbuild's code, for the digest
