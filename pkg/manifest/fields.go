@@ -78,8 +78,12 @@ func (d *decoding) unknownField(pointer, subject, key string, object Object, fie
 	}
 	absent := slices.DeleteFunc(slices.Clone(known), func(name string) bool { return fields[name].value != nil })
 	near := nearest.Names(key, absent)
-	if object == ObjectImage && strings.EqualFold(key, string(ObjectBuild)) {
-		d.warnf(RuleBuildField, pointer, subject, "build is visible and so ends up in the ConfigMap; hide it: build:: { … }")
+	if f, ok := hiddenField(object, key); ok {
+		rule, value := RuleBuildField, "{ … }"
+		if f.Type == "string" {
+			rule, value = RuleEOL, "'…'"
+		}
+		d.warnf(rule, pointer, subject, "%s is visible and so ends up in the ConfigMap; hide it: %s:: %s", key, f.Name, value)
 		return
 	}
 	if len(known) == 1 {

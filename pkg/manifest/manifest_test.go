@@ -141,6 +141,7 @@ func TestFindings(t *testing.T) {
 		{"{ A: '$(X)' }", "{ A: '$X/lib' }", `warning: go 1 installation: env A: "$X/lib" is not expanded by Kubernetes; write $(NAME)`},
 		{"{ A: '$(X)' }", "{ A: 'a\\rb' }", `warning: go 1 installation: A has carriage returns (\r), and so has the ConfigMap`},
 		{"build::", "build:", "warning: go 1: build is visible and so ends up in the ConfigMap; hide it: build:: { … }"},
+		{"version: '1'", "version: '1', eol: '2999-01-01'", "warning: go version 0: eol is visible and so ends up in the ConfigMap; hide it: eol:: '…' [eol]"},
 		{"context: '..'", "context: 1", "error: go 1 runtime: build: context is a number; it takes the strings dockerfile, context and target"},
 		{"context: '..'", "kontext: '..'", `error: go 1 runtime: build: unknown field "kontext"; it takes`},
 		{"context: '..'", "context: '/x'", `error: go 1 runtime: build: context "/x" is an absolute path; write it relative to the runtime folder`},

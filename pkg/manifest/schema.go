@@ -1,5 +1,10 @@
 package manifest
 
+import (
+	"slices"
+	"strings"
+)
+
 // An Object is a kind of object in the root document.
 type Object string
 
@@ -22,41 +27,50 @@ type Field struct {
 	// Type is "string", "list", "object", or "object of strings".
 	Type     string
 	Required bool
+	// Hidden tells that it is written with two colons, so that rtbuild alone reads
+	// it: it is not in the evaluated document.
+	Hidden bool
 }
 
-// Fields are all fields that the controller reads, and those of the hidden build.
+// Fields are all fields that the controller reads, and the hidden ones.
 func Fields() []Field {
 	return []Field{
-		{ObjectRuntime, "ID", "string", required},
-		{ObjectRuntime, "depName", "string", optional},
-		{ObjectRuntime, "fileNameSuffix", "string", optional},
-		{ObjectRuntime, "versions", "list", required},
-		{ObjectRuntime, "livenessProbeInfo", "object", optional},
-		{ObjectVersion, "name", "string", required},
-		{ObjectVersion, "version", "string", required},
-		{ObjectVersion, "images", "list", required},
-		{ObjectVersion, "imagePullSecrets", "list", optional},
-		{ObjectImage, "phase", "string", required},
-		{ObjectImage, "image", "string", required},
-		{ObjectImage, "command", "string", optional},
-		{ObjectImage, "env", "object of strings", optional},
-		{ObjectImage, "secrets", "list", optional},
-		{ObjectPullSecret, "imageSecret", "string", required},
-		{ObjectSecret, "name", "string", required},
-		{ObjectBuild, "dockerfile", "string", optional},
-		{ObjectBuild, "context", "string", optional},
-		{ObjectBuild, "args", "object of strings", optional},
-		{ObjectBuild, "target", "string", optional},
+		{Of: ObjectRuntime, Name: "ID", Type: "string", Required: true},
+		{Of: ObjectRuntime, Name: "depName", Type: "string"},
+		{Of: ObjectRuntime, Name: "fileNameSuffix", Type: "string"},
+		{Of: ObjectRuntime, Name: "versions", Type: "list", Required: true},
+		{Of: ObjectRuntime, Name: "livenessProbeInfo", Type: "object"},
+		{Of: ObjectVersion, Name: "name", Type: "string", Required: true},
+		{Of: ObjectVersion, Name: "version", Type: "string", Required: true},
+		{Of: ObjectVersion, Name: "images", Type: "list", Required: true},
+		{Of: ObjectVersion, Name: "imagePullSecrets", Type: "list"},
+		{Of: ObjectVersion, Name: "eol", Type: "string", Hidden: true},
+		{Of: ObjectImage, Name: "phase", Type: "string", Required: true},
+		{Of: ObjectImage, Name: "image", Type: "string", Required: true},
+		{Of: ObjectImage, Name: "command", Type: "string"},
+		{Of: ObjectImage, Name: "env", Type: "object of strings"},
+		{Of: ObjectImage, Name: "secrets", Type: "list"},
+		{Of: ObjectImage, Name: "build", Type: "object", Hidden: true},
+		{Of: ObjectPullSecret, Name: "imageSecret", Type: "string", Required: true},
+		{Of: ObjectSecret, Name: "name", Type: "string", Required: true},
+		{Of: ObjectBuild, Name: "dockerfile", Type: "string"},
+		{Of: ObjectBuild, Name: "context", Type: "string"},
+		{Of: ObjectBuild, Name: "args", Type: "object of strings"},
+		{Of: ObjectBuild, Name: "target", Type: "string"},
 	}
 }
 
-// fieldsOf are those of an object.
+// fieldsOf are those of an object in the evaluated document.
 func fieldsOf(object Object) []Field {
-	var fields []Field
+	return slices.DeleteFunc(Fields(), func(f Field) bool { return f.Of != object || f.Hidden })
+}
+
+// hiddenField is the hidden field of an object with this name in any case.
+func hiddenField(object Object, name string) (Field, bool) {
 	for _, f := range Fields() {
-		if f.Of == object {
-			fields = append(fields, f)
+		if f.Of == object && f.Hidden && strings.EqualFold(f.Name, name) {
+			return f, true
 		}
 	}
-	return fields
+	return Field{}, false
 }

@@ -21,24 +21,35 @@ const schemaFile = "../../docs/manifest.schema.json"
 // TestSchemaAndPage holds that the JSON Schema and the page have the fields that the
 // decoder reads, as required and of the types that it wants.
 func TestSchemaAndPage(t *testing.T) {
-	want := map[manifest.Object][]string{}
+	evaluated, all := map[manifest.Object][]string{}, map[manifest.Object][]string{}
+	schema := schemaFields(t)
 	for _, f := range manifest.Fields() {
 		need := "optional"
-		if f.Required {
+		switch {
+		case f.Required:
 			need = "required"
+		case f.Hidden:
+			need = "hidden"
 		}
-		want[f.Of] = append(want[f.Of], fmt.Sprintf("%s %s %s", f.Name, f.Type, need))
+		line := fmt.Sprintf("%s %s %s", f.Name, f.Type, need)
+		all[f.Of] = append(all[f.Of], line)
+		if f.Hidden {
+			if _, ok := schema[manifest.Object(f.Name)]; !ok {
+				t.Errorf("the schema has no definition of the hidden %s", f.Name)
+			}
+			continue
+		}
+		evaluated[f.Of] = append(evaluated[f.Of], line)
 	}
-	for _, fields := range want {
-		slices.Sort(fields)
-	}
-	for object, fields := range schemaFields(t) {
-		if !slices.Equal(fields, want[object]) {
-			t.Errorf("the schema has of %s %q, want %q", object, fields, want[object])
+	for object, fields := range schema {
+		slices.Sort(evaluated[object])
+		if !slices.Equal(fields, evaluated[object]) {
+			t.Errorf("the schema has of %s %q, want %q", object, fields, evaluated[object])
 		}
 	}
 	page := pageFields(t)
-	for object, fields := range want {
+	for object, fields := range all {
+		slices.Sort(fields)
 		if !slices.Equal(page[object], fields) {
 			t.Errorf("docs/MANIFEST.md has of %s %q, want %q", object, page[object], fields)
 		}
@@ -64,6 +75,7 @@ func schemaFields(t *testing.T) map[manifest.Object][]string {
 	}
 	fields := map[manifest.Object][]string{}
 	for object, def := range schema.Defs {
+		fields[object] = nil
 		for name, property := range def.Properties {
 			need := "optional"
 			if slices.Contains(def.Required, name) {
@@ -93,7 +105,7 @@ func pageFields(t *testing.T) map[manifest.Object][]string {
 	}
 	fields := map[manifest.Object][]string{}
 	var object manifest.Object
-	row := regexp.MustCompile("^\\| `([A-Za-z]+)` \\| (string|list|object|object of strings) \\| (required|optional) \\|")
+	row := regexp.MustCompile("^\\| `([A-Za-z]+)` \\| (string|list|object|object of strings) \\| (required|optional|hidden) \\|")
 	for line := range strings.Lines(string(source)) {
 		if heading, ok := strings.CutPrefix(line, "## "); ok {
 			heading = strings.TrimSpace(heading)
@@ -156,7 +168,7 @@ func TestSchemaAndDecoder(t *testing.T) {
 	}
 	wrong := map[string]any{"string": 1, "list": "x", "object": "x", "object of strings": []any{"A=b"}}
 	for _, f := range manifest.Fields() {
-		if f.Of == manifest.ObjectBuild {
+		if f.Of == manifest.ObjectBuild || f.Hidden {
 			continue
 		}
 		changes = append(changes,
