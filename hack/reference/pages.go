@@ -60,6 +60,10 @@ func section(out *bytes.Buffer, cmd *cobra.Command, heading string) {
 		out.WriteString("\n")
 		flagTable(out, cmd.LocalNonPersistentFlags())
 	}
+	if cmd.HasParent() && cmd.PersistentFlags().HasAvailableFlags() {
+		fmt.Fprintf(out, "\nAll commands below take\n\n")
+		flagTable(out, cmd.PersistentFlags())
+	}
 }
 
 func flagTable(out *bytes.Buffer, flags *pflag.FlagSet) {

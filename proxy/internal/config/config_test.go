@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -159,4 +161,39 @@ func TestReadLimits(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
 		}
 	}
+}
+
+// Every variable that is read has its row in README.md, and WORKERS.md names it.
+func TestPagesNameSettings(t *testing.T) {
+	read := map[string]bool{}
+	for _, upstream := range []string{"unix", "127.0.0.1:8090"} {
+		if _, err := FromEnv(func(name string) (string, bool) {
+			read[name] = true
+			value, ok := map[string]string{"FUNC_PROCESS": "true", "FUNC_UPSTREAM": upstream}[name]
+			return value, ok
+		}, Limits{CPUs: 2}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(read) < 20 {
+		t.Fatalf("%d variables are read", len(read))
+	}
+	settings, workers := page(t, "README.md"), page(t, "WORKERS.md")
+	for name := range read {
+		if !strings.Contains(settings, "\n| `"+name+"` |") && name != "KUBELESS_INSTALL_VOLUME" {
+			t.Errorf("README.md has no row for %s", name)
+		}
+		if !strings.Contains(workers, "`"+name+"`") {
+			t.Errorf("WORKERS.md does not name %s", name)
+		}
+	}
+}
+
+func page(t *testing.T, name string) string {
+	t.Helper()
+	source, err := os.ReadFile(filepath.Join("..", "..", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(source)
 }
