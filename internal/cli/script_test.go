@@ -49,6 +49,12 @@ func TestScripts(t *testing.T) {
 			env.Setenv("DOCKER_CONFIG", env.WorkDir) // no credentials of the machine
 			return nil
 		},
+		Condition: func(condition string) (bool, error) {
+			if condition != "root" {
+				return false, fmt.Errorf("unknown condition %q", condition)
+			}
+			return os.Geteuid() == 0, nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":     exits,
 			"pushimage": pushImage,
