@@ -224,7 +224,7 @@ func (l *Local) Delete(ctx context.Context, namespace, name string) error {
 	defer unlock()
 	f, err := l.existing(ctx, namespace, name)
 	if err != nil {
-		return err
+		return errors.Join(err, l.clear(ctx, namespace, name)) // a run that was killed left volumes alone
 	}
 	var errs []error
 	if f.front != nil {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -124,12 +125,40 @@ func TestFunctionInterrupted(t *testing.T) {
 	}
 }
 
+// TestFunctionKilled kills deployments at many of their moments: what they leave is
+// gone when the function is deleted, be it there or not.
+func TestFunctionKilled(t *testing.T) {
+	p := newPlace(t)
+	source := p.write("f.py", code("here"))
+	began := time.Now()
+	p.deploy("f", source)
+	whole := time.Since(began)
+	p.must("delete", "f")
+	const moments = 10
+	for i := range moments {
+		cmd := p.command("deploy", "f", "--runtime", "python3.13", "--handler", "f.handler", "--from-file", source)
+		signalledAfter(t, cmd, syscall.SIGKILL, whole*time.Duration(i+1)/(moments+1))
+		// The engine may be at the last request still.
+		for deadline := time.Now().Add(time.Minute); p.left() != ""; time.Sleep(100 * time.Millisecond) {
+			e := p.run("delete", "f")
+			if time.Now().After(deadline) {
+				t.Fatalf("left are\n%s\n%s", p.left(), e.stderr)
+			}
+		}
+	}
+}
+
 // interruptedAfter sends a command SIGINT, unless it ends before.
 func interruptedAfter(t *testing.T, cmd *exec.Cmd, after time.Duration) ended {
 	t.Helper()
+	return signalledAfter(t, cmd, os.Interrupt, after)
+}
+
+func signalledAfter(t *testing.T, cmd *exec.Cmd, signal os.Signal, after time.Duration) ended {
+	t.Helper()
 	timer := time.AfterFunc(after, func() {
 		if cmd.Process != nil {
-			_ = cmd.Process.Signal(os.Interrupt)
+			_ = cmd.Process.Signal(signal)
 		}
 	})
 	defer timer.Stop()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/volume"
 
 	"github.com/rtbuild/rtbuild/pkg/function"
@@ -74,12 +75,28 @@ func (c *Engine) ReadVolume(ctx context.Context, image, volume string) (files []
 	return files, nil
 }
 
-// RemoveVolume implements function.Engine.
+// RemoveVolume implements function.Engine. A container that was never started may
+// have the volume still: a run that was killed was about to fill it.
 func (c *Engine) RemoveVolume(ctx context.Context, name string) error {
-	if err := c.api.VolumeRemove(ctx, name, true); err != nil && !errdefs.IsNotFound(err) {
+	err := c.api.VolumeRemove(ctx, name, true)
+	if errdefs.IsConflict(err) {
+		if err = c.removeUnstarted(ctx, name); err == nil {
+			err = c.api.VolumeRemove(ctx, name, true)
+		}
+	}
+	if err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("removing volume %s: %w", name, err)
 	}
 	return nil
+}
+
+// removeUnstarted removes the containers that have a volume and were never started.
+func (c *Engine) removeUnstarted(ctx context.Context, volume string) error {
+	found, err := c.api.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("volume", volume), filters.Arg("status", "created"))})
+	for _, unstarted := range found {
+		err = errors.Join(err, c.remove(ctx, unstarted.ID))
+	}
+	return err
 }
 
 // FindVolumes implements function.Host.
