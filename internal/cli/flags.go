@@ -89,6 +89,12 @@ func (a *app) addCommands(root *cobra.Command) {
 		group(a, functions.PersistentFlags())
 	}
 	add(functions)
+	additions := a.newCommand()
+	for _, cmd := range additions.Commands() {
+		treeFlags(a, cmd.Flags())
+		a.acceptOthers(cmd)
+	}
+	add(additions, treeFlags)
 	add(a.listCommand(), treeFlags)
 	add(a.checkCommand(), treeFlags, platformFlag)
 	add(a.configMapCommand(), treeFlags, registryFlag)

@@ -14,6 +14,8 @@ type Evaluator interface {
 	// values, in source order: no field names, no import paths, no text
 	// blocks.
 	Literals(file string, source []byte) ([]Literal, error)
+	// Outline lists the parts of a Jsonnet source, as it is written.
+	Outline(file string, source []byte) (Outline, error)
 }
 
 // A Request says what to evaluate.

@@ -7,7 +7,6 @@ import (
 
 	gojsonnet "github.com/google/go-jsonnet"
 	"github.com/google/go-jsonnet/ast"
-	"github.com/google/go-jsonnet/formatter"
 
 	"github.com/rtbuild/rtbuild/pkg/provenance"
 )
@@ -17,15 +16,10 @@ import (
 // "in" counts as a name, not as a value.
 func (e *Evaluator) Literals(file string, source []byte) (literals []provenance.Literal, err error) {
 	defer recoverInto(&err, file)
-	text := source
-	if isJsonnet(file) {
-		text = withoutCR(source) // what is evaluated; lines and columns are the same
-	}
-	root, _, err := formatter.SnippetToRawAST(file, string(text))
+	root, lines, err := parse(file, source)
 	if err != nil {
-		return nil, convertError(file, err)
+		return nil, err
 	}
-	lines := lineStarts(source)
 	for _, node := range valueLiterals(root) {
 		literal, err := locate(node, source, lines)
 		if err != nil {

@@ -1,0 +1,4 @@
+handler() {
+	# The next line is a syntax error on purpose.
+	echo "unbalanced" )
+}

@@ -1,0 +1,2 @@
+echo "contract: cannot load" >&2
+exit 1

@@ -1,0 +1,5 @@
+sleep 3
+
+handler() {
+	printf started
+}
