@@ -20,12 +20,9 @@ func (a *Addition) addRow(r *manifest.Runtime, c elementChange) error {
 		return nil
 	}
 	file := a.tree.path(r.Folder + "/" + readmeName)
-	source, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading the table of versions: %w", err)
+	source, ok, err := readIfThere(file)
+	if !ok || err != nil {
+		return err
 	}
 	lines := strings.SplitAfter(string(source), "\n")
 	row := rowOf(lines, r.ID, c.old)
@@ -46,6 +43,18 @@ func (a *Addition) addRow(r *manifest.Runtime, c elementChange) error {
 	}
 	changed := strings.Join(lines[:at], "") + rowIn(lines[row], c) + strings.Join(lines[at:], "")
 	return a.replace(file, source, []byte(changed))
+}
+
+// readIfThere reads a page; ok is false where there is none.
+func readIfThere(file string) (source []byte, ok bool, err error) {
+	source, err = os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("reading a table of versions: %w", err)
+	}
+	return source, true, nil
 }
 
 // rowOf is the index of the first row of a table that names what users type for a

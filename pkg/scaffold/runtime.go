@@ -78,7 +78,13 @@ func (t *Tree) Runtime(ctx context.Context, o RuntimeOptions) (*Addition, error)
 	if err != nil {
 		return nil, err
 	}
-	return a, a.patch(edits)
+	if err := a.patch(edits); err != nil {
+		return nil, err
+	}
+	if _, template := t.runtime(a.From); template != nil {
+		return a, a.listRuntime(template)
+	}
+	return a, nil
 }
 
 // free wants the name to be a valid one that nothing has yet. It returns the folder

@@ -1,6 +1,7 @@
 package scaffold_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -49,6 +50,7 @@ func lua() map[string]string {
 func TestCopy(t *testing.T) {
 	files := lua()
 	files["stable/lua/empty/.keep"] = ""
+	files["README.md"] = "| [`lua`](stable/lua/README.md) | 5.3, 5.4 | rocks |\n| [`old`](incubator/old/README.md) | 1 | none |\n"
 	root := written(t, files)
 	if err := os.Symlink("../lua/data", filepath.Join(root, "stable/lua/inside")); err != nil {
 		t.Fatal(err)
@@ -91,6 +93,7 @@ func TestCopy(t *testing.T) {
   ],
 }
 `,
+		"README.md":                      "| [`lua`](stable/lua/README.md) | 5.3, 5.4 | rocks |\n| [`old`](incubator/old/README.md) | 1 | none |\n| [`moon`](incubator/moon/README.md) | 5.4 | rocks |\n",
 		"incubator/moon/Dockerfile":      "FROM debian\nRUN lua acme/lua/x\n",
 		"incubator/moon/Dockerfile.init": "ARG VERSION\nFROM acme/moon:$VERSION\n",
 		"incubator/moon/Makefile":        "RUNTIME := moon\nDEPS := lua.rocks\n",
@@ -305,5 +308,23 @@ func TestCopyUndone(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(root, "incubator")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the folder incubator is left: %v", err)
+	}
+}
+
+// TestCopyInterrupted takes back what was written when the command is interrupted.
+func TestCopyInterrupted(t *testing.T) {
+	root := written(t, lua())
+	before := contents(t, root)
+	addition, err := opened(t, root).Runtime(t.Context(), scaffold.RuntimeOptions{Name: "moon", From: "lua"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := addition.Write(interrupted); !errors.Is(err, context.Canceled) {
+		t.Errorf("the error is %v", err)
+	}
+	if changed := differences(before, contents(t, root)); len(changed) != 0 {
+		t.Errorf("left are %q", changed)
 	}
 }

@@ -59,7 +59,10 @@ func (t *Tree) Version(ctx context.Context, o VersionOptions) (*Addition, error)
 	if err := a.addDockerfiles(r.Versions[from], c.change); err != nil {
 		return nil, err
 	}
-	return a, a.addRow(r, c)
+	if err := a.addRow(r, c); err != nil {
+		return nil, err
+	}
+	return a, a.listVersion(r)
 }
 
 // wanted is the runtime that the version is for.

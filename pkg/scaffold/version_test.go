@@ -203,6 +203,7 @@ func TestVersionRefuses(t *testing.T) {
 // adds a row to the README's table.
 func TestVersionFiles(t *testing.T) {
 	root := written(t, map[string]string{
+		"README.md":        "| runtime | versions |\n|---|---|\n| [`lua`](stable/lua/README.md) | 5.3, 5.4 |\n",
 		"runtimes.jsonnet": "[import 'stable/lua/lua.jsonnet']\n",
 		"stable/lua/lua.jsonnet": `{ ID: 'lua', versions: [
   { name: 'lua53', version: '5.3', images: [{ phase: 'runtime', image: 'acme/lua:5.3' }] },
@@ -227,6 +228,7 @@ func TestVersionFiles(t *testing.T) {
 	}
 	changed := differences(before, contents(t, root))
 	for name, want := range map[string]string{
+		"README.md":                              "| runtime | versions |\n|---|---|\n| [`lua`](stable/lua/README.md) | 5.3, 5.4, 5.5 |\n",
 		"stable/lua/Dockerfile.5.5":              "FROM lua:5.5\nRUN apt-get install lua5.5=15.4\n",
 		"stable/lua/Dockerfile.5.5.dockerignore": "*\n",
 		"stable/lua/README.md":                   "# Lua\n\n| type | image | end |\n|---|---|---|\n| `lua5.3` | `acme/lua:5.3` | - |\n| `lua5.4` | `acme/lua:5.4` | 2031-01-31 |\n| `lua5.5` | `acme/lua:5.5` | 2035-01-31 |\n\nText.\n",
@@ -235,7 +237,7 @@ func TestVersionFiles(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, changed[name], want)
 		}
 	}
-	if len(changed) != 4 {
+	if len(changed) != 5 {
 		t.Errorf("changed are %q", changed)
 	}
 }
