@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rtbuild/rtbuild/pkg/plural"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -24,21 +25,16 @@ platforms, and do today's sources make that same image? Exit 1 if one is gone.`,
 				if err != nil {
 					return err
 				}
-				audits, err := s.project.Audit(ctx, edges, options)
+				document, err := s.project.Audit(ctx, edges, options)
 				if err != nil {
 					return err
 				}
-				if err := a.print(audits, func(out io.Writer) error { return auditTable(out, audits) }); err != nil {
+				s.sign(ctx, &document.Head)
+				if err := a.print(document, func(out io.Writer) error { return auditTable(out, document.Images) }); err != nil {
 					return err
 				}
-				bad := 0
-				for _, audited := range audits {
-					if !audited.Sound() {
-						bad++
-					}
-				}
-				if bad > 0 {
-					return fmt.Errorf("%d of %d pinned images cannot be pulled; rtbuild all --push releases new ones", bad, len(audits))
+				if unsound := document.Unsound(); unsound > 0 {
+					return fmt.Errorf("%s cannot be pulled; rtbuild all --push releases new ones", plural.Of(unsound, len(document.Images), "pinned image"))
 				}
 				return nil
 			})

@@ -12,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/rtbuild/rtbuild/pkg/configmap"
+	"github.com/rtbuild/rtbuild/pkg/report"
 )
 
 // A format prints a result. Every command gives both forms and the format
@@ -52,10 +53,7 @@ func (textFormat) print(out io.Writer, _ any, text func(io.Writer) error) error 
 type jsonFormat struct{}
 
 func (jsonFormat) print(out io.Writer, value any, _ func(io.Writer) error) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
+	return report.WriteJSON(out, value)
 }
 
 type yamlFormat struct{}

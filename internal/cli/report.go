@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/rtbuild/rtbuild/internal/edge/git"
 	"github.com/rtbuild/rtbuild/pkg/plural"
 	"github.com/rtbuild/rtbuild/pkg/release"
 	"github.com/rtbuild/rtbuild/pkg/report"
@@ -15,8 +17,11 @@ import (
 
 // finish ends a release: one line of totals, a summary of what failed, and the
 // reports. It is an error if a target failed.
-func (s *session) finish(result *release.Result, o runOptions) error {
+func (s *session) finish(ctx context.Context, result *release.Result, o runOptions) error {
 	r := s.report(result)
+	if len(o.reports) > 0 {
+		s.sign(context.WithoutCancel(ctx), &r.Head)
+	}
 	s.app.notef("%s", r.Totals)
 	var errs []error
 	for _, path := range o.reports {
@@ -27,6 +32,22 @@ func (s *session) finish(result *release.Result, o runOptions) error {
 		errs = append(errs, fmt.Errorf("%s failed or were not tried", plural.Of(failed, len(result.Targets), "target")))
 	}
 	return errors.Join(errs...)
+}
+
+// sign says in a document which rtbuild wrote it and, if it is of a tree, of which
+// commit.
+func (s *session) sign(ctx context.Context, head *report.Head) {
+	head.Tool = "rtbuild " + version()
+	if s.project == nil {
+		return
+	}
+	repository, err := git.Open(ctx, s.root)
+	if err == nil {
+		head.Revision, err = repository.Head(ctx)
+	}
+	if err != nil && !errors.Is(err, git.ErrNoRepository) && !errors.Is(err, git.ErrUnknownRevision) {
+		s.app.warnf("the report does not say which commit it is of: %v", err)
+	}
 }
 
 func (s *session) report(result *release.Result) *report.Report {

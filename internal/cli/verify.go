@@ -142,6 +142,7 @@ func (a *app) verifyImage(cmd *cobra.Command, o verifyOptions) error {
 	if err != nil {
 		return err
 	}
+	s.sign(cmd.Context(), &document.Head)
 	return s.showVerified(document, o)
 }
 
@@ -158,6 +159,7 @@ func (s *session) verifyTree(ctx context.Context, names []string, o verifyOption
 		return err
 	}
 	s.warnOlder(today, document)
+	s.sign(ctx, &document.Head)
 	return s.showVerified(document, o)
 }
 

@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -12,19 +11,13 @@ import (
 const (
 	// Schema is the name of the JSON schema of a Document.
 	Schema = "rtbuild.contract"
-	// Version is the schema's: another one when a field changes its meaning or
-	// goes.
+	// Version is the schema's.
 	Version = 1
 )
 
 // A Document is what a verification of several subjects came to.
 type Document struct {
-	Schema  string `json:"schema"`
-	Version int    `json:"version"`
-	// Started is when the first verification began, in UTC, Seconds how long
-	// all took.
-	Started time.Time `json:"started"`
-	Seconds float64   `json:"seconds"`
+	report.Head
 	// Engine is the engine that ran the containers, as people call it.
 	Engine   string           `json:"engine"`
 	Subjects []*SubjectReport `json:"subjects"`
@@ -34,17 +27,13 @@ type Document struct {
 // started and took elapsed.
 func NewDocument(engine string, started time.Time, elapsed time.Duration, reports []*SubjectReport) *Document {
 	return &Document{
-		Schema: Schema, Version: Version, Started: started.UTC().Truncate(time.Millisecond), Seconds: seconds(elapsed),
-		Engine: engine, Subjects: append([]*SubjectReport{}, reports...),
+		Head: report.NewHead(Schema, Version, started, elapsed), Engine: engine, Subjects: append([]*SubjectReport{}, reports...),
 	}
 }
 
-// JSON writes the document as JSON, indented.
+// JSON writes the document as JSON.
 func (d *Document) JSON(w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(d); err != nil {
+	if err := report.WriteJSON(w, d); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
+	"github.com/rtbuild/rtbuild/pkg/report"
 )
 
 // A Status is how a check ended.
@@ -67,7 +68,7 @@ type SubjectReport struct {
 // Unverified is the report of a subject for which Verify returned an error.
 func Unverified(s Subject, started time.Time, err error) *SubjectReport {
 	return &SubjectReport{
-		Runtime: s.Runtime, Version: s.Version, Started: started.UTC().Truncate(time.Millisecond), Seconds: seconds(time.Since(started)),
+		Runtime: s.Runtime, Version: s.Version, Started: started.UTC().Truncate(time.Millisecond), Seconds: report.Seconds(time.Since(started)),
 		Images: []Verified{}, Results: []Result{}, Error: err.Error(),
 	}
 }
@@ -108,5 +109,3 @@ func (r *SubjectReport) Err() error {
 	return fmt.Errorf("%s breaks the contract: %d of %d checks failed: %s",
 		r.Name(), len(failed), len(r.Results), strings.Join(failed, "; "))
 }
-
-func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
+	"github.com/rtbuild/rtbuild/pkg/report"
 )
 
 const (
@@ -50,18 +51,18 @@ func (s *Suite) verify(ctx context.Context, subject Subject) (_ *SubjectReport, 
 	if err != nil {
 		return nil, err
 	}
-	report := &SubjectReport{Runtime: subject.Runtime, Version: subject.Version, Started: time.Now().UTC().Truncate(time.Millisecond)}
+	verified := &SubjectReport{Runtime: subject.Runtime, Version: subject.Version, Started: time.Now().UTC().Truncate(time.Millisecond)}
 	for _, phase := range subject.Phases {
 		image := r.images[phase.Phase]
-		report.Images = append(report.Images, Verified{Phase: phase.Phase, Reference: image.Reference, ID: image.ID, Labels: image.Labels})
+		verified.Images = append(verified.Images, Verified{Phase: phase.Phase, Reference: image.Reference, ID: image.ID, Labels: image.Labels})
 	}
 	defer func() { err = errors.Join(err, r.cleanUp(ctx)) }()
-	report.Results = r.runAll(ctx, selected)
-	report.Seconds = seconds(time.Since(report.Started))
+	verified.Results = r.runAll(ctx, selected)
+	verified.Seconds = report.Seconds(time.Since(verified.Started))
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return report, nil
+	return verified, nil
 }
 
 // choose are the checks of these names, in the suite's order.
@@ -211,7 +212,7 @@ func (r *runner) try(ctx context.Context, c check, on opened) Result {
 		result.Tries = 2
 		result.Detail = strings.TrimSpace(result.Detail + " (second try; the first: " + first + ")")
 	}
-	result.Seconds = seconds(time.Since(began))
+	result.Seconds = report.Seconds(time.Since(began))
 	r.discard(ctx, c, t)
 	return result
 }

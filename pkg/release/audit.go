@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/reference"
+	"github.com/rtbuild/rtbuild/pkg/report"
 )
 
 // An Audited is a pinned image and what the registry has of it.
@@ -30,12 +32,41 @@ type Audited struct {
 	Error   string `json:"error,omitempty"`
 }
 
+const (
+	// AuditSchema is the name of the JSON schema of an AuditDocument.
+	AuditSchema = "rtbuild.audit"
+	// AuditVersion is the schema's.
+	AuditVersion = 1
+)
+
+// An AuditDocument is what an audit came to.
+type AuditDocument struct {
+	report.Head
+	// Registry is HOST[/PREFIX] where images of this tree were looked for; empty:
+	// where the manifests say.
+	Registry string `json:"registry,omitempty"`
+	// Images are the pinned images, in the manifests' order.
+	Images []Audited `json:"images"`
+}
+
+// Unsound is how many images cannot be pulled.
+func (d *AuditDocument) Unsound() int {
+	unsound := 0
+	for _, image := range d.Images {
+		if !image.Sound() {
+			unsound++
+		}
+	}
+	return unsound
+}
+
 // Sound tells whether nothing is wrong with the image: it exists.
 func (a Audited) Sound() bool { return a.Exists && a.Error == "" }
 
 // Audit asks for every pinned image of the manifests. Those that this tree
 // builds are looked for at the options' destination. Nothing is written.
-func (p *Project) Audit(ctx context.Context, e Edges, o Options) ([]Audited, error) {
+func (p *Project) Audit(ctx context.Context, e Edges, o Options) (*AuditDocument, error) {
+	started := time.Now()
 	today, err := p.Prepare(ctx, e, o)
 	if err != nil {
 		return nil, err
@@ -49,7 +80,8 @@ func (p *Project) Audit(ctx context.Context, e Edges, o Options) ([]Audited, err
 	parallel.Each(len(pinned), parallel.Lookups, func(i int) {
 		audits[i] = audit(ctx, e.Registry, o.Destination, pinned[i], fingerprints)
 	})
-	return audits, nil
+	head := report.NewHead(AuditSchema, AuditVersion, started, time.Since(started))
+	return &AuditDocument{Head: head, Registry: o.Destination, Images: audits}, nil
 }
 
 func audit(ctx context.Context, inspector Inspector, destination string, u discover.Usage, fingerprints map[string]string) Audited {

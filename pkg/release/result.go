@@ -53,7 +53,7 @@ func (r *Result) target(out build.Outcome, say func(error) string) report.Target
 	t := report.Target{
 		Name: out.Name, Dockerfile: out.Dockerfile, Kind: string(out.Kind),
 		Status: out.Status, Reason: out.Reason, Fingerprint: out.Fingerprint, Digest: out.Digest, ImageID: out.ImageID,
-		References: out.References, Platforms: out.Inputs.Platforms, Seconds: float64(out.Duration.Milliseconds()) / 1000,
+		References: out.References, Platforms: out.Inputs.Platforms, Seconds: report.Seconds(out.Duration),
 		Cached: out.Cached, Pushed: out.Content != "" && out.Status == build.StatusBuilt,
 	}
 	for _, field := range out.UsedBy {

@@ -128,12 +128,12 @@ func TestAudit(t *testing.T) {
 		t.Helper()
 		edges, o := s.edges(s.root), pushed
 		o.Destination = s.host
-		audits, err := s.project.Audit(t.Context(), edges, o)
+		document, err := s.project.Audit(t.Context(), edges, o)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var parts []string
-		for _, a := range audits {
+		for _, a := range document.Images {
 			current := "unknown"
 			if a.Current != nil {
 				current = map[bool]string{true: "current", false: "older"}[*a.Current]

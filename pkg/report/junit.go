@@ -144,3 +144,11 @@ func junitCase(t *Target) Case {
 func junitSeconds(seconds float64) string {
 	return fmt.Sprintf("%.3f", time.Duration(seconds*float64(time.Second)).Seconds())
 }
+
+// write writes out, and says what was being done if it cannot.
+func write(w io.Writer, out []byte) error {
+	if _, err := w.Write(out); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	return nil
+}

@@ -127,12 +127,18 @@ func (t *Target) weight() int {
 }
 
 // span is a report without targets from the start of the first to the end of
-// the last.
+// the last. It has the tool and the revision that are the same in all.
 func span(reports []*Report) *Report {
-	merged := &Report{Schema: Schema, Version: Version, Started: reports[0].Started}
+	merged := &Report{Head: Head{Schema: Schema, Version: Version, Tool: reports[0].Tool, Revision: reports[0].Revision, Started: reports[0].Started}}
 	for _, r := range reports {
 		if r.Started.Before(merged.Started) {
 			merged.Started = r.Started
+		}
+		if r.Tool != merged.Tool {
+			merged.Tool = ""
+		}
+		if r.Revision != merged.Revision {
+			merged.Revision = ""
 		}
 	}
 	for _, r := range reports {

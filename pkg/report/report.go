@@ -2,7 +2,8 @@
 // a documented schema, JUnit XML, and GitHub Actions' step summary and
 // annotations. Reports of several jobs merge into one.
 //
-// The JSON schema is described field by field in docs/REPORTS.md.
+// The JSON schema is described field by field in docs/REPORTS.md. It begins with a
+// Head, as all documents of commands do.
 package report
 
 import (
@@ -16,21 +17,13 @@ import (
 const (
 	// Schema is the schema's name: every report carries it.
 	Schema = "rtbuild.report"
-	// Version is the schema's version that this package writes and reads. It
-	// changes when a field changes its meaning or goes, or a status is added;
-	// a field more is no new version.
+	// Version is the schema's version that this package writes and reads.
 	Version = 1
 )
 
 // A Report is what a run did. New makes one.
 type Report struct {
-	// Schema and Version are the constants of these names.
-	Schema  string `json:"schema"`
-	Version int    `json:"version"`
-	// Started is when the run began, in UTC, to the millisecond.
-	Started time.Time `json:"started"`
-	// Seconds is how long it took, by the clock on the wall.
-	Seconds float64 `json:"seconds"`
+	Head
 	// Registry is HOST[/PREFIX] that images were pushed to; empty: where the
 	// manifests say.
 	Registry string `json:"registry,omitempty"`
@@ -144,13 +137,10 @@ func (t Totals) String() string {
 
 // New is the report of a run that began at started and took elapsed. The
 // targets are in the order of the plan; the totals are summed from them.
-// Registry and Engine are the caller's to set.
+// Registry, Engine, Tool and Revision are the caller's to set.
 func New(started time.Time, elapsed time.Duration, targets []Target) *Report {
 	r := &Report{
-		Schema:  Schema,
-		Version: Version,
-		Started: started.UTC().Truncate(time.Millisecond),
-		Seconds: float64(elapsed.Milliseconds()) / 1000,
+		Head:    NewHead(Schema, Version, started, elapsed),
 		Targets: append([]Target{}, targets...),
 	}
 	r.complete()

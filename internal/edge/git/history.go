@@ -7,6 +7,10 @@ import (
 	"strings"
 )
 
+// Head is the id of the commit that is checked out. The error wraps
+// ErrUnknownRevision before the first commit.
+func (r *Repository) Head(ctx context.Context) (string, error) { return r.revision(ctx, "HEAD") }
+
 // revision is the id of the commit that rev (a branch, a tag, an id, HEAD~2)
 // points to. The error wraps ErrUnknownRevision if the clone has none, and
 // says how to get it.
