@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // A suite releases cases that have the platforms in common.
@@ -281,7 +283,7 @@ func (s *suite) explainVariants(t *testing.T, r *repository, trials []*trial, k 
 func explainParent(t *testing.T, r *repository, trials []*trial) {
 	t.Helper()
 	parent := filepath.Join(r.root, "parents/envs/p.txt")
-	write(t, parent, "edited\n")
+	harness.Write(t, parent, "edited\n")
 	explanations := r.explain(t, trials)
 	for _, tr := range trials {
 		named := strings.Contains(strings.Join(tr.c.instructions, "\n"), "acme/envs")
@@ -293,7 +295,7 @@ func explainParent(t *testing.T, r *repository, trials []*trial) {
 			tr.find(ruleExplain, nil, "it is stale after a change of an image that is not its parent: %q", e.Reasons)
 		}
 	}
-	write(t, parent, parentToken)
+	harness.Write(t, parent, parentToken)
 }
 
 // releaseElsewhere releases the cases from another path, under another umask, on

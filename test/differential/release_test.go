@@ -3,55 +3,22 @@
 package differential
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
-var binary string // the rtbuild under test
-
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "rtbuild-differential-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "rtbuild")
-	build := exec.Command("go", "build", "-o", binary, "github.com/rtbuild/rtbuild/cmd/rtbuild")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building rtbuild: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
-
-// shell is a busybox that needs no libraries.
-func shell(tb testing.TB) string {
-	tb.Helper()
-	busybox, err := exec.LookPath("busybox")
-	if err != nil {
-		tb.Fatalf("%v: install Debian's busybox-static", err)
-	}
-	program, err := os.ReadFile(busybox)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return string(program)
-}
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 // newRepository is a tree without cases, whose registry has the mirror's images.
 func newRepository(tb testing.TB, mirror string, platforms ...string) *repository {
 	tb.Helper()
 	r := &repository{root: tb.TempDir(), platforms: platforms}
-	parentImages(tb, r.root, "acme", shell(tb))
+	parentImages(tb, r.root, "acme", string(harness.Busybox(tb)))
 	if err := os.CopyFS(filepath.Join(r.root, ".rtbuild/registry/docker"), os.DirFS(filepath.Join(mirror, ".rtbuild/registry/docker"))); err != nil {
 		tb.Fatal(err)
 	}
@@ -62,26 +29,21 @@ func newRepository(tb testing.TB, mirror string, platforms ...string) *repositor
 func newMirror(tb testing.TB, platforms ...string) string {
 	tb.Helper()
 	r := &repository{root: tb.TempDir(), platforms: platforms}
-	parentImages(tb, r.root, "ext", shell(tb))
-	write(tb, filepath.Join(r.root, "runtimes.jsonnet"), "[]\n")
-	if out, err := r.rtbuild("build", "--push", "--registry", "local/mirror", "--builder", "embedded"); err != nil {
-		tb.Fatalf("releasing the parents: %v\n%s", err, out.stderr)
+	parentImages(tb, r.root, "ext", string(harness.Busybox(tb)))
+	harness.Write(tb, filepath.Join(r.root, "runtimes.jsonnet"), "[]\n")
+	if out := r.rtbuild(tb, "build", "--push", "--registry", "local/mirror", "--builder", "embedded"); out.Code != 0 {
+		tb.Fatalf("releasing the parents: exit code %d\n%s", out.Code, out.Stderr)
 	}
 	return r.root
 }
 
-type output struct{ stdout, stderr []byte }
-
 // rtbuild runs a command in the tree.
-func (r *repository) rtbuild(args ...string) (output, error) {
+func (r *repository) rtbuild(tb testing.TB, args ...string) harness.Result {
+	tb.Helper()
 	for _, platform := range r.platforms {
 		args = append(args, "--platform", platform)
 	}
-	cmd := exec.Command(binary, append([]string{"-C", r.root}, args...)...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	return output{stdout.Bytes(), stderr.Bytes()}, err
+	return harness.Run(tb, r.root, args...)
 }
 
 // An outcome is what became of a target.
@@ -94,10 +56,10 @@ type outcome struct {
 func (r *repository) release(tb testing.TB, targets []built) map[string]outcome {
 	tb.Helper()
 	report := filepath.Join(tb.TempDir(), "report.json")
-	out, err := r.rtbuild("build", "--push", "--registry", "local", "--builder", "embedded", "--mirror", "docker.io=local/mirror", "--quiet", "--report", report)
-	content, readErr := os.ReadFile(report)
-	if readErr != nil {
-		tb.Fatalf("no report: %v\n%s", err, out.stderr)
+	out := r.rtbuild(tb, "build", "--push", "--registry", "local", "--builder", "embedded", "--mirror", "docker.io=local/mirror", "--quiet", "--report", report)
+	content, err := os.ReadFile(report)
+	if err != nil {
+		tb.Fatalf("exit code %d, and no report: %v\n%s", out.Code, err, out.Stderr)
 	}
 	var read struct{ Targets []outcome }
 	if err := json.Unmarshal(content, &read); err != nil {
@@ -112,7 +74,7 @@ func (r *repository) release(tb testing.TB, targets []built) map[string]outcome 
 	}
 	for _, b := range targets {
 		if outcomes[b.name].Status == "" {
-			tb.Fatalf("%s is not in the report; %v\n%s", b.name, err, out.stderr)
+			tb.Fatalf("%s is not in the report; exit code %d\n%s", b.name, out.Code, out.Stderr)
 		}
 	}
 	return outcomes
@@ -136,10 +98,10 @@ func (r *repository) explain(tb testing.TB, trials []*trial) map[string]explanat
 	for _, tr := range trials {
 		args = append(args, "all:"+tr.c.name)
 	}
-	out, explainErr := r.rtbuild(args...)
+	out := r.rtbuild(tb, args...)
 	var read []explanation
-	if err := json.Unmarshal(out.stdout, &read); err != nil {
-		tb.Fatalf("explain: %v, %v\n%s", err, explainErr, out.stderr)
+	if err := json.Unmarshal([]byte(out.Stdout), &read); err != nil {
+		tb.Fatalf("explain: exit code %d, %v\n%s", out.Code, err, out.Stderr)
 	}
 	explanations := map[string]explanation{}
 	for _, e := range read {

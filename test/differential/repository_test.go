@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // A built is one target: a case, or a variant of one, with its place.
@@ -49,7 +50,7 @@ func parentImages(tb testing.TB, root, namespace, busybox string) {
 		files.write(tb, filepath.Join(root, "parents", name), 0)
 		fmt.Fprintf(&settings, "  - {name: %s, folder: parents/%s, repository: %s/%s}\n", name, name, namespace, name)
 	}
-	write(tb, filepath.Join(root, "rtbuild.yaml"), settings.String())
+	harness.Write(tb, filepath.Join(root, "rtbuild.yaml"), settings.String())
 }
 
 func (r *repository) folder(name string) string { return filepath.Join(r.root, "cases", name) }
@@ -76,16 +77,6 @@ func (r *repository) write(tb testing.TB, targets []built, mask fs.FileMode) {
 		tb.Fatal(err)
 	}
 	// Jsonnet is JSON with more; the field that says how to build is a hidden one.
-	write(tb, filepath.Join(r.root, "stable/all/all.jsonnet"), strings.ReplaceAll(string(encoded), `"build": {`, `"build":: {`))
-	write(tb, filepath.Join(r.root, "runtimes.jsonnet"), "[import 'stable/all/all.jsonnet']\n")
-}
-
-func write(tb testing.TB, path, content string) {
-	tb.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		tb.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		tb.Fatal(err)
-	}
+	harness.Write(tb, filepath.Join(r.root, "stable/all/all.jsonnet"), strings.ReplaceAll(string(encoded), `"build": {`, `"build":: {`))
+	harness.Write(tb, filepath.Join(r.root, "runtimes.jsonnet"), "[import 'stable/all/all.jsonnet']\n")
 }

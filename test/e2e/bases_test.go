@@ -14,13 +14,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // The platform of an image is one of its inputs, also where it is the engine's
 // own and nobody names it.
 func TestPlatformIsAnInput(t *testing.T) {
-	host := registry(t)
-	for _, builder := range builders() {
+	host := harness.Registry(t, harness.RegistryConfig{})
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			dest := destinationOf(host, builder)
 			root := small(t)
@@ -34,9 +36,9 @@ func TestPlatformIsAnInput(t *testing.T) {
 			if named.Status != "fresh" || named.Fingerprint != first.Fingerprint {
 				t.Errorf("with the platform %s named it is %+v, without %+v", own, named, first)
 			}
-			r := want(t, 0, root, "explain", "--builder", builder, "--registry", dest, "--platform", foreign, "web:2")
-			if !strings.Contains(r.stdout, "web:2: stale\n") || !strings.Contains(r.stdout, own) || !strings.Contains(r.stdout, foreign) {
-				t.Errorf("explain for %s:\n%s", foreign, r.stdout)
+			r := harness.Want(t, 0, root, "explain", "--builder", builder, "--registry", dest, "--platform", foreign, "web:2")
+			if !strings.Contains(r.Stdout, "web:2: stale\n") || !strings.Contains(r.Stdout, own) || !strings.Contains(r.Stdout, foreign) {
+				t.Errorf("explain for %s:\n%s", foreign, r.Stdout)
 			}
 			if label := labelAt(t, dest+"/acme/web:2", "dev.rtbuild.inputs"); !strings.Contains(label, own) {
 				t.Errorf("the label does not tell the platform: %s", label)
@@ -69,12 +71,12 @@ func labelAt(t *testing.T, ref, label string) string {
 // The index of a base image may hold indexes: what counts is the image of the
 // platform in them.
 func TestBaseOfNestedIndexes(t *testing.T) {
-	host := registry(t)
-	for _, builder := range builders() {
+	host := harness.Registry(t, harness.RegistryConfig{})
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			dest := destinationOf(host, builder)
 			root := small(t)
-			write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nENV FROM_BASE=app\nONBUILD COPY onbuild /\n")
+			harness.Write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nENV FROM_BASE=app\nONBUILD COPY onbuild /\n")
 			released(t, root, "--builder", builder, "--registry", dest, "base")
 			image, err := remote.Image(insecure(t, dest+"/acme/base"))
 			if err != nil {
@@ -86,9 +88,9 @@ func TestBaseOfNestedIndexes(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM acme/nested:1\nCOPY $FROM_BASE /copied\n")
+			harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM acme/nested:1\nCOPY $FROM_BASE /copied\n")
 			for _, file := range []string{"app", "onbuild", "other"} {
-				write(t, filepath.Join(root, "stable/web", file), "1\n")
+				harness.Write(t, filepath.Join(root, "stable/web", file), "1\n")
 			}
 			released(t, root, "--builder", builder, "--registry", dest, "--mirror", "docker.io="+dest, "web:2")
 			explained(t, root, dest, "web:2: fresh: ")
@@ -96,9 +98,9 @@ func TestBaseOfNestedIndexes(t *testing.T) {
 				t.Errorf("files %v", files)
 			}
 			for file, line := range map[string]string{"app": "web:2: stale\n    stable/web/app changed\n", "onbuild": "web:2: stale\n    stable/web/onbuild changed\n", "other": "web:2: fresh: "} {
-				write(t, filepath.Join(root, "stable/web", file), "2\n")
+				harness.Write(t, filepath.Join(root, "stable/web", file), "2\n")
 				explained(t, root, dest, line)
-				write(t, filepath.Join(root, "stable/web", file), "1\n")
+				harness.Write(t, filepath.Join(root, "stable/web", file), "1\n")
 			}
 		})
 	}
@@ -107,9 +109,9 @@ func TestBaseOfNestedIndexes(t *testing.T) {
 // The image that "# syntax=" names is one that an image is made with: it is
 // locked, and taken from the mirror.
 func TestSyntaxImage(t *testing.T) {
-	host := registry(t)
+	host := harness.Registry(t, harness.RegistryConfig{})
 	frontend := compileFrontend(t)
-	for _, builder := range builders() {
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			dest := destinationOf(host, builder)
 			root := small(t)
@@ -117,11 +119,11 @@ func TestSyntaxImage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			write(t, filepath.Join(root, "base/dockerfile-frontend"), string(program))
+			harness.Write(t, filepath.Join(root, "base/dockerfile-frontend"), string(program))
 			if err := os.Chmod(filepath.Join(root, "base/dockerfile-frontend"), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY dockerfile-frontend /bin/\nENTRYPOINT [\"/bin/dockerfile-frontend\"]\n")
+			harness.Write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY dockerfile-frontend /bin/\nENTRYPOINT [\"/bin/dockerfile-frontend\"]\n")
 			released(t, root, "--builder", builder, "--registry", dest, "base")
 			image, err := remote.Image(insecure(t, dest+"/acme/base"))
 			if err != nil {
@@ -131,8 +133,8 @@ func TestSyntaxImage(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "# syntax=acme/syntax:1\nFROM scratch\nCOPY app /\n")
-			write(t, filepath.Join(root, "stable/web/app"), "1\n")
+			harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "# syntax=acme/syntax:1\nFROM scratch\nCOPY app /\n")
+			harness.Write(t, filepath.Join(root, "stable/web/app"), "1\n")
 			released(t, root, "--builder", builder, "--registry", dest, "--mirror", "docker.io="+dest, "web:2")
 			if files := filesAt(t, dest+"/acme/web:2"); files["app"] == nil {
 				t.Errorf("files %v", files)
@@ -141,11 +143,11 @@ func TestSyntaxImage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if lock := read(t, filepath.Join(root, "rtbuild.lock")); !strings.Contains(lock, "docker.io/acme/syntax:1: "+digest.String()) {
+			if lock := harness.Read(t, filepath.Join(root, "rtbuild.lock")); !strings.Contains(lock, "docker.io/acme/syntax:1: "+digest.String()) {
 				t.Errorf("the lock file:\n%s", lock)
 			}
 			explained(t, root, dest, "web:2: fresh: ")
-			write(t, filepath.Join(root, "stable/web/app"), "2\n")
+			harness.Write(t, filepath.Join(root, "stable/web/app"), "2\n")
 			explained(t, root, dest, "web:2: stale\n")
 		})
 	}

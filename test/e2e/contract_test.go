@@ -7,33 +7,35 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // An image that breaks the contract is not released, in the run that built it
 // and in the next, which finds it at the registry. A fixed one is. The image
 // that it is built from is used by no runtime and is not run.
 func TestVerifyRefuses(t *testing.T) {
-	if !slices.Contains(builders(), "docker") {
+	if !slices.Contains(harness.Builders(), "docker") {
 		t.Skip("only a Docker engine runs containers")
 	}
-	host := registry(t)
+	host := harness.Registry(t, harness.RegistryConfig{})
 	root := small(t)
 	all := []string{"all", "--push", "--builder", "docker", "--registry", host, "--verify", "web:2"}
-	r := want(t, 1, root, all...)
-	if !strings.Contains(r.stderr, "no contract functions") || digestAt(t, host+"/acme/web:2") != "" {
-		t.Errorf("without contract functions:\n%s", tail(r.stderr))
+	r := harness.Want(t, 1, root, all...)
+	if !strings.Contains(r.Stderr, "no contract functions") || harness.DigestAt(t, host+"/acme/web:2") != "" {
+		t.Errorf("without contract functions:\n%s", harness.Tail(r.Stderr))
 	}
 
-	write(t, filepath.Join(root, "stable/web/contract/contract"), "not called: the image serves nothing\n")
+	harness.Write(t, filepath.Join(root, "stable/web/contract/contract"), "not called: the image serves nothing\n")
 	before := sources(t, root)
 	for range 2 {
-		r := want(t, 1, root, all...)
+		r := harness.Want(t, 1, root, all...)
 		for _, part := range []string{"web 2 breaks the contract", "nothing is pinned"} {
-			if !strings.Contains(r.stderr, part) {
-				t.Errorf("stderr lacks %q:\n%s", part, tail(r.stderr))
+			if !strings.Contains(r.Stderr, part) {
+				t.Errorf("stderr lacks %q:\n%s", part, harness.Tail(r.Stderr))
 			}
 		}
-		if digestAt(t, host+"/acme/web:2") != "" {
+		if harness.DigestAt(t, host+"/acme/web:2") != "" {
 			t.Error("an image that breaks the contract is released")
 		}
 		unchanged(t, root, before)
@@ -43,20 +45,20 @@ func TestVerifyRefuses(t *testing.T) {
 // verify says of images that are not of today's sources that they are not, and
 // verifies them all the same.
 func TestVerifySaysOlder(t *testing.T) {
-	if !slices.Contains(builders(), "docker") {
+	if !slices.Contains(harness.Builders(), "docker") {
 		t.Skip("only a Docker engine runs containers")
 	}
 	root := small(t)
-	write(t, filepath.Join(root, "stable/web/contract/contract"), "not called: the image serves nothing\n")
+	harness.Write(t, filepath.Join(root, "stable/web/contract/contract"), "not called: the image serves nothing\n")
 	dest := "127.0.0.1:1/" + filepath.Base(t.TempDir())
 	verify := []string{"verify", "web:2", "--check", "load", "--registry", dest}
-	want(t, 0, root, "build", "--builder", "docker", "--registry", dest, "web:2")
+	harness.Want(t, 0, root, "build", "--builder", "docker", "--registry", dest, "web:2")
 	const warning = "is not made of today's sources: rtbuild build web:2 makes it anew"
-	if r := want(t, 1, root, verify...); strings.Contains(r.stderr, "today's sources") || !strings.Contains(r.stderr, "breaks the contract") {
-		t.Errorf("of today's sources:\n%s", tail(r.stderr))
+	if r := harness.Want(t, 1, root, verify...); strings.Contains(r.Stderr, "today's sources") || !strings.Contains(r.Stderr, "breaks the contract") {
+		t.Errorf("of today's sources:\n%s", harness.Tail(r.Stderr))
 	}
-	write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY sh /bin/\nENV A=b\n")
-	if r := want(t, 1, root, verify...); !strings.Contains(r.stderr, warning) || !strings.Contains(r.stderr, "breaks the contract") {
-		t.Errorf("after a change:\n%s", tail(r.stderr))
+	harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY sh /bin/\nENV A=b\n")
+	if r := harness.Want(t, 1, root, verify...); !strings.Contains(r.Stderr, warning) || !strings.Contains(r.Stderr, "breaks the contract") {
+		t.Errorf("after a change:\n%s", harness.Tail(r.Stderr))
 	}
 }

@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // buildkitd is the program, of the version that rtbuild is linked with: that of
@@ -37,7 +39,7 @@ func buildkitd(t *testing.T) string {
 		cmd.Stderr = &stderr
 		out, err := cmd.Output()
 		if err != nil {
-			t.Fatalf("go %q: %v\n%s", args, err, tail(stderr.String()))
+			t.Fatalf("go %q: %v\n%s", args, err, harness.Tail(stderr.String()))
 		}
 		return strings.TrimSpace(string(out))
 	}
@@ -45,7 +47,7 @@ func buildkitd(t *testing.T) string {
 	version := run(".", "list", "-m", "-f", "{{.Version}}", module)
 	dir := t.TempDir()
 	for _, name := range []string{"go.mod", "go.sum"} {
-		write(t, filepath.Join(dir, name), read(t, filepath.Join("../..", name)))
+		harness.Write(t, filepath.Join(dir, name), harness.Read(t, filepath.Join("../..", name)))
 	}
 	run(dir, "get", "-tool", module+"/cmd/buildkitd@"+version)
 	run(dir, "build", "-o", "buildkitd", module+"/cmd/buildkitd")
@@ -100,7 +102,7 @@ func (d *daemon) start(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Fatalf("%s does not answer:\n%s", d.command, tail(d.output.String()))
+	t.Fatalf("%s does not answer:\n%s", d.command, harness.Tail(d.output.String()))
 }
 
 // kill returns when all processes are gone: each of them holds the output.
@@ -132,11 +134,11 @@ func dockerdOptions(state, socket string) []string {
 // and tags are as they were, the error says what to do, and doing that
 // completes the release.
 func TestEngineRestarts(t *testing.T) {
-	host := registry(t)
+	host := harness.Registry(t, harness.RegistryConfig{})
 	engine := startDaemon(t, "", buildkitd(t), buildkitdOptions)
 	root := small(t)
-	write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo of-the-base > /mark; echo now sleeping; sleep 10\"]\n")
-	engine.restartedUnder(t, root, host, "unix://"+engine.socket, func(log string) bool { return strings.Contains(read(t, log), "now sleeping\n") })
+	harness.Write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo of-the-base > /mark; echo now sleeping; sleep 10\"]\n")
+	engine.restartedUnder(t, root, host, "unix://"+engine.socket, func(log string) bool { return strings.Contains(harness.Read(t, log), "now sleeping\n") })
 }
 
 // The same of a Docker engine, while it builds the image and while it pushes it.
@@ -153,12 +155,12 @@ func TestDockerEngineRestarts(t *testing.T) {
 		{"while it pushes", "PATCH /v2/acme/base/blobs/uploads/", "FROM scratch\nCOPY sh /bin/\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			holder := hold(t, registry(t), test.held)
+			holder := hold(t, harness.Registry(t, harness.RegistryConfig{}), test.held)
 			engine := startDaemon(t, network(t, holder.host), program, dockerdOptions)
 			t.Setenv("DOCKER_HOST", "unix://"+engine.socket)
 			root := small(t)
-			write(t, filepath.Join(root, "base/Dockerfile"), strings.ReplaceAll(test.dockerfile, "%s", holder.host))
-			write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM acme/base\nCOPY sh /bin/\n")
+			harness.Write(t, filepath.Join(root, "base/Dockerfile"), strings.ReplaceAll(test.dockerfile, "%s", holder.host))
+			harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM acme/base\nCOPY sh /bin/\n")
 			engine.restartedUnder(t, root, holder.host, "docker", func(string) bool { return holder.holds.Load() })
 		})
 	}
@@ -176,7 +178,7 @@ func (d *daemon) restartedUnder(t *testing.T, root, host, builder string, underw
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(binary, append([]string{"-C", root}, args...)...)
+	cmd := harness.Command(root, args...)
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -184,7 +186,7 @@ func (d *daemon) restartedUnder(t *testing.T, root, host, builder string, underw
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	for deadline := time.Now().Add(time.Minute); !underway(log.Name()); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("it does not get there:\n%s", tail(read(t, log.Name())))
+			t.Fatalf("it does not get there:\n%s", harness.Tail(harness.Read(t, log.Name())))
 		}
 	}
 	d.kill(t)
@@ -197,26 +199,26 @@ func (d *daemon) restartedUnder(t *testing.T, root, host, builder string, underw
 	}
 	d.start(t)
 	_ = cmd.Wait() // the exit code is looked at
-	stderr := read(t, log.Name())
+	stderr := harness.Read(t, log.Name())
 	if code := cmd.ProcessState.ExitCode(); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
 	for _, text := range []string{"failed base (base/Dockerfile)", "the connection to the engine broke", "run again", "skipped web:1", "nothing is pinned"} {
 		if !strings.Contains(stderr, text) {
-			t.Errorf("stderr lacks %q:\n%s", text, tail(stderr))
+			t.Errorf("stderr lacks %q:\n%s", text, harness.Tail(stderr))
 		}
 	}
 	unchanged(t, root, before)
 	for _, tag := range []string{"base:latest", "web:1", "web:2"} {
-		if digest := digestAt(t, host+"/acme/"+tag); digest != "" {
+		if digest := harness.DigestAt(t, host+"/acme/"+tag); digest != "" {
 			t.Errorf("%s was moved, to %s", tag, digest)
 		}
 	}
 
-	r := want(t, 0, root, args...)
-	for _, image := range imagesOf(t, r.stdout) {
-		if _, digest := split(image); digest == "" || digestAt(t, image) != digest {
-			t.Errorf("%s: the registry has %q", image, digestAt(t, image))
+	r := harness.Want(t, 0, root, args...)
+	for _, image := range imagesOf(t, r.Stdout) {
+		if _, digest := harness.Split(image); digest == "" || harness.DigestAt(t, image) != digest {
+			t.Errorf("%s: the registry has %q", image, harness.DigestAt(t, image))
 		}
 	}
 }

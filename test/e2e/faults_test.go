@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/rtbuild/rtbuild/internal/faultproxy"
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // releases is how many releases TestFaults runs: RTBUILD_E2E_RELEASES, or 100.
@@ -35,7 +36,7 @@ func releases(t *testing.T) int {
 // registry serves, a failed release changes no manifest, and one without
 // faults completes what the others left.
 func TestFaults(t *testing.T) {
-	direct := registry(t)
+	direct := harness.Registry(t, harness.RegistryConfig{})
 	anything := regexp.MustCompile(`.`)
 	uploads := regexp.MustCompile(`^(PATCH|PUT|POST) .*/blobs/`)
 	proxy, err := faultproxy.New(faultproxy.Config{Target: "http://" + direct, Seed: 1, Faults: []faultproxy.Fault{
@@ -59,19 +60,19 @@ func TestFaults(t *testing.T) {
 	manifest := filepath.Join(root, "stable/web/web.jsonnet")
 	done, failed := 0, 0
 	for i := range releases(t) {
-		write(t, filepath.Join(root, "stable/web/Dockerfile.2"), fmt.Sprintf("FROM scratch\nCOPY sh /bin/\nENV RELEASE=%d\n", i))
-		before := read(t, manifest)
-		r := rtbuild(t, root, "all", "--push", "--quiet", "--builder", "embedded", "--registry", host)
-		for _, digest := range digests.FindAllString(read(t, manifest), -1) {
-			if digestAt(t, direct+"/acme/web"+digest) == "" {
-				t.Fatalf("release %d, exit %d: the manifest has %s, and the registry does not\n%s", i, r.code, digest, tail(r.stderr))
+		harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.2"), fmt.Sprintf("FROM scratch\nCOPY sh /bin/\nENV RELEASE=%d\n", i))
+		before := harness.Read(t, manifest)
+		r := harness.Run(t, root, "all", "--push", "--quiet", "--builder", "embedded", "--registry", host)
+		for _, digest := range digests.FindAllString(harness.Read(t, manifest), -1) {
+			if harness.DigestAt(t, direct+"/acme/web"+digest) == "" {
+				t.Fatalf("release %d, exit %d: the manifest has %s, and the registry does not\n%s", i, r.Code, digest, harness.Tail(r.Stderr))
 			}
 		}
 		switch {
-		case r.code == 0:
+		case r.Code == 0:
 			done++
-		case read(t, manifest) != before:
-			t.Fatalf("release %d failed and changed the manifest\n%s", i, tail(r.stderr))
+		case harness.Read(t, manifest) != before:
+			t.Fatalf("release %d failed and changed the manifest\n%s", i, harness.Tail(r.Stderr))
 		default:
 			failed++
 		}
@@ -80,10 +81,10 @@ func TestFaults(t *testing.T) {
 	if done == 0 || failed == 0 {
 		t.Errorf("%d releases done and %d failed: the faults are no test", done, failed)
 	}
-	want(t, 0, root, "all", "--push", "--quiet", "--builder", "embedded", "--registry", direct)
+	harness.Want(t, 0, root, "all", "--push", "--quiet", "--builder", "embedded", "--registry", direct)
 	for _, version := range []string{"1", "2"} {
 		image := direct + "/acme/web:" + version
-		if digest := digestAt(t, image); digest == "" || !strings.Contains(read(t, manifest), digest) {
+		if digest := harness.DigestAt(t, image); digest == "" || !strings.Contains(harness.Read(t, manifest), digest) {
 			t.Errorf("%s is %s, and the manifest has another", image, digest)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // statuses are what a report says became of the targets.
@@ -17,7 +19,7 @@ func statuses(t *testing.T, path string) map[string]string {
 	var report struct {
 		Targets []struct{ Name, Status string }
 	}
-	if err := json.Unmarshal([]byte(read(t, path)), &report); err != nil {
+	if err := json.Unmarshal([]byte(harness.Read(t, path)), &report); err != nil {
 		t.Fatal(err)
 	}
 	result := map[string]string{}
@@ -38,7 +40,7 @@ func clone(t *testing.T, root string) string {
 			t.Fatalf("git %q: %v\n%s", args, err, out)
 		}
 	}
-	write(t, filepath.Join(root, ".gitignore"), "/.rtbuild/\n")
+	harness.Write(t, filepath.Join(root, ".gitignore"), "/.rtbuild/\n")
 	git(root, "init", "-q")
 	git(root, "add", "-A")
 	git(root, "commit", "-q", "-m", "x", "--allow-empty")
@@ -50,38 +52,38 @@ func clone(t *testing.T, root string) string {
 // does not even need an engine. What changed is built, with what is built from
 // it, and nothing else.
 func TestIncremental(t *testing.T) {
-	host := registry(t)
-	for _, builder := range builders() {
+	host := harness.Registry(t, harness.RegistryConfig{})
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			dest := destinationOf(host, builder)
 			root := small(t)
-			first := want(t, 0, root, "all", "--push", "--builder", builder, "--registry", dest)
+			first := harness.Want(t, 0, root, "all", "--push", "--builder", builder, "--registry", dest)
 
 			fresh := clone(t, root)
-			second := want(t, 0, fresh, "all", "--push", "--builder", "unix:///nowhere.sock", "--registry", dest)
-			if second.stdout != first.stdout {
-				t.Errorf("the fresh clone prints another ConfigMap:\n%s", second.stdout)
+			second := harness.Want(t, 0, fresh, "all", "--push", "--builder", "unix:///nowhere.sock", "--registry", dest)
+			if second.Stdout != first.Stdout {
+				t.Errorf("the fresh clone prints another ConfigMap:\n%s", second.Stdout)
 			}
-			r := want(t, 0, fresh, "explain", "--registry", dest)
-			if strings.Count(r.stdout, ": fresh: ") != 3 {
-				t.Errorf("explain: %s", r.stdout)
+			r := harness.Want(t, 0, fresh, "explain", "--registry", dest)
+			if strings.Count(r.Stdout, ": fresh: ") != 3 {
+				t.Errorf("explain: %s", r.Stdout)
 			}
-			want(t, 0, fresh, "audit", "--registry", dest)
+			harness.Want(t, 0, fresh, "audit", "--registry", dest)
 
 			// What no image is made of makes nothing stale.
-			write(t, filepath.Join(fresh, "stable/web/README.md"), "new\n")
-			want(t, 0, fresh, "all", "--push", "--builder", "unix:///nowhere.sock", "--registry", dest)
+			harness.Write(t, filepath.Join(fresh, "stable/web/README.md"), "new\n")
+			harness.Want(t, 0, fresh, "all", "--push", "--builder", "unix:///nowhere.sock", "--registry", dest)
 
 			// A hub: the image and what is built from it.
-			write(t, filepath.Join(fresh, "base/Dockerfile"), read(t, filepath.Join(fresh, "base/Dockerfile"))+"ENV A=b\n")
-			r = want(t, 0, fresh, "explain", "--registry", dest)
+			harness.Write(t, filepath.Join(fresh, "base/Dockerfile"), harness.Read(t, filepath.Join(fresh, "base/Dockerfile"))+"ENV A=b\n")
+			r = harness.Want(t, 0, fresh, "explain", "--registry", dest)
 			for _, line := range []string{"base: stale\n    its Dockerfile changed", "web:1: stale\n    sibling acme/base changed", "web:2: fresh: "} {
-				if !strings.Contains(r.stdout, line) {
-					t.Errorf("explain lacks %q:\n%s", line, r.stdout)
+				if !strings.Contains(r.Stdout, line) {
+					t.Errorf("explain lacks %q:\n%s", line, r.Stdout)
 				}
 			}
 			report := filepath.Join(t.TempDir(), "report.json")
-			want(t, 0, fresh, "all", "--push", "--builder", builder, "--registry", dest, "--report", report)
+			harness.Want(t, 0, fresh, "all", "--push", "--builder", builder, "--registry", dest, "--report", report)
 			for name, status := range map[string]string{"base": "built", "web:1": "built", "web:2": "fresh"} {
 				if got := statuses(t, report)[name]; got != status {
 					t.Errorf("%s: %s, want %s", name, got, status)
@@ -89,9 +91,9 @@ func TestIncremental(t *testing.T) {
 			}
 
 			// Matrix jobs' reports pin the same, without the registry.
-			write(t, filepath.Join(fresh, "stable/web/web.jsonnet"), read(t, filepath.Join(root, "stable/web/web.jsonnet")))
-			want(t, 0, fresh, "pin", "--report", report)
-			want(t, 0, fresh, "pin", "--check", "--registry", dest)
+			harness.Write(t, filepath.Join(fresh, "stable/web/web.jsonnet"), harness.Read(t, filepath.Join(root, "stable/web/web.jsonnet")))
+			harness.Want(t, 0, fresh, "pin", "--report", report)
+			harness.Want(t, 0, fresh, "pin", "--check", "--registry", dest)
 		})
 	}
 }
@@ -105,33 +107,33 @@ func TestSince(t *testing.T) {
 			t.Errorf("since %s: %q, want %q", rev, got, wanted)
 		}
 	}
-	write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY sh /bin/sh2\n")
+	harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY sh /bin/sh2\n")
 	if got := planned(t, root, "--since", "HEAD"); got != "web:2" {
 		t.Errorf("after changing web:2: %q", got)
 	}
-	write(t, filepath.Join(root, "base/sh"), "#!changed\n")
+	harness.Write(t, filepath.Join(root, "base/sh"), "#!changed\n")
 	if got := planned(t, root, "--since", "HEAD"); got != "base web:1 web:2" {
 		t.Errorf("after changing the base: %q", got)
 	}
-	r := want(t, 0, root, "matrix", "--since", "HEAD")
+	r := harness.Want(t, 0, root, "matrix", "--since", "HEAD")
 	var matrix struct {
 		Include []struct{ Target string }
 	}
-	if err := json.Unmarshal([]byte(r.stdout), &matrix); err != nil || len(matrix.Include) != 2 || matrix.Include[0].Target != "web:1" {
-		t.Errorf("matrix %s: %v", r.stdout, err)
+	if err := json.Unmarshal([]byte(r.Stdout), &matrix); err != nil || len(matrix.Include) != 2 || matrix.Include[0].Target != "web:1" {
+		t.Errorf("matrix %s: %v", r.Stdout, err)
 	}
-	r = want(t, 1, root, "plan", "--since", "no-such-rev")
-	if !strings.Contains(r.stderr, "no-such-rev") {
-		t.Errorf("stderr does not name the revision: %s", r.stderr)
+	r = harness.Want(t, 1, root, "plan", "--since", "no-such-rev")
+	if !strings.Contains(r.Stderr, "no-such-rev") {
+		t.Errorf("stderr does not name the revision: %s", r.Stderr)
 	}
 }
 
 // planned are the names of the targets of a plan.
 func planned(t *testing.T, root string, args ...string) string {
 	t.Helper()
-	r := want(t, 0, root, append([]string{"plan", "--output", "json"}, args...)...)
+	r := harness.Want(t, 0, root, append([]string{"plan", "--output", "json"}, args...)...)
 	var plan struct{ Targets []struct{ Name string } }
-	if err := json.Unmarshal([]byte(r.stdout), &plan); err != nil {
+	if err := json.Unmarshal([]byte(r.Stdout), &plan); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
@@ -145,17 +147,17 @@ func planned(t *testing.T, root string, args ...string) string {
 // next run either, which finds it at the registry. What is released is not
 // asked for again.
 func TestVerifyCommand(t *testing.T) {
-	host := registry(t)
-	builder := builders()[0]
+	host := harness.Registry(t, harness.RegistryConfig{})
+	builder := harness.Builders()[0]
 	root := small(t)
 	before := sources(t, root)
 	log := filepath.Join(t.TempDir(), "asked")
-	all := func(code int, builder, verdict string) (asked string, r result) {
+	all := func(code int, builder, verdict string) (asked string, r harness.Result) {
 		t.Helper()
-		write(t, log, "")
-		r = want(t, code, root, "all", "--push", "--builder", builder, "--registry", host,
+		harness.Write(t, log, "")
+		r = harness.Want(t, code, root, "all", "--push", "--builder", builder, "--registry", host,
 			"--verify-command", `echo "$RTBUILD_TARGET $RTBUILD_IMAGE" >>`+log+"; "+verdict)
-		lines := strings.Fields(read(t, log))
+		lines := strings.Fields(harness.Read(t, log))
 		var names []string
 		for i := 0; i < len(lines); i += 2 {
 			names = append(names, lines[i])
@@ -171,58 +173,58 @@ func TestVerifyCommand(t *testing.T) {
 			t.Errorf("asked for %q, want %q", asked, everything)
 		}
 		unchanged(t, root, before)
-		if !strings.Contains(r.stderr, "verifying "+host+"/acme/web:2-") || digestAt(t, host+"/acme/web:1") != "" {
-			t.Errorf("stderr:\n%s", tail(r.stderr))
+		if !strings.Contains(r.Stderr, "verifying "+host+"/acme/web:2-") || harness.DigestAt(t, host+"/acme/web:1") != "" {
+			t.Errorf("stderr:\n%s", harness.Tail(r.Stderr))
 		}
 	}
 	if asked, _ := all(0, "unix:///nowhere.sock", "true"); asked != everything {
 		t.Errorf("asked for %q, want %q", asked, everything)
 	}
-	if digestAt(t, host+"/acme/web:2") == "" {
+	if harness.DigestAt(t, host+"/acme/web:2") == "" {
 		t.Error("what was admitted is not released")
 	}
 	if asked, _ := all(0, "unix:///nowhere.sock", "false"); asked != "" {
 		t.Errorf("asked again for %q, which is released", asked)
 	}
-	want(t, 2, root, "build", "--verify-command", "true")
+	harness.Want(t, 2, root, "build", "--verify-command", "true")
 }
 
 // The lock file holds the digests of base images whichever way tags move.
 func TestLock(t *testing.T) {
-	host := registry(t)
-	builder := builders()[0]
+	host := harness.Registry(t, harness.RegistryConfig{})
+	builder := harness.Builders()[0]
 	root := small(t)
-	want(t, 0, root, "build", "--push", "--builder", builder, "--registry", host+"/mirror", "base")
+	harness.Want(t, 0, root, "build", "--push", "--builder", builder, "--registry", host+"/mirror", "base")
 	other := t.TempDir()
 	base := "docker.io/acme/base:latest"
 	mirrored := []string{"--mirror", "docker.io=" + host + "/mirror", "--registry", host + "/out", "--builder", builder}
-	write(t, filepath.Join(other, "runtimes.jsonnet"), "[import 'stable/x/x.jsonnet']\n")
-	write(t, filepath.Join(other, "stable/x/x.jsonnet"), "{ ID: 'x', versions: [{ name: 'x', version: '1', images: [{ phase: 'runtime', image: 'other/x:1' }] }] }\n")
-	write(t, filepath.Join(other, "stable/x/Dockerfile.1"), "FROM acme/base\nENV A=b\n")
+	harness.Write(t, filepath.Join(other, "runtimes.jsonnet"), "[import 'stable/x/x.jsonnet']\n")
+	harness.Write(t, filepath.Join(other, "stable/x/x.jsonnet"), "{ ID: 'x', versions: [{ name: 'x', version: '1', images: [{ phase: 'runtime', image: 'other/x:1' }] }] }\n")
+	harness.Write(t, filepath.Join(other, "stable/x/Dockerfile.1"), "FROM acme/base\nENV A=b\n")
 
-	r := want(t, 1, other, append([]string{"all", "--push", "--locked"}, mirrored...)...)
-	if !strings.Contains(r.stderr, base+" is not in rtbuild.lock") {
-		t.Errorf("stderr:\n%s", tail(r.stderr))
+	r := harness.Want(t, 1, other, append([]string{"all", "--push", "--locked"}, mirrored...)...)
+	if !strings.Contains(r.Stderr, base+" is not in rtbuild.lock") {
+		t.Errorf("stderr:\n%s", harness.Tail(r.Stderr))
 	}
-	want(t, 0, other, append([]string{"all", "--push"}, mirrored...)...)
-	locked := read(t, filepath.Join(other, "rtbuild.lock"))
-	digest := digestAt(t, host+"/mirror/acme/base:latest")
+	harness.Want(t, 0, other, append([]string{"all", "--push"}, mirrored...)...)
+	locked := harness.Read(t, filepath.Join(other, "rtbuild.lock"))
+	digest := harness.DigestAt(t, host+"/mirror/acme/base:latest")
 	if !strings.Contains(locked, base) || !strings.Contains(locked, digest) {
 		t.Errorf("the lock file:\n%s", locked)
 	}
-	want(t, 0, other, append([]string{"outdated"}, mirrored[:2]...)...)
+	harness.Want(t, 0, other, append([]string{"outdated"}, mirrored[:2]...)...)
 
 	// The base moves: nothing is rebuilt until it is asked for.
-	write(t, filepath.Join(root, "base/Dockerfile"), read(t, filepath.Join(root, "base/Dockerfile"))+"ENV NEW=yes\n")
-	want(t, 0, root, "build", "--push", "--builder", builder, "--registry", host+"/mirror", "base")
-	want(t, 0, other, append([]string{"all", "--push", "--locked"}, append(mirrored[:4:4], "--builder", "unix:///nowhere.sock")...)...)
-	r = want(t, 1, other, append([]string{"outdated"}, mirrored[:2]...)...)
-	if !strings.Contains(r.stdout, base) || !strings.Contains(r.stdout, "x:1") {
-		t.Errorf("outdated: %s", r.stdout)
+	harness.Write(t, filepath.Join(root, "base/Dockerfile"), harness.Read(t, filepath.Join(root, "base/Dockerfile"))+"ENV NEW=yes\n")
+	harness.Want(t, 0, root, "build", "--push", "--builder", builder, "--registry", host+"/mirror", "base")
+	harness.Want(t, 0, other, append([]string{"all", "--push", "--locked"}, append(mirrored[:4:4], "--builder", "unix:///nowhere.sock")...)...)
+	r = harness.Want(t, 1, other, append([]string{"outdated"}, mirrored[:2]...)...)
+	if !strings.Contains(r.Stdout, base) || !strings.Contains(r.Stdout, "x:1") {
+		t.Errorf("outdated: %s", r.Stdout)
 	}
-	want(t, 0, other, append([]string{"lock", "--update", "acme/base"}, mirrored[:2]...)...)
-	r = want(t, 0, other, append([]string{"explain"}, mirrored...)...)
-	if !strings.Contains(r.stdout, "base image acme/base changed") {
-		t.Errorf("explain: %s", r.stdout)
+	harness.Want(t, 0, other, append([]string{"lock", "--update", "acme/base"}, mirrored[:2]...)...)
+	r = harness.Want(t, 0, other, append([]string{"explain"}, mirrored...)...)
+	if !strings.Contains(r.Stdout, "base image acme/base changed") {
+		t.Errorf("explain: %s", r.Stdout)
 	}
 }

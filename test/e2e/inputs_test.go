@@ -21,6 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // insecure is a reference to a registry that speaks plain HTTP.
@@ -91,7 +93,7 @@ type made struct{ Name, Status, Fingerprint, Digest string }
 func released(t *testing.T, root string, args ...string) map[string]made {
 	t.Helper()
 	report := filepath.Join(t.TempDir(), "report.json")
-	want(t, 0, root, append([]string{"build", "--push", "--report", report}, args...)...)
+	harness.Want(t, 0, root, append([]string{"build", "--push", "--report", report}, args...)...)
 	var read struct{ Targets []made }
 	content, err := os.ReadFile(report)
 	if err != nil {
@@ -110,26 +112,26 @@ func released(t *testing.T, root string, args ...string) map[string]made {
 // explained wants explain to print a line.
 func explained(t *testing.T, root, dest, line string) {
 	t.Helper()
-	r := want(t, 0, root, "explain", "--registry", dest, "--mirror", "docker.io="+dest)
-	if !strings.Contains(r.stdout, line) {
-		t.Errorf("explain lacks %q:\n%s", line, r.stdout)
+	r := harness.Want(t, 0, root, "explain", "--registry", dest, "--mirror", "docker.io="+dest)
+	if !strings.Contains(r.Stdout, line) {
+		t.Errorf("explain lacks %q:\n%s", line, r.Stdout)
 	}
 }
 
 // The umask under which a repository was cloned shows neither in fingerprints
 // nor in images.
 func TestUmaskOfClone(t *testing.T) {
-	host := registry(t)
-	for _, builder := range builders() {
+	host := harness.Registry(t, harness.RegistryConfig{})
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			dest := destinationOf(host, builder)
 			root := small(t)
-			write(t, filepath.Join(root, "base/app/main"), "x\n")
-			write(t, filepath.Join(root, "base/app/tool"), "y\n")
+			harness.Write(t, filepath.Join(root, "base/app/main"), "x\n")
+			harness.Write(t, filepath.Join(root, "base/app/tool"), "y\n")
 			if err := os.Chmod(filepath.Join(root, "base/app/tool"), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nCOPY app /app\n")
+			harness.Write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nCOPY app /app\n")
 			clone(t, root) // commits it
 			first := map[string]made{}
 			for _, umask := range []string{"022", "002", "077"} {
@@ -162,7 +164,7 @@ func TestUmaskOfClone(t *testing.T) {
 // A file that changes after it was hashed, and before the engine reads it, is
 // not released under the fingerprint of what was there before.
 func TestEditedWhileBuilding(t *testing.T) {
-	host := registry(t)
+	host := harness.Registry(t, harness.RegistryConfig{})
 	edits := map[string]func(t *testing.T, app string){
 		"edited": func(t *testing.T, app string) {
 			// Neither its size nor its time tells.
@@ -170,7 +172,7 @@ func TestEditedWhileBuilding(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			write(t, filepath.Join(app, "a"), "2\n")
+			harness.Write(t, filepath.Join(app, "a"), "2\n")
 			if err := os.Chtimes(filepath.Join(app, "a"), before.ModTime(), before.ModTime()); err != nil {
 				t.Fatal(err)
 			}
@@ -193,21 +195,21 @@ func TestEditedWhileBuilding(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		"added": func(t *testing.T, app string) { write(t, filepath.Join(app, "new"), "new\n") },
+		"added": func(t *testing.T, app string) { harness.Write(t, filepath.Join(app, "new"), "new\n") },
 	}
-	for _, builder := range builders() {
+	for _, builder := range harness.Builders() {
 		for what, edit := range edits {
 			t.Run(builder+"/"+what, func(t *testing.T) {
 				dest := destinationOf(host, builder) + "/" + what
 				root := small(t)
 				app := filepath.Join(root, "stable/web/app")
-				write(t, filepath.Join(app, "a"), "1\n")
+				harness.Write(t, filepath.Join(app, "a"), "1\n")
 				if err := os.Symlink("a", filepath.Join(app, "l")); err != nil {
 					t.Fatal(err)
 				}
 				// Another parent in each run, so that no engine has it yet.
-				write(t, filepath.Join(root, "base/Dockerfile"), fmt.Sprintf("FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo %s > /what; echo now sleeping; sleep 3\"]\n", rand.Text()))
-				write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM acme/base\nCOPY app /app\n")
+				harness.Write(t, filepath.Join(root, "base/Dockerfile"), fmt.Sprintf("FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo %s > /what; echo now sleeping; sleep 3\"]\n", rand.Text()))
+				harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM acme/base\nCOPY app /app\n")
 				args := []string{"build", "--push", "--builder", builder, "--registry", dest, "web:1"}
 				cmd, stderr := start(t, root, args...)
 				waitFor(t, stderr, "now sleeping\n")
@@ -221,7 +223,7 @@ func TestEditedWhileBuilding(t *testing.T) {
 				}
 				explained(t, root, dest, "web:1: stale\n")
 
-				want(t, 0, root, args...)
+				harness.Want(t, 0, root, args...)
 				explained(t, root, dest, "web:1: fresh: ")
 				now := map[string]string{"edited": "-rw-r--r-- 2\n", "removed": "", "executable": "-rwxr-xr-x 1\n"}
 				a, changed := now[what]
@@ -250,30 +252,30 @@ func hasApp(t *testing.T, ref, a, l string, more bool) {
 
 // A context that is a link is the folder that it leads to.
 func TestLinkedContext(t *testing.T) {
-	host := registry(t)
-	for _, builder := range builders() {
+	host := harness.Registry(t, harness.RegistryConfig{})
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			dest := destinationOf(host, builder)
 			root := small(t)
-			write(t, filepath.Join(root, "shared/app/a"), "1\n")
-			write(t, filepath.Join(root, "shared/other"), "1\n")
+			harness.Write(t, filepath.Join(root, "shared/app/a"), "1\n")
+			harness.Write(t, filepath.Join(root, "shared/other"), "1\n")
 			if err := os.Symlink("../../shared", filepath.Join(root, "stable/web/linked")); err != nil {
 				t.Fatal(err)
 			}
 			manifest := filepath.Join(root, "stable/web/web.jsonnet")
-			write(t, manifest, strings.Replace(read(t, manifest), "image: images[v]", "image: images[v], build:: { context: 'linked', dockerfile: 'Dockerfile.' + v }", 1))
-			write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM scratch\nCOPY . /\n")
-			write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY other /\n")
+			harness.Write(t, manifest, strings.Replace(harness.Read(t, manifest), "image: images[v]", "image: images[v], build:: { context: 'linked', dockerfile: 'Dockerfile.' + v }", 1))
+			harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM scratch\nCOPY . /\n")
+			harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY other /\n")
 			released(t, root, "--builder", builder, "--registry", dest)
 			explained(t, root, dest, "web:1: fresh: ")
 			if files := filesAt(t, dest+"/acme/web:1"); files["app/a"] == nil {
 				t.Errorf("files %v", files)
 			}
-			write(t, filepath.Join(root, "shared/app/a"), "2\n")
+			harness.Write(t, filepath.Join(root, "shared/app/a"), "2\n")
 			explained(t, root, dest, "web:1: stale\n    stable/web/linked/app/a changed\n")
 			explained(t, root, dest, "web:2: fresh: ")
-			write(t, filepath.Join(root, "shared/app/a"), "1\n")
-			write(t, filepath.Join(root, "shared/app/b"), "new\n")
+			harness.Write(t, filepath.Join(root, "shared/app/a"), "1\n")
+			harness.Write(t, filepath.Join(root, "shared/app/b"), "new\n")
 			explained(t, root, dest, "web:1: stale\n    stable/web/linked/app/b is new\n")
 			explained(t, root, dest, "web:2: fresh: ")
 		})
@@ -283,20 +285,20 @@ func TestLinkedContext(t *testing.T) {
 // The ignore file beside a Dockerfile counts, and that of the context does not
 // then, wherever the context is.
 func TestIgnoreFileBesideDockerfile(t *testing.T) {
-	host := registry(t)
-	for _, builder := range builders() {
+	host := harness.Registry(t, harness.RegistryConfig{})
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			dest := destinationOf(host, builder)
 			root := small(t)
 			for _, name := range []string{"common/keep", "common/a.tmp", "common/a.bak"} {
-				write(t, filepath.Join(root, name), "1\n")
+				harness.Write(t, filepath.Join(root, name), "1\n")
 			}
 			manifest := filepath.Join(root, "stable/web/web.jsonnet")
-			write(t, manifest, strings.Replace(read(t, manifest), "image: images[v]", "image: images[v], build:: { context: '../..', dockerfile: 'Dockerfile.' + v }", 1))
-			write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM scratch\nCOPY common /common\n")
-			write(t, filepath.Join(root, "stable/web/Dockerfile.1.dockerignore"), "**\n!common\ncommon/*.tmp\n")
-			write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY common /common\n")
-			write(t, filepath.Join(root, ".dockerignore"), "common/*.bak\n")
+			harness.Write(t, manifest, strings.Replace(harness.Read(t, manifest), "image: images[v]", "image: images[v], build:: { context: '../..', dockerfile: 'Dockerfile.' + v }", 1))
+			harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM scratch\nCOPY common /common\n")
+			harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.1.dockerignore"), "**\n!common\ncommon/*.tmp\n")
+			harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY common /common\n")
+			harness.Write(t, filepath.Join(root, ".dockerignore"), "common/*.bak\n")
 			released(t, root, "--builder", builder, "--registry", dest, "web:1", "web:2")
 			for tag, hidden := range map[string]string{"1": "common/a.tmp", "2": "common/a.bak"} {
 				files := filesAt(t, dest+"/acme/web:"+tag)
@@ -306,11 +308,11 @@ func TestIgnoreFileBesideDockerfile(t *testing.T) {
 					}
 				}
 			}
-			write(t, filepath.Join(root, "common/a.tmp"), "2\n")
+			harness.Write(t, filepath.Join(root, "common/a.tmp"), "2\n")
 			explained(t, root, dest, "web:1: fresh: ")
 			explained(t, root, dest, "web:2: stale\n    common/a.tmp changed\n")
-			write(t, filepath.Join(root, "common/a.tmp"), "1\n")
-			write(t, filepath.Join(root, "common/a.bak"), "2\n")
+			harness.Write(t, filepath.Join(root, "common/a.tmp"), "1\n")
+			harness.Write(t, filepath.Join(root, "common/a.bak"), "2\n")
 			explained(t, root, dest, "web:1: stale\n    common/a.bak changed\n")
 			explained(t, root, dest, "web:2: fresh: ")
 		})

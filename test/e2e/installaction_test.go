@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // An action is what of a composite action this repository's has.
@@ -29,12 +31,12 @@ type action struct {
 // The action puts a release into PATH if its checksum holds, and nothing else.
 func TestInstallAction(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "rtbuild"), "#!/bin/sh\necho rtbuild v1.2.3\n")
+	harness.Write(t, filepath.Join(dir, "rtbuild"), "#!/bin/sh\necho rtbuild v1.2.3\n")
 	archive := fmt.Sprintf("rtbuild_linux_%s.tar.gz", runtime.GOARCH)
 	if out, err := exec.Command("sh", "-c", "chmod +x "+dir+"/rtbuild && tar -czf "+dir+"/"+archive+" -C "+dir+" rtbuild").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	content := read(t, filepath.Join(dir, archive))
+	content := harness.Read(t, filepath.Join(dir, archive))
 	sums := map[string]string{
 		"v1.2.3": fmt.Sprintf("%x  %s\n", sha256.Sum256([]byte(content)), archive),
 		"wrong":  fmt.Sprintf("%x  %s\n", sha256.Sum256(nil), archive),

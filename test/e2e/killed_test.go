@@ -6,39 +6,40 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // kill -9 in the middle of a build: the next run completes, and nothing is in
 // its way. A second run in the same tree says who holds it.
 func TestKilled(t *testing.T) {
-	host := registry(t)
-	for _, builder := range builders() {
+	host := harness.Registry(t, harness.RegistryConfig{})
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			root := small(t)
 			dockerfile := filepath.Join(root, "stable/web/Dockerfile.2")
-			good := read(t, dockerfile)
-			write(t, dockerfile, good+"RUN [\"/bin/sh\", \"-c\", \"echo now sleeping; sleep 600\"]\n")
+			good := harness.Read(t, dockerfile)
+			harness.Write(t, dockerfile, good+"RUN [\"/bin/sh\", \"-c\", \"echo now sleeping; sleep 600\"]\n")
 			before := sources(t, root)
 			args := []string{"all", "--push", "--builder", builder, "--registry", destinationOf(host, builder)}
 			cmd, stderr := start(t, root, args...)
 			waitFor(t, stderr, "now sleeping\n")
 
-			r := want(t, 1, root, args...)
-			if !strings.Contains(r.stderr, strconv.Itoa(cmd.Process.Pid)) {
-				t.Errorf("the second run does not name the process %d:\n%s", cmd.Process.Pid, r.stderr)
+			r := harness.Want(t, 1, root, args...)
+			if !strings.Contains(r.Stderr, strconv.Itoa(cmd.Process.Pid)) {
+				t.Errorf("the second run does not name the process %d:\n%s", cmd.Process.Pid, r.Stderr)
 			}
 			if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
 			_ = cmd.Wait() // it was killed
 			unchanged(t, root, before)
-			write(t, dockerfile, good)
-			want(t, 0, root, args...)
+			harness.Write(t, dockerfile, good)
+			harness.Want(t, 0, root, args...)
 		})
 	}
 }
@@ -50,7 +51,7 @@ func start(t *testing.T, root string, args ...string) (*exec.Cmd, *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, slices.Concat([]string{"-C", root}, args, []string{"--progress", "plain"})...)
+	cmd := harness.Command(root, append(args, "--progress", "plain")...)
 	cmd.Stderr = writer
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -72,7 +73,7 @@ func waitFor(t *testing.T, stderr *os.File, text string) {
 		n, err := stderr.Read(buffer)
 		seen.Write(buffer[:n])
 		if err != nil {
-			t.Fatalf("%q was never printed: %v\n%s", text, err, tail(seen.String()))
+			t.Fatalf("%q was never printed: %v\n%s", text, err, harness.Tail(seen.String()))
 		}
 	}
 	go func() {

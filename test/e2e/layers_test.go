@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rtbuild/rtbuild/internal/faultproxy"
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // One changed line of a worker is one new layer, in the image and in those that
@@ -17,7 +18,7 @@ import (
 // again. The graph driver store of Docker's engine keeps those that it has in its
 // cache, which are the ones below the changed one.
 func TestLayersStay(t *testing.T) {
-	proxy, err := faultproxy.New(faultproxy.Config{Target: "http://" + registry(t)})
+	proxy, err := faultproxy.New(faultproxy.Config{Target: "http://" + harness.Registry(t, harness.RegistryConfig{})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +28,7 @@ func TestLayersStay(t *testing.T) {
 		proxy.Close()
 	})
 	host := strings.TrimPrefix(server.URL, "http://")
-	for _, builder := range builders() {
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			dest := destinationOf(host, builder)
 			root := layered(t)
@@ -35,11 +36,11 @@ func TestLayersStay(t *testing.T) {
 				t.Helper()
 				t.Setenv("GIT_COMMITTER_DATE", year+"-01-01T00:00:00Z")
 				before := proxy.Uploaded()
-				want(t, 0, clone(t, root), "all", "--push", "--quiet", "--builder", builder, "--registry", dest)
+				harness.Want(t, 0, clone(t, root), "all", "--push", "--quiet", "--builder", builder, "--registry", dest)
 				return layersAt(t, dest+"/acme/base:latest"), layersAt(t, dest+"/acme/web:1"), proxy.Uploaded() - before
 			}
 			base, child, all := release("2020")
-			write(t, filepath.Join(root, "base/worker"), "another line\n")
+			harness.Write(t, filepath.Join(root, "base/worker"), "another line\n")
 			newBase, newChild, changed := release("2021")
 			if len(base) != 3 || len(child) != 5 || all < 500_000 {
 				t.Fatalf("there are %d and %d layers, of %d bytes: this test proves nothing", len(base), len(child), all)
@@ -71,13 +72,13 @@ func TestLayersStay(t *testing.T) {
 func layered(t *testing.T) string {
 	t.Helper()
 	root := small(t)
-	write(t, filepath.Join(root, "base/worker"), "a line\n")
-	write(t, filepath.Join(root, "base/Dockerfile"), `FROM scratch
+	harness.Write(t, filepath.Join(root, "base/worker"), "a line\n")
+	harness.Write(t, filepath.Join(root, "base/Dockerfile"), `FROM scratch
 COPY sh /bin/
 RUN ["/bin/sh", "-c", "mkdir -p /made/by/run && cp /bin/sh /made/by/run/sh && ln /made/by/run/sh /made/hard && ln -s hard /made/soft"]
 COPY worker /usr/lib/worker
 `)
-	write(t, filepath.Join(root, "stable/web/Dockerfile.1"), `FROM acme/base
+	harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.1"), `FROM acme/base
 COPY --chmod=0755 sh /usr/bin/other
 RUN ["/bin/sh", "-c", "rm -r /made/by && mkdir -p /made/by && echo child > /made/by/child"]
 `)
@@ -87,11 +88,11 @@ RUN ["/bin/sh", "-c", "rm -r /made/by && mkdir -p /made/by && echo child > /made
 // layersAt lists the digests of an image's layers, lowest first.
 func layersAt(t *testing.T, ref string) []string {
 	t.Helper()
-	repository, version := split(ref)
+	repository, version := harness.Split(ref)
 	var manifest struct {
 		Layers []struct{ Digest string }
 	}
-	manifestAt(t, repository, version, &manifest)
+	harness.ManifestAt(t, repository, version, &manifest)
 	var digests []string
 	for _, layer := range manifest.Layers {
 		digests = append(digests, layer.Digest)

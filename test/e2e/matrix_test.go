@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // A project is a tree with a remote that jobs clone and push to.
@@ -31,7 +33,7 @@ func (p project) commit(files map[string]string) {
 	p.t.Helper()
 	p.git("pull", "-q", "--ff-only")
 	for name, content := range files {
-		write(p.t, filepath.Join(p.root, name), content)
+		harness.Write(p.t, filepath.Join(p.root, name), content)
 	}
 	p.git("add", "-A")
 	p.git("commit", "-q", "-m", "x")
@@ -42,7 +44,7 @@ func (p project) commit(files map[string]string) {
 func (p project) file(name string) string {
 	p.t.Helper()
 	p.git("pull", "-q", "--ff-only")
-	return read(p.t, filepath.Join(p.root, name))
+	return harness.Read(p.t, filepath.Join(p.root, name))
 }
 
 // stamped is a Dockerfile of which no two machines make the same image.
@@ -76,10 +78,10 @@ func matrixProject(t *testing.T, mirror string) project {
 		"stable/a/Dockerfile.2":      stamped("jobs/hub", "a-2", ""),
 		"stable/b/Dockerfile.1":      stamped("jobs/hub", "b-1", ""),
 	} {
-		write(t, filepath.Join(p.root, name), content)
+		harness.Write(t, filepath.Join(p.root, name), content)
 	}
 	p.git("init", "-q", "-b", "main")
-	want(t, 0, p.root, "lock")
+	harness.Want(t, 0, p.root, "lock")
 	p.git("add", "-A")
 	p.git("commit", "-q", "-m", "x")
 	p.git("clone", "-q", "--bare", p.root, p.origin)

@@ -5,37 +5,30 @@ package e2e
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // small makes a repository whose images take no base image: a static shell
 // from Debian's busybox is all that they hold.
 func small(t *testing.T) string {
 	t.Helper()
-	busybox, err := exec.LookPath("busybox")
-	if err != nil {
-		t.Fatalf("%v: install Debian's busybox-static", err)
-	}
-	root := t.TempDir()
-	shell, err := os.ReadFile(busybox)
-	if err != nil {
-		t.Fatal(err)
-	}
+	root, shell := t.TempDir(), harness.Busybox(t)
 	for _, folder := range []string{"base", "stable/web"} {
-		write(t, filepath.Join(root, folder, "sh"), string(shell))
+		harness.Write(t, filepath.Join(root, folder, "sh"), string(shell))
 		if err := os.Chmod(filepath.Join(root, folder, "sh"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write(t, filepath.Join(root, "rtbuild.yaml"), "images:\n  - {name: base, folder: base, repository: acme/base}\n")
-	write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo of-the-base > /mark\"]\n")
-	write(t, filepath.Join(root, "runtimes.jsonnet"), "[import 'stable/web/web.jsonnet']\n")
-	write(t, filepath.Join(root, "stable/web/web.jsonnet"), `{
+	harness.Write(t, filepath.Join(root, "rtbuild.yaml"), "images:\n  - {name: base, folder: base, repository: acme/base}\n")
+	harness.Write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo of-the-base > /mark\"]\n")
+	harness.Write(t, filepath.Join(root, "runtimes.jsonnet"), "[import 'stable/web/web.jsonnet']\n")
+	harness.Write(t, filepath.Join(root, "stable/web/web.jsonnet"), `{
   ID: 'web',
   versions: [
     { name: 'web' + v, version: v, images: [{ phase: 'runtime', image: images[v] }] }
@@ -44,24 +37,24 @@ func small(t *testing.T) string {
   local images = { '1': 'acme/web:1', '2': 'acme/web:2' },
 }
 `)
-	write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM acme/base\nRUN [\"/bin/sh\", \"-c\", \"read mark < /mark && test $mark = of-the-base\"]\n")
-	write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY sh /bin/\n")
+	harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM acme/base\nRUN [\"/bin/sh\", \"-c\", \"read mark < /mark && test $mark = of-the-base\"]\n")
+	harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY sh /bin/\n")
 	return root
 }
 
 // A child is built on its parent of this run, with a push and without.
 func TestSiblings(t *testing.T) {
-	host := registry(t)
-	for _, builder := range builders() {
+	host := harness.Registry(t, harness.RegistryConfig{})
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			root := small(t)
 			var built []struct{ Name, Status, Digest string }
-			r := want(t, 0, root, "build", "--builder", builder, "--output", "json")
-			if err := json.Unmarshal([]byte(r.stdout), &built); err != nil || len(built) != 3 || built[0].Name != "base" {
+			r := harness.Want(t, 0, root, "build", "--builder", builder, "--output", "json")
+			if err := json.Unmarshal([]byte(r.Stdout), &built); err != nil || len(built) != 3 || built[0].Name != "base" {
 				t.Fatalf("built %+v: %v", built, err)
 			}
-			r = want(t, 0, root, "build", "--push", "--builder", builder, "--registry", host, "--output", "json")
-			if err := json.Unmarshal([]byte(r.stdout), &built); err != nil {
+			r = harness.Want(t, 0, root, "build", "--push", "--builder", builder, "--registry", host, "--output", "json")
+			if err := json.Unmarshal([]byte(r.Stdout), &built); err != nil {
 				t.Fatal(err)
 			}
 			for _, target := range built {
@@ -69,16 +62,16 @@ func TestSiblings(t *testing.T) {
 				if name == "base" {
 					name = "base:latest"
 				}
-				if got := digestAt(t, host+"/acme/"+name); got == "" || got != target.Digest {
+				if got := harness.DigestAt(t, host+"/acme/"+name); got == "" || got != target.Digest {
 					t.Errorf("%s: printed %s, the registry has %s", name, target.Digest, got)
 				}
 			}
 
 			// Another base, another child.
-			child := digestAt(t, host+"/acme/web:1")
-			write(t, filepath.Join(root, "base/Dockerfile"), read(t, filepath.Join(root, "base/Dockerfile"))+"ENV CHANGED=yes\n")
-			want(t, 0, root, "build", "--push", "--builder", builder, "--registry", host, "web:1")
-			if digestAt(t, host+"/acme/web:1") == child {
+			child := harness.DigestAt(t, host+"/acme/web:1")
+			harness.Write(t, filepath.Join(root, "base/Dockerfile"), harness.Read(t, filepath.Join(root, "base/Dockerfile"))+"ENV CHANGED=yes\n")
+			harness.Want(t, 0, root, "build", "--push", "--builder", builder, "--registry", host, "web:1")
+			if harness.DigestAt(t, host+"/acme/web:1") == child {
 				t.Error("the child is still the one on the old base")
 			}
 		})
@@ -88,39 +81,39 @@ func TestSiblings(t *testing.T) {
 // One failure: the others are built, its dependants are skipped, nothing is
 // pinned, and the summary names it with the end of its log.
 func TestFailurePinsNothing(t *testing.T) {
-	host := registry(t)
-	for _, builder := range builders() {
+	host := harness.Registry(t, harness.RegistryConfig{})
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			dest := destinationOf(host, builder)
 			root := small(t)
-			write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo the reason; exit 3\"]\n")
+			harness.Write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo the reason; exit 3\"]\n")
 			before := sources(t, root)
-			r := want(t, 1, root, "all", "--push", "--builder", builder, "--registry", dest, "--quiet")
+			r := harness.Want(t, 1, root, "all", "--push", "--builder", builder, "--registry", dest, "--quiet")
 			unchanged(t, root, before)
-			if r.stdout != "" {
-				t.Errorf("a ConfigMap was printed all the same: %s", r.stdout)
+			if r.Stdout != "" {
+				t.Errorf("a ConfigMap was printed all the same: %s", r.Stdout)
 			}
 			for _, text := range []string{"failed base (base/Dockerfile)", "    the reason", "skipped web:1", "nothing is pinned"} {
-				if !strings.Contains(r.stderr, text) {
-					t.Errorf("stderr lacks %q:\n%s", text, r.stderr)
+				if !strings.Contains(r.Stderr, text) {
+					t.Errorf("stderr lacks %q:\n%s", text, r.Stderr)
 				}
 			}
-			if digest := digestAt(t, dest+"/acme/web:2"); digest != "" {
+			if digest := harness.DigestAt(t, dest+"/acme/web:2"); digest != "" {
 				t.Errorf("a version tag was moved by a release that failed: to %s", digest)
 			}
 
 			// The next run goes on with what is missing.
-			write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo of-the-base > /mark\"]\n")
+			harness.Write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo of-the-base > /mark\"]\n")
 			report := filepath.Join(t.TempDir(), "report.json")
-			r = want(t, 0, root, "all", "--push", "--builder", builder, "--registry", dest, "--report", report)
+			r = harness.Want(t, 0, root, "all", "--push", "--builder", builder, "--registry", dest, "--report", report)
 			for name, status := range map[string]string{"base": "built", "web:1": "built", "web:2": "fresh"} {
 				if got := statuses(t, report)[name]; got != status {
 					t.Errorf("%s: %s, want %s", name, got, status)
 				}
 			}
-			for _, image := range imagesOf(t, r.stdout) {
-				if _, digest, _ := strings.Cut(image, "@"); digestAt(t, image) != digest || digest == "" {
-					t.Errorf("%s: the registry has %q", image, digestAt(t, image))
+			for _, image := range imagesOf(t, r.Stdout) {
+				if _, digest, _ := strings.Cut(image, "@"); harness.DigestAt(t, image) != digest || digest == "" {
+					t.Errorf("%s: the registry has %q", image, harness.DigestAt(t, image))
 				}
 			}
 		})
@@ -129,17 +122,17 @@ func TestFailurePinsNothing(t *testing.T) {
 
 // Without --push images are built and nothing else happens.
 func TestAllWithoutPush(t *testing.T) {
-	for _, builder := range builders() {
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			root := small(t)
 			before := sources(t, root)
-			r := want(t, 0, root, "all", "--builder", builder)
+			r := harness.Want(t, 0, root, "all", "--builder", builder)
 			unchanged(t, root, before)
-			if images := imagesOf(t, r.stdout); len(images) != 2 || images[0] != "acme/web:1" {
+			if images := imagesOf(t, r.Stdout); len(images) != 2 || images[0] != "acme/web:1" {
 				t.Errorf("images %q", images)
 			}
-			if !strings.Contains(r.stderr, "nothing is pinned") {
-				t.Errorf("stderr does not say so:\n%s", tail(r.stderr))
+			if !strings.Contains(r.Stderr, "nothing is pinned") {
+				t.Errorf("stderr does not say so:\n%s", harness.Tail(r.Stderr))
 			}
 		})
 	}
@@ -148,14 +141,14 @@ func TestAllWithoutPush(t *testing.T) {
 // The embedded registry keeps what it has over restarts, so that a second
 // run finds the first one's images.
 func TestLocalRegistry(t *testing.T) {
-	for _, builder := range builders() {
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			root := small(t)
-			first := want(t, 0, root, "all", "--push", "--builder", builder, "--registry", "local")
-			want(t, 0, root, "pin", "--check", "--registry", "local")
-			second := want(t, 0, root, "all", "--push", "--builder", builder, "--registry", "local")
-			if first.stdout != second.stdout {
-				t.Errorf("the ConfigMap changed from\n%s\nto\n%s", first.stdout, second.stdout)
+			first := harness.Want(t, 0, root, "all", "--push", "--builder", builder, "--registry", "local")
+			harness.Want(t, 0, root, "pin", "--check", "--registry", "local")
+			second := harness.Want(t, 0, root, "all", "--push", "--builder", builder, "--registry", "local")
+			if first.Stdout != second.Stdout {
+				t.Errorf("the ConfigMap changed from\n%s\nto\n%s", first.Stdout, second.Stdout)
 			}
 		})
 	}
@@ -163,11 +156,11 @@ func TestLocalRegistry(t *testing.T) {
 
 // Ctrl-C ends a build that would take minutes, and leaves the tree as it was.
 func TestInterrupt(t *testing.T) {
-	host := registry(t)
-	for _, builder := range builders() {
+	host := harness.Registry(t, harness.RegistryConfig{})
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			root := small(t)
-			write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo now sleeping; sleep 600\"]\n")
+			harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.2"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo now sleeping; sleep 600\"]\n")
 			before := sources(t, root)
 			cmd, stderr := start(t, root, "all", "--push", "--builder", builder, "--registry", host+"/interrupted")
 			waitFor(t, stderr, "now sleeping\n")
@@ -195,24 +188,24 @@ func TestInterrupt(t *testing.T) {
 
 // Registries that refuse are named, with what they said; nothing is pinned.
 func TestRegistryRefuses(t *testing.T) {
-	for _, builder := range builders() {
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			for name, status := range map[string]int{"unauthorized": 401, "forbidden": 403, "gone": 404} {
 				t.Run(name, func(t *testing.T) {
 					root := small(t)
 					host := refusing(t, status)
 					before := sources(t, root)
-					r := want(t, 1, root, "all", "--push", "--builder", builder, "--registry", host, "web:2")
+					r := harness.Want(t, 1, root, "all", "--push", "--builder", builder, "--registry", host, "web:2")
 					unchanged(t, root, before)
-					if !strings.Contains(r.stderr, host) {
-						t.Errorf("stderr does not name %s:\n%s", host, tail(r.stderr))
+					if !strings.Contains(r.Stderr, host) {
+						t.Errorf("stderr does not name %s:\n%s", host, harness.Tail(r.Stderr))
 					}
 				})
 			}
 			root := small(t)
-			r := want(t, 1, root, "all", "--push", "--builder", builder, "--registry", "127.0.0.1:1", "web:2")
-			if !strings.Contains(r.stderr, "127.0.0.1:1") {
-				t.Errorf("stderr does not name the registry:\n%s", tail(r.stderr))
+			r := harness.Want(t, 1, root, "all", "--push", "--builder", builder, "--registry", "127.0.0.1:1", "web:2")
+			if !strings.Contains(r.Stderr, "127.0.0.1:1") {
+				t.Errorf("stderr does not name the registry:\n%s", harness.Tail(r.Stderr))
 			}
 		})
 	}

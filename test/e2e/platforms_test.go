@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // twoPlatforms makes a repository of a parent, its child and a third image for
@@ -17,12 +19,12 @@ func twoPlatforms(t *testing.T) string {
 	t.Helper()
 	root := small(t)
 	settings := filepath.Join(root, "rtbuild.yaml")
-	write(t, settings, read(t, settings)+"platforms: [linux/amd64, linux/arm64]\n")
-	write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nARG TARGETARCH\nCOPY arch/$TARGETARCH /arch\n")
+	harness.Write(t, settings, harness.Read(t, settings)+"platforms: [linux/amd64, linux/arm64]\n")
+	harness.Write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nARG TARGETARCH\nCOPY arch/$TARGETARCH /arch\n")
 	for _, arch := range []string{"amd64", "arm64"} {
-		write(t, filepath.Join(root, "base/arch", arch), arch+"\n")
+		harness.Write(t, filepath.Join(root, "base/arch", arch), arch+"\n")
 	}
-	write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM acme/base\nCOPY sh /bin/\n")
+	harness.Write(t, filepath.Join(root, "stable/web/Dockerfile.1"), "FROM acme/base\nCOPY sh /bin/\n")
 	return root
 }
 
@@ -44,37 +46,37 @@ func onePlatform(t *testing.T, builder string) bool {
 // what is pinned, audited and found fresh is the index. An engine that makes one
 // platform at a time says which engines can, and nothing is released.
 func TestPlatforms(t *testing.T) {
-	host := registry(t)
+	host := harness.Registry(t, harness.RegistryConfig{})
 	platforms := []string{"linux/amd64", "linux/arm64"}
-	for _, builder := range builders() {
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			dest := destinationOf(host, builder)
 			root := twoPlatforms(t)
 			before := sources(t, root)
 			all := []string{"all", "--push", "--builder", builder, "--registry", dest}
 			if onePlatform(t, builder) {
-				r := want(t, 1, root, all...)
+				r := harness.Want(t, 1, root, all...)
 				for _, text := range []string{"failed base (base/Dockerfile)", "failed web:2", "one platform at a time, and linux/amd64, linux/arm64 were asked for", "embedded"} {
-					if !strings.Contains(r.stderr, text) {
-						t.Errorf("stderr lacks %q:\n%s", text, tail(r.stderr))
+					if !strings.Contains(r.Stderr, text) {
+						t.Errorf("stderr lacks %q:\n%s", text, harness.Tail(r.Stderr))
 					}
 				}
 				unchanged(t, root, before)
 				return
 			}
 
-			first := want(t, 0, root, all...)
-			images := imagesOf(t, first.stdout)
+			first := harness.Want(t, 0, root, all...)
+			images := imagesOf(t, first.Stdout)
 			if len(images) != 2 {
 				t.Fatalf("images %q", images)
 			}
-			manifest := read(t, filepath.Join(root, "stable/web/web.jsonnet"))
+			manifest := harness.Read(t, filepath.Join(root, "stable/web/web.jsonnet"))
 			for _, image := range images {
 				index := indexAt(t, image)
 				if len(index) != 2 || index[0].platform != platforms[0] || index[1].platform != platforms[1] {
 					t.Errorf("%s is %+v", image, index)
 				}
-				if _, digest := split(image); digest != digestAt(t, image) || !strings.Contains(manifest, digest) {
+				if _, digest := harness.Split(image); digest != harness.DigestAt(t, image) || !strings.Contains(manifest, digest) {
 					t.Errorf("%s is not pinned:\n%s", image, manifest)
 				}
 			}
@@ -90,9 +92,9 @@ func TestPlatforms(t *testing.T) {
 				Current   *bool
 				Platforms []string
 			}
-			r := want(t, 0, root, "audit", "--registry", dest, "--output", "json")
-			if err := json.Unmarshal([]byte(r.stdout), &audited); err != nil || len(audited) != 2 {
-				t.Fatalf("%v:\n%s", err, r.stdout)
+			r := harness.Want(t, 0, root, "audit", "--registry", dest, "--output", "json")
+			if err := json.Unmarshal([]byte(r.Stdout), &audited); err != nil || len(audited) != 2 {
+				t.Fatalf("%v:\n%s", err, r.Stdout)
 			}
 			for _, a := range audited {
 				if !a.Exists || a.Current == nil || !*a.Current || !slices.Equal(a.Platforms, platforms) {
@@ -101,13 +103,13 @@ func TestPlatforms(t *testing.T) {
 			}
 
 			pinned := sources(t, root)
-			second := want(t, 0, root, "all", "--push", "--builder", "unix:///nowhere.sock", "--registry", dest)
-			if unchanged(t, root, pinned); second.stdout != first.stdout {
+			second := harness.Want(t, 0, root, "all", "--push", "--builder", "unix:///nowhere.sock", "--registry", dest)
+			if unchanged(t, root, pinned); second.Stdout != first.Stdout {
 				t.Error("the second run prints another ConfigMap")
 			}
-			r = want(t, 0, root, "explain", "--registry", dest, "--platform", "linux/amd64", "web:2")
-			if !strings.Contains(r.stdout, "web:2: stale\n    its platforms changed") {
-				t.Errorf("explain for one platform: %s", r.stdout)
+			r = harness.Want(t, 0, root, "explain", "--registry", dest, "--platform", "linux/amd64", "web:2")
+			if !strings.Contains(r.Stdout, "web:2: stale\n    its platforms changed") {
+				t.Errorf("explain for one platform: %s", r.Stdout)
 			}
 		})
 	}
@@ -122,18 +124,18 @@ type imageAt struct {
 // indexAt are the images of the index HOST/path:tag or HOST/path@digest.
 func indexAt(t *testing.T, ref string) []imageAt {
 	t.Helper()
-	repository, version := split(ref)
+	repository, version := harness.Split(ref)
 	var index struct {
 		Manifests []struct {
 			Digest   string
 			Platform struct{ OS, Architecture string }
 		}
 	}
-	manifestAt(t, repository, version, &index)
+	harness.ManifestAt(t, repository, version, &index)
 	var images []imageAt
 	for _, child := range index.Manifests {
 		var manifest struct{ Layers []struct{ Digest string } }
-		manifestAt(t, repository, child.Digest, &manifest)
+		harness.ManifestAt(t, repository, child.Digest, &manifest)
 		image := imageAt{platform: child.Platform.OS + "/" + child.Platform.Architecture}
 		for _, layer := range manifest.Layers {
 			image.layers = append(image.layers, layer.Digest)

@@ -20,6 +20,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // A privateRegistry is Debian's docker-registry as companies run it: TLS with
@@ -42,10 +44,10 @@ func private(t *testing.T) privateRegistry {
 	listener.Close()
 	pool := certificate(t, dir)
 	r.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
-	write(t, filepath.Join(dir, "htpasswd"), password)
-	write(t, r.logins, fmt.Sprintf(`{"auths":{%q:{"auth":"dXNlcjpzZWNyZXQ="}}}`, r.host+"/acme"))
+	harness.Write(t, filepath.Join(dir, "htpasswd"), password)
+	harness.Write(t, r.logins, fmt.Sprintf(`{"auths":{%q:{"auth":"dXNlcjpzZWNyZXQ="}}}`, r.host+"/acme"))
 	config := filepath.Join(dir, "config.yml")
-	write(t, config, fmt.Sprintf(`version: 0.1
+	harness.Write(t, config, fmt.Sprintf(`version: 0.1
 log: {level: error}
 storage: {filesystem: {rootdirectory: %[1]s/data}}
 auth: {htpasswd: {realm: test, path: %[1]s/htpasswd}}
@@ -97,7 +99,7 @@ func certificate(t *testing.T, dir string) *x509.CertPool {
 		}
 	}
 	save := func(name, kind string, der []byte) {
-		write(t, filepath.Join(dir, name), string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
+		harness.Write(t, filepath.Join(dir, name), string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
 	}
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	check(err)
@@ -158,14 +160,14 @@ func (r privateRegistry) trustedByDocker(t *testing.T) {
 		}
 		_ = os.Remove(filepath.Dir(folder)) // if nobody else has something there
 	})
-	write(t, filepath.Join(folder, "ca.crt"), read(t, r.ca))
+	harness.Write(t, filepath.Join(folder, "ca.crt"), harness.Read(t, r.ca))
 }
 
 // A registry with a login and an authority of its own: REGISTRY_AUTH_FILE and
 // --ca-file reach what rtbuild asks and what the engine pushes and pulls (the
 // child's parent); an engine with certificates of its own says where they are.
 func TestPrivateRegistry(t *testing.T) {
-	for _, builder := range builders() {
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			r := private(t)
 			t.Setenv("DOCKER_CONFIG", t.TempDir()) // no login there
@@ -173,25 +175,25 @@ func TestPrivateRegistry(t *testing.T) {
 			before := sources(t, root)
 			args := []string{"all", "--push", "--builder", builder, "--registry", r.host}
 
-			if out := want(t, 1, root, args...); !strings.Contains(out.stderr, "certificate signed by unknown authority") {
-				t.Errorf("without --ca-file:\n%s", tail(out.stderr))
+			if out := harness.Want(t, 1, root, args...); !strings.Contains(out.Stderr, "certificate signed by unknown authority") {
+				t.Errorf("without --ca-file:\n%s", harness.Tail(out.Stderr))
 			}
 			args = append(args, "--ca-file", r.ca)
-			if out := want(t, 1, root, args...); !strings.Contains(out.stderr, "unauthorized") || !strings.Contains(out.stderr, r.host) {
-				t.Errorf("without a login:\n%s", tail(out.stderr))
+			if out := harness.Want(t, 1, root, args...); !strings.Contains(out.Stderr, "unauthorized") || !strings.Contains(out.Stderr, r.host) {
+				t.Errorf("without a login:\n%s", harness.Tail(out.Stderr))
 			}
 			t.Setenv("REGISTRY_AUTH_FILE", r.logins)
 			if strings.HasPrefix(builder, "docker") {
-				out := want(t, 1, root, args...)
-				if hint := "/etc/docker/certs.d/" + r.host + "/ca.crt"; !strings.Contains(out.stderr, hint) {
-					t.Errorf("stderr does not name %s:\n%s", hint, tail(out.stderr))
+				out := harness.Want(t, 1, root, args...)
+				if hint := "/etc/docker/certs.d/" + r.host + "/ca.crt"; !strings.Contains(out.Stderr, hint) {
+					t.Errorf("stderr does not name %s:\n%s", hint, harness.Tail(out.Stderr))
 				}
 				r.trustedByDocker(t)
 			}
 			unchanged(t, root, before)
 
-			out := want(t, 0, root, args...)
-			images := imagesOf(t, out.stdout)
+			out := harness.Want(t, 0, root, args...)
+			images := imagesOf(t, out.Stdout)
 			if len(images) != 2 {
 				t.Errorf("images %q", images)
 			}
@@ -200,8 +202,8 @@ func TestPrivateRegistry(t *testing.T) {
 					t.Errorf("the registry does not have %s", image)
 				}
 			}
-			if strings.Contains(out.stderr, "secret") || strings.Contains(out.stderr, "dXNlcjpzZWNyZXQ=") {
-				t.Errorf("the password is in the output:\n%s", out.stderr)
+			if strings.Contains(out.Stderr, "secret") || strings.Contains(out.Stderr, "dXNlcjpzZWNyZXQ=") {
+				t.Errorf("the password is in the output:\n%s", out.Stderr)
 			}
 		})
 	}

@@ -17,6 +17,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // A pruning is a tree of two platforms with four releases in its history, and the
@@ -34,23 +36,23 @@ type stored struct{ manifests, blobs []string }
 func newPruning(t *testing.T, root, dest, host, folder string) *pruning {
 	t.Helper()
 	p := &pruning{t: t, root: root, dest: dest, host: host, folder: folder, images: map[string]string{}}
-	write(t, filepath.Join(root, ".gitignore"), "/.rtbuild/\n")
+	harness.Write(t, filepath.Join(root, ".gitignore"), "/.rtbuild/\n")
 	p.git(200, "init", "-q", "-b", "main")
 	dockerfile, arch := filepath.Join(root, "stable/web/Dockerfile.2"), filepath.Join(root, "base/arch/amd64")
 	p.release(100, map[string]string{"base": "base1", "web:1": "child1", "web:2": "web1"})
-	write(t, arch, "second\n")
+	harness.Write(t, arch, "second\n")
 	p.release(50, map[string]string{"base": "base2", "web:1": "child2"})
-	write(t, dockerfile, read(t, dockerfile)+"ENV RELEASE=third\n")
+	harness.Write(t, dockerfile, harness.Read(t, dockerfile)+"ENV RELEASE=third\n")
 	p.release(20, map[string]string{"web:2": "web3"})
-	write(t, arch, "fourth\n")
+	harness.Write(t, arch, "fourth\n")
 	p.release(1, map[string]string{"base": "base4", "web:1": "child4"})
 
 	// What was pushed and never released.
-	sources := read(t, dockerfile)
-	write(t, dockerfile, sources+"ENV TRIED=yes\n")
+	sources := harness.Read(t, dockerfile)
+	harness.Write(t, dockerfile, sources+"ENV TRIED=yes\n")
 	tried := released(t, root, "--content-only", "--builder", "embedded", "--registry", dest)
 	p.images["tried"] = host + "/acme/web@" + tried["web:2"].Digest
-	write(t, dockerfile, sources)
+	harness.Write(t, dockerfile, sources)
 	return p
 }
 
@@ -69,21 +71,21 @@ func (p *pruning) git(daysAgo int, args ...string) {
 // that are new in it, by their targets.
 func (p *pruning) release(daysAgo int, names map[string]string) {
 	p.t.Helper()
-	want(p.t, 0, p.root, "all", "--push", "--builder", "embedded", "--registry", p.dest)
+	harness.Want(p.t, 0, p.root, "all", "--push", "--builder", "embedded", "--registry", p.dest)
 	p.git(daysAgo, "add", "-A")
 	p.git(daysAgo, "commit", "-q", "-m", "x")
 	for target, name := range names {
 		tag := strings.Replace(target, "base", "base:latest", 1)
-		repository, _ := split(p.host + "/acme/" + tag)
-		p.images[name] = repository + "@" + digestAt(p.t, p.host+"/acme/"+tag)
+		repository, _ := harness.Split(p.host + "/acme/" + tag)
+		p.images[name] = repository + "@" + harness.DigestAt(p.t, p.host+"/acme/"+tag)
 	}
 }
 
 // prune runs prune and returns the names of what it lists, sorted.
 func (p *pruning) prune(args ...string) string {
 	p.t.Helper()
-	r := want(p.t, 0, p.root, append([]string{"prune", "--registry", p.dest, "--output", "json"}, args...)...)
-	return p.names(r.stdout, slices.Contains(args, "--delete"))
+	r := harness.Want(p.t, 0, p.root, append([]string{"prune", "--registry", p.dest, "--output", "json"}, args...)...)
+	return p.names(r.Stdout, slices.Contains(args, "--delete"))
 }
 
 // names are those of the images in what prune printed as JSON.
@@ -125,7 +127,7 @@ func (p *pruning) pull(ref string) stored {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	_, digest := split(ref)
+	_, digest := harness.Split(ref)
 	has := stored{manifests: []string{digest}}
 	for _, child := range manifest.Manifests {
 		has.manifests = append(has.manifests, child.Digest.String())
@@ -220,9 +222,9 @@ func (p *pruning) gone(before map[string]stored, names ...string) {
 		}
 	}
 	for _, name := range names {
-		repository, _ := split(p.images[name])
+		repository, _ := harness.Split(p.images[name])
 		for _, digest := range before[name].manifests {
-			if needed[digest] || digestAt(p.t, repository+"@"+digest) != "" {
+			if needed[digest] || harness.DigestAt(p.t, repository+"@"+digest) != "" {
 				p.t.Errorf("%s: manifest %s is still there", name, digest)
 			}
 		}
@@ -242,7 +244,7 @@ func (p *pruning) gone(before map[string]stored, names ...string) {
 	}
 	for _, repository := range []string{"base", "web"} {
 		for _, tag := range tagsAt(p.t, p.host+"/acme/"+repository) {
-			if digestAt(p.t, p.host+"/acme/"+repository+":"+tag) == "" {
+			if harness.DigestAt(p.t, p.host+"/acme/"+repository+":"+tag) == "" {
 				p.t.Errorf("tag %s:%s stands for nothing", repository, tag)
 			}
 		}
@@ -254,21 +256,21 @@ func (p *pruning) gone(before map[string]stored, names ...string) {
 // its garbage, all that is kept can be pulled.
 func TestPrune(t *testing.T) {
 	t.Setenv("REGISTRY_STORAGE_DELETE_ENABLED", "true")
-	registry := serveRegistry(t, "")
-	p := newPruning(t, twoPlatforms(t), registry.host, registry.host, registry.folder)
+	registry := harness.Serve(t, harness.RegistryConfig{})
+	p := newPruning(t, twoPlatforms(t), registry.Address, registry.Address, registry.Folder)
 	p.lists()
 	before := p.everyImage()
 	if got, want := p.prune("--keep-releases", "2", "--keep-days", "0", "--delete"), "base1 child1 tried web1"; got != want {
 		t.Errorf("deleted %q, want %q", got, want)
 	}
-	if out, err := exec.Command("docker-registry", "garbage-collect", registry.config).CombinedOutput(); err != nil {
+	if out, err := exec.Command("docker-registry", "garbage-collect", registry.Config).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	p.gone(before, "base1", "child1", "tried", "web1")
 	if got := p.prune("--keep-releases", "2", "--keep-days", "0"); got != "" {
 		t.Errorf("then it lists %q", got)
 	}
-	want(t, 0, p.root, "audit", "--registry", p.dest)
+	harness.Want(t, 0, p.root, "audit", "--registry", p.dest)
 }
 
 // Of the embedded registry, prune frees the disk as well: at once, or when nobody
@@ -280,29 +282,29 @@ func TestPruneEmbedded(t *testing.T) {
 	p.lists()
 	before := p.everyImage()
 	args := []string{"prune", "--registry", "local", "--keep-releases", "2", "--keep-days", "0", "--delete"}
-	r := want(t, 1, root, append(args, "--output", "json")...)
-	if got, want := p.names(r.stdout, true), "base1 child1 tried web1"; got != want {
+	r := harness.Want(t, 1, root, append(args, "--output", "json")...)
+	if got, want := p.names(r.Stdout, true), "base1 child1 tried web1"; got != want {
 		t.Errorf("deleted %q, want %q", got, want)
 	}
-	if !strings.Contains(r.stderr, "another process serves it at "+host) {
-		t.Errorf("stderr does not say who serves the folder:\n%s", r.stderr)
+	if !strings.Contains(r.Stderr, "another process serves it at "+host) {
+		t.Errorf("stderr does not say who serves the folder:\n%s", r.Stderr)
 	}
 	stop()
-	if r := want(t, 0, root, args...); !strings.Contains(r.stderr, "deleted 0 of ") || !strings.Contains(r.stderr, "freed ") {
-		t.Errorf("stderr does not say what was freed:\n%s", r.stderr)
+	if r := harness.Want(t, 0, root, args...); !strings.Contains(r.Stderr, "deleted 0 of ") || !strings.Contains(r.Stderr, "freed ") {
+		t.Errorf("stderr does not say what was freed:\n%s", r.Stderr)
 	}
 	again, _ := serveEmbedded(t, root)
 	if again != host {
 		t.Fatalf("served at %s, then at %s", host, again)
 	}
 	p.gone(before, "base1", "child1", "tried", "web1")
-	want(t, 0, root, "audit", "--registry", "local")
+	harness.Want(t, 0, root, "audit", "--registry", "local")
 }
 
 // serveEmbedded runs rtbuild registry, until stop or the end of the test.
 func serveEmbedded(t *testing.T, root string) (host string, stop func()) {
 	t.Helper()
-	cmd := exec.Command(binary, "-C", root, "registry")
+	cmd := harness.Command(root, "registry")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // refusing serves the registry protocol up to the point where an image is
@@ -68,21 +70,21 @@ func secretive(t *testing.T, host string) string {
 
 // A first release, and one that finds all of it there, at such a registry.
 func TestSecretiveRegistry(t *testing.T) {
-	open := registry(t)
+	open := harness.Registry(t, harness.RegistryConfig{})
 	host := secretive(t, open)
 	docker := t.TempDir()
-	write(t, filepath.Join(docker, "config.json"), fmt.Sprintf(`{"auths": {%q: {"auth": "Ym90OnNlY3JldA=="}}}`, host))
+	harness.Write(t, filepath.Join(docker, "config.json"), fmt.Sprintf(`{"auths": {%q: {"auth": "Ym90OnNlY3JldA=="}}}`, host))
 	t.Setenv("DOCKER_CONFIG", docker)
 	root := small(t)
 	for _, status := range []string{"built", "fresh"} {
 		report := filepath.Join(t.TempDir(), "report.json")
-		want(t, 0, root, "all", "--push", "--builder", "embedded", "--registry", host+"/new", "--mirror", "docker.io="+open, "--report", report)
+		harness.Want(t, 0, root, "all", "--push", "--builder", "embedded", "--registry", host+"/new", "--mirror", "docker.io="+open, "--report", report)
 		for name, got := range statuses(t, report) {
 			if got != status {
 				t.Errorf("%s: %s, want %s", name, got, status)
 			}
 		}
 	}
-	want(t, 0, root, "pin", "--check", "--registry", host+"/new")
-	want(t, 0, root, "audit", "--registry", host+"/new", "--mirror", "docker.io="+open)
+	harness.Want(t, 0, root, "pin", "--check", "--registry", host+"/new")
+	harness.Want(t, 0, root, "audit", "--registry", host+"/new", "--mirror", "docker.io="+open)
 }

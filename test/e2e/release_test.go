@@ -12,20 +12,22 @@ import (
 	"testing"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // TestRelease releases a runtime of the repository: real base images, real
 // packages, a registry of other make, and where the engine runs containers the
 // contract suite as the gate. It is the main job, end to end.
 func TestRelease(t *testing.T) {
-	host := registry(t)
+	host := harness.Registry(t, harness.RegistryConfig{})
 	mirror := host + "/mirror"
 	bases := exec.Command("../../hack/base-images.sh", "--registry", mirror)
 	bases.Stderr = os.Stderr
 	if err := bases.Run(); err != nil {
 		t.Fatalf("making base images: %v", err)
 	}
-	for _, builder := range builders() {
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			root := ownTree(t)
 			dest := destinationOf(host, builder)
@@ -35,39 +37,39 @@ func TestRelease(t *testing.T) {
 			}
 			before := sources(t, root)
 
-			first := want(t, 0, root, args...)
-			images := imagesOf(t, first.stdout)
+			first := harness.Want(t, 0, root, args...)
+			images := imagesOf(t, first.Stdout)
 			if len(images) != 6 {
 				t.Fatalf("the ConfigMap names %d images, want 6: %q", len(images), images)
 			}
 			for _, image := range images {
 				_, digest, pinned := strings.Cut(image, "@")
-				if !pinned || !strings.HasPrefix(image, dest+"/") || digestAt(t, image) != digest {
-					t.Errorf("%s: the registry has %q", image, digestAt(t, image))
+				if !pinned || !strings.HasPrefix(image, dest+"/") || harness.DigestAt(t, image) != digest {
+					t.Errorf("%s: the registry has %q", image, harness.DigestAt(t, image))
 				}
 			}
 			after, lock := sources(t, root), filepath.Join(root, "rtbuild.lock")
 			for _, suite := range []string{"bookworm", "trixie", "forky"} {
-				if base := digestAt(t, mirror+"/library/debian:"+suite+"-slim"); !strings.Contains(after[lock], base) {
+				if base := harness.DigestAt(t, mirror+"/library/debian:"+suite+"-slim"); !strings.Contains(after[lock], base) {
 					t.Errorf("%s, the base of %s, is not in the lock file:\n%s", base, suite, after[lock])
 				}
 			}
 			delete(after, lock)
 			onlyDigestsChanged(t, before, after)
 			for _, image := range images {
-				manifest := read(t, filepath.Join(root, "stable/python/python.jsonnet"))
+				manifest := harness.Read(t, filepath.Join(root, "stable/python/python.jsonnet"))
 				if !strings.Contains(manifest, strings.TrimPrefix(image, dest+"/")) {
 					t.Errorf("the manifest does not have %s", image)
 				}
 			}
 
 			pinned := sources(t, root)
-			second := want(t, 0, root, args...)
+			second := harness.Want(t, 0, root, args...)
 			unchanged(t, root, pinned)
-			if second.stdout != first.stdout {
+			if second.Stdout != first.Stdout {
 				t.Error("the second run prints another ConfigMap")
 			}
-			want(t, 0, root, "pin", "--check", "--registry", dest)
+			harness.Want(t, 0, root, "pin", "--check", "--registry", dest)
 		})
 	}
 }
@@ -86,10 +88,10 @@ func ownTree(t *testing.T) string {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	write(t, filepath.Join(root, "runtimes.jsonnet"), "[import 'stable/python/python.jsonnet']\n")
+	harness.Write(t, filepath.Join(root, "runtimes.jsonnet"), "[import 'stable/python/python.jsonnet']\n")
 	for path, content := range sources(t, root) {
 		if strings.HasSuffix(path, ".jsonnet") {
-			write(t, path, digests.ReplaceAllString(content, ""))
+			harness.Write(t, path, digests.ReplaceAllString(content, ""))
 		}
 	}
 	return root

@@ -3,10 +3,11 @@
 package e2e
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // password protects a registry: it is of the user "user", and "secret".
@@ -31,11 +32,11 @@ type releaseTest struct {
 // meanwhile, and a branch of its own.
 func TestReleaseWorkflow(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "htpasswd"), password)
-	host := registryWith(t, "auth: {htpasswd: {realm: test, path: "+dir+"/htpasswd}}\n")
-	write(t, filepath.Join(dir, "auth.json"), `{"auths":{"`+host+`":{"auth":"dXNlcjpzZWNyZXQ="}}}`)
+	harness.Write(t, filepath.Join(dir, "htpasswd"), password)
+	host := harness.Registry(t, harness.RegistryConfig{Settings: "auth: {htpasswd: {realm: test, path: " + dir + "/htpasswd}}\n"})
+	harness.Write(t, filepath.Join(dir, "auth.json"), `{"auths":{"`+host+`":{"auth":"dXNlcjpzZWNyZXQ="}}}`)
 	t.Setenv("REGISTRY_AUTH_FILE", filepath.Join(dir, "auth.json"))
-	for _, builder := range builders() {
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			r := releaseTest{t: t, dest: destinationOf(host, builder), builder: builder, bases: small(t), images: []string{"hub:latest", "a:1", "a-init:1", "a:2", "b:1"}}
 			r.mirror = r.dest + "-mirror"
@@ -45,14 +46,14 @@ func TestReleaseWorkflow(t *testing.T) {
 				origin: r.p.origin, branch: "main",
 				vars:    map[string]any{"RTBUILD_REGISTRY": r.dest, "REGISTRY_USERNAME": "user", "VERIFY": "no"},
 				secrets: map[string]any{"REGISTRY_PASSWORD": "secret"},
-				env:     []string{"PATH=" + filepath.Dir(binary) + ":" + os.Getenv("PATH"), "RTBUILD_BUILDER=" + builder},
+				env:     []string{"PATH=" + harness.PathWithBinary(), "RTBUILD_BUILDER=" + builder},
 				before:  map[string]func(){},
 			}
 			readYAML(t, ".github/workflows/release.yml", &r.runner.workflow)
 			r.releases()
 			r.failure()
 			r.manifestsAlone()
-			if builder == builders()[0] { // what git does, engines do not change
+			if builder == harness.Builders()[0] { // what git does, engines do not change
 				r.movedBranch()
 				r.otherBranch()
 			}
@@ -62,7 +63,7 @@ func TestReleaseWorkflow(t *testing.T) {
 
 func (r *releaseTest) pushBase() {
 	r.t.Helper()
-	want(r.t, 0, r.bases, "build", "--push", "--builder", r.builder, "--registry", r.mirror, "base")
+	harness.Want(r.t, 0, r.bases, "build", "--push", "--builder", r.builder, "--registry", r.mirror, "base")
 }
 
 // run runs the workflow and wants its jobs plan, parents, images and release to
@@ -72,7 +73,7 @@ func (r *releaseTest) run(statuses string) *workflowRun {
 	ran := r.runner.run(r.t)
 	got := strings.Join([]string{ran.status["plan"], ran.status["parents"], ran.status["images"], ran.status["release"]}, " ")
 	if got != statuses {
-		r.t.Fatalf("plan, parents, images and release ended with %s, want %s:\n%s", got, statuses, tail(ran.log.String()))
+		r.t.Fatalf("plan, parents, images and release ended with %s, want %s:\n%s", got, statuses, harness.Tail(ran.log.String()))
 	}
 	builtOnce(r.t, ran)
 	return ran
@@ -83,7 +84,7 @@ func (r *releaseTest) digests() map[string]string {
 	r.t.Helper()
 	found := map[string]string{}
 	for _, image := range r.images {
-		found[image] = digestAt(r.t, r.dest+"/jobs/"+image)
+		found[image] = harness.DigestAt(r.t, r.dest+"/jobs/"+image)
 	}
 	return found
 }
@@ -127,10 +128,10 @@ func (r *releaseTest) releases() {
 		r.t.Errorf("a run with nothing to do pushed %s", now)
 	}
 
-	write(r.t, filepath.Join(r.bases, "base/Dockerfile"), read(r.t, filepath.Join(r.bases, "base/Dockerfile"))+"ENV NEW=yes\n")
+	harness.Write(r.t, filepath.Join(r.bases, "base/Dockerfile"), harness.Read(r.t, filepath.Join(r.bases, "base/Dockerfile"))+"ENV NEW=yes\n")
 	r.pushBase()
 	r.p.git("pull", "-q", "--ff-only")
-	want(r.t, 0, r.p.root, "lock", "--update")
+	harness.Want(r.t, 0, r.p.root, "lock", "--update")
 	r.p.commit(nil)
 	r.run("success success success success")
 	r.first = r.released()
@@ -158,7 +159,7 @@ func (r *releaseTest) manifestsAlone() {
 	r.p.commit(map[string]string{"stable/b/b.jsonnet": strings.Replace(r.p.file("stable/b/b.jsonnet"), "ID: 'b'", "ID: 'b', depName: 'deps.txt'", 1)})
 	ran := r.run("success skipped skipped success")
 	r.changed(r.third, r.released())
-	if configMap := read(r.t, filepath.Join(ran.dir, "artifacts/configmap/configmap.yaml")); !strings.Contains(configMap, "deps.txt") {
+	if configMap := harness.Read(r.t, filepath.Join(ran.dir, "artifacts/configmap/configmap.yaml")); !strings.Contains(configMap, "deps.txt") {
 		r.t.Errorf("the ConfigMap lacks the change:\n%s", configMap)
 	}
 }
@@ -184,7 +185,7 @@ func (r *releaseTest) movedBranch() {
 	}
 	ran := r.run("success skipped success failure")
 	if !strings.Contains(ran.log.String(), "::error::main has moved") {
-		r.t.Errorf("it does not say what to do:\n%s", tail(ran.log.String()))
+		r.t.Errorf("it does not say what to do:\n%s", harness.Tail(ran.log.String()))
 	}
 	delete(r.runner.before, commit)
 	r.run("success skipped skipped success")
@@ -196,7 +197,7 @@ func (r *releaseTest) otherBranch() {
 	r.t.Helper()
 	before := r.released()
 	r.p.git("checkout", "-q", "-b", "release-1")
-	write(r.t, filepath.Join(r.p.root, "stable/b/Dockerfile.1"), stamped("jobs/hub", "b-1", "ENV A=e\n"))
+	harness.Write(r.t, filepath.Join(r.p.root, "stable/b/Dockerfile.1"), stamped("jobs/hub", "b-1", "ENV A=e\n"))
 	r.p.git("commit", "-q", "-a", "-m", "x")
 	r.p.git("push", "-q", "-u", "origin", "release-1")
 	r.runner.branch = "release-1"

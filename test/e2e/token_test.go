@@ -24,6 +24,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // tokenLife is how long a token is good for: less than the release takes that
@@ -141,11 +143,11 @@ func (s *tokenServer) refusals() int {
 func tokenRegistry(t *testing.T, s *tokenServer) string {
 	t.Helper()
 	bundle := filepath.Join(t.TempDir(), "tokens.pem")
-	write(t, bundle, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.certificate})))
+	harness.Write(t, bundle, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.certificate})))
 	// By its name: clients refuse to be sent to a private address, lest a registry
 	// have them ask around in their network.
 	realm := strings.Replace(s.URL, "127.0.0.1", "localhost", 1) + "/token"
-	return registryWith(t, fmt.Sprintf("auth: {token: {realm: %q, service: registry of a test, issuer: issuer of a test, rootcertbundle: %q}}\n", realm, bundle))
+	return harness.Registry(t, harness.RegistryConfig{Settings: fmt.Sprintf("auth: {token: {realm: %q, service: registry of a test, issuer: issuer of a test, rootcertbundle: %q}}\n", realm, bundle)})
 }
 
 // login makes Docker's configuration hold a password for a host, and returns
@@ -155,7 +157,7 @@ func login(t *testing.T, host, password string) string {
 	dir := t.TempDir()
 	t.Setenv("DOCKER_CONFIG", dir)
 	file := filepath.Join(dir, "config.json")
-	write(t, file, fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, host, basic(password)))
+	harness.Write(t, file, fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, host, basic(password)))
 	return file
 }
 
@@ -169,7 +171,7 @@ func basic(password string) string {
 // release are renewed; none is printed. A wrong password is tried once, and the
 // error says where it comes from.
 func TestTokens(t *testing.T) {
-	for _, builder := range builders() {
+	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			server := newTokenServer(t)
 			host := tokenRegistry(t, server)
@@ -179,11 +181,11 @@ func TestTokens(t *testing.T) {
 			args := []string{"all", "--push", "--verbose", "--builder", builder, "--registry", host, "--report", report}
 
 			file := login(t, host, "wrong-word")
-			r := want(t, 1, root, args...)
+			r := harness.Want(t, 1, root, args...)
 			// Two targets fail, and the child of one is not tried.
 			for _, text := range []string{"of registry " + host + " answered 401", "incorrect username or password", "credentials: " + file} {
-				if strings.Count(r.stderr, text) != 2 {
-					t.Errorf("with a wrong password stderr does not have %q twice:\n%s", text, tail(r.stderr))
+				if strings.Count(r.Stderr, text) != 2 {
+					t.Errorf("with a wrong password stderr does not have %q twice:\n%s", text, harness.Tail(r.Stderr))
 				}
 			}
 			// Once for a repository and once for none: what is refused for a repository
@@ -192,33 +194,33 @@ func TestTokens(t *testing.T) {
 				t.Errorf("the wrong password was tried %d times", refused)
 			}
 			unchanged(t, root, before)
-			printed := r.stdout + r.stderr + read(t, report)
+			printed := r.Stdout + r.Stderr + harness.Read(t, report)
 
 			// Between the pushes of two images of one repository the tokens expire; the
 			// engine has not done that before.
 			login(t, host, "pass-word")
 			dockerfile := filepath.Join(root, "stable/web/Dockerfile.1")
-			write(t, dockerfile, read(t, dockerfile)+"RUN [\"/bin/sh\", \"-c\", \""+sleep+" # "+rand.Text()+"\"]\n")
-			r = want(t, 0, root, args...)
-			images := imagesOf(t, r.stdout)
+			harness.Write(t, dockerfile, harness.Read(t, dockerfile)+"RUN [\"/bin/sh\", \"-c\", \""+sleep+" # "+rand.Text()+"\"]\n")
+			r = harness.Want(t, 0, root, args...)
+			images := imagesOf(t, r.Stdout)
 			if len(images) != 2 {
 				t.Fatalf("images %q", images)
 			}
-			manifest := read(t, filepath.Join(root, "stable/web/web.jsonnet"))
+			manifest := harness.Read(t, filepath.Join(root, "stable/web/web.jsonnet"))
 			for _, image := range images {
-				_, digest := split(image)
+				_, digest := harness.Split(image)
 				if !strings.Contains(manifest, digest) || !server.has(t, host, "acme/web", digest) {
 					t.Errorf("%s is not at the registry, or not pinned:\n%s", image, manifest)
 				}
 			}
-			printed += r.stdout + r.stderr + read(t, report)
+			printed += r.Stdout + r.Stderr + harness.Read(t, report)
 
 			pinned := sources(t, root)
-			again := want(t, 0, root, "all", "--push", "--verbose", "--builder", "unix:///nowhere.sock", "--registry", host)
-			if unchanged(t, root, pinned); again.stdout != r.stdout {
+			again := harness.Want(t, 0, root, "all", "--push", "--verbose", "--builder", "unix:///nowhere.sock", "--registry", host)
+			if unchanged(t, root, pinned); again.Stdout != r.Stdout {
 				t.Error("the second run prints another ConfigMap")
 			}
-			printed += again.stdout + again.stderr
+			printed += again.Stdout + again.Stderr
 			server.notIn(t, "output", printed)
 			for path, content := range everything(t, root) {
 				server.notIn(t, path, content)
@@ -247,7 +249,7 @@ func everything(t *testing.T, root string) map[string]string {
 	files := map[string]string{}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.Type().IsRegular() {
-			files[path] = read(t, path)
+			files[path] = harness.Read(t, path)
 		}
 		return err
 	})

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // A machine runs the steps of one job.
@@ -148,7 +150,7 @@ func (m *machine) command(dir string, env []string, name string, args ...string)
 	defer m.on.mu.Unlock()
 	fmt.Fprintf(&m.on.log, "%s: %s\n%s", m.name, args[len(args)-1], out)
 	if err != nil {
-		return fmt.Errorf("%s: %w\n%s", args[len(args)-1], err, tail(string(out)))
+		return fmt.Errorf("%s: %w\n%s", args[len(args)-1], err, harness.Tail(string(out)))
 	}
 	return nil
 }

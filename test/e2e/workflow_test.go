@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // A workflow is what of a GitHub Actions workflow those of this repository use.
@@ -58,7 +60,7 @@ func (l *list) UnmarshalYAML(node *yaml.Node) error {
 // readYAML reads a file of this repository whose keys are all known.
 func readYAML(t *testing.T, path string, into any) {
 	t.Helper()
-	decoder := yaml.NewDecoder(strings.NewReader(read(t, filepath.Join("../..", path))))
+	decoder := yaml.NewDecoder(strings.NewReader(harness.Read(t, filepath.Join("../..", path))))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(into); err != nil {
 		t.Fatalf("%s: %v", path, err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rtbuild/rtbuild/internal/harness"
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
@@ -16,7 +17,7 @@ import (
 // whatever the times of those files are and whenever they are built.
 func TestEpochReproduces(t *testing.T) {
 	epoch := time.Unix(1_700_000_000, 0)
-	b := bench{tool: buildTool(t), registry: startRegistry(t, "")}
+	b := bench{tool: buildTool(t), registry: harness.Registry(t, harness.RegistryConfig{})}
 	dir := t.TempDir()
 	req := b.requestIn(t, dir, "epoch", map[string]string{
 		"Dockerfile": "FROM scratch\nCOPY . /\nRUN [\"/tool\", \"write\", \"/sub/made\", \"x\"]\n",

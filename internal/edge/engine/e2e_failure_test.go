@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/rtbuild/rtbuild/internal/harness"
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
@@ -148,7 +149,7 @@ func testCancel(t *testing.T, b bench) {
 // Dockerfile's fault.
 func testLogin(t *testing.T, b bench) {
 	const users = "user:$2a$04$FDDqac7qfpB8h2qNUnB/SOFbib.UiJwOp9wx/5amj9jKsOsMK1i2i\n" // the password is "secret"
-	b.registry = startRegistry(t, users)
+	b.registry = harness.Registry(t, harness.RegistryConfig{Users: users})
 	t.Cleanup(func() { b.sweep(t, b.registry+"/test/") })
 	req := b.request(t, "login", map[string]string{"Dockerfile": "FROM scratch\nCOPY tool /tool\n"})
 	req.Push = true

@@ -10,13 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +26,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
+	"github.com/rtbuild/rtbuild/internal/harness"
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
@@ -41,16 +40,6 @@ type bench struct {
 	// own: others may use the same engine at the same time.
 	private string
 	tool    []byte
-}
-
-// builders are the engines to test: RTBUILD_E2E_BUILDERS, a comma-separated
-// list of what Config.Builder takes.
-func builders() []string {
-	list := os.Getenv("RTBUILD_E2E_BUILDERS")
-	if list == "" {
-		list = "docker,embedded"
-	}
-	return strings.Split(list, ",")
 }
 
 // openBuilder opens an engine, and closes it with the test.
@@ -123,67 +112,6 @@ func buildTool(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return tool
-}
-
-// startRegistry runs Debian's docker-registry on a free port of 127.0.0.1.
-// Where users, the content of an htpasswd file, is not empty, it wants a login.
-func startRegistry(t *testing.T, users string) string {
-	t.Helper()
-	// Between the search for a port and the registry's start another program
-	// may take the port.
-	for range 10 {
-		if address := tryRegistry(t, users); address != "" {
-			return address
-		}
-	}
-	t.Fatal("docker-registry finds no free port")
-	return ""
-}
-
-// tryRegistry returns "" if the registry ended instead of answering.
-func tryRegistry(t *testing.T, users string) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	listener.Close()
-	dir := t.TempDir()
-	config, passwords := filepath.Join(dir, "config.yml"), filepath.Join(dir, "htpasswd")
-	text := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: %q}\n", filepath.Join(dir, "data"), address)
-	if users != "" {
-		text += fmt.Sprintf("auth: {htpasswd: {realm: test, path: %s}}\n", passwords)
-	}
-	if err := errors.Join(os.WriteFile(config, []byte(text), 0o600), os.WriteFile(passwords, []byte(users), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("docker-registry", "serve", config)
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("starting docker-registry: %v", err)
-	}
-	var ended atomic.Bool
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		_ = cmd.Wait() // it does not end by itself but for want of its port
-		ended.Store(true)
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-over
-	})
-	await(t, "the registry to answer", func() bool {
-		resp, err := http.Get("http://" + address + "/v2/")
-		if err != nil {
-			return ended.Load()
-		}
-		return resp.Body.Close() == nil && (resp.StatusCode == http.StatusOK || users != "" && resp.StatusCode == http.StatusUnauthorized)
-	})
-	if ended.Load() {
-		return ""
-	}
-	return address
 }
 
 // deadAddress is an address on 127.0.0.1 that refuses connections until the
@@ -272,67 +200,33 @@ type pulled struct {
 	files map[string]string
 }
 
-// head returns the digest that the registry gives for HOST/NAME:TAG.
-func head(t *testing.T, ref string) string {
-	t.Helper()
-	resp := get(t, http.MethodHead, ref, "manifests/", "")
-	defer resp.Body.Close()
-	return resp.Header.Get("Docker-Content-Digest")
-}
-
 // pull fetches the single-platform image HOST/NAME:TAG.
 func pull(t *testing.T, ref string) pulled {
 	t.Helper()
-	got := pulled{digest: head(t, ref), files: map[string]string{}}
+	got := pulled{digest: harness.DigestAt(t, ref), files: map[string]string{}}
+	repository, version := harness.Split(ref)
 	var manifest ocispec.Manifest
-	decode(t, get(t, http.MethodGet, ref, "manifests/", ""), &manifest)
+	harness.ManifestAt(t, repository, version, &manifest)
 	got.annotations = manifest.Annotations
-	decode(t, get(t, http.MethodGet, ref, "blobs/", manifest.Config.Digest.String()), &got.config)
+	config := blob(t, repository, manifest.Config)
+	if err := json.NewDecoder(config).Decode(&got.config); err != nil {
+		t.Fatal(err)
+	}
 	for _, layer := range manifest.Layers {
-		resp := get(t, http.MethodGet, ref, "blobs/", layer.Digest.String())
-		unpack(t, resp.Body, got.files)
-		resp.Body.Close()
+		unpack(t, blob(t, repository, layer), got.files)
 	}
 	return got
 }
 
-// get asks a registry for a manifest (id is empty: the reference's tag) or a
-// blob.
-func get(t *testing.T, method, ref, kind, id string) *http.Response {
+// blob is what a repository has for a descriptor.
+func blob(t *testing.T, repository string, of ocispec.Descriptor) io.Reader {
 	t.Helper()
-	host, rest, _ := strings.Cut(ref, "/")
-	name, tag, _ := strings.Cut(rest, ":")
-	if id == "" {
-		id = tag
+	response := harness.Ask(t, http.MethodGet, repository, "blobs/"+of.Digest.String())
+	t.Cleanup(func() { _ = response.Body.Close() })
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("%s of %s: %s", of.Digest, repository, response.Status)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+host+"/v2/"+name+"/"+kind+id, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if kind == "manifests/" {
-		for _, mediaType := range []string{
-			ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex,
-			"application/vnd.docker.distribution.manifest.v2+json", "application/vnd.docker.distribution.manifest.list.v2+json",
-		} {
-			req.Header.Add("Accept", mediaType)
-		}
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s %s: %s", method, req.URL, resp.Status)
-	}
-	return resp
-}
-
-func decode(t *testing.T, resp *http.Response, into any) {
-	t.Helper()
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-		t.Fatal(err)
-	}
+	return response.Body
 }
 
 func unpack(t *testing.T, layer io.Reader, files map[string]string) {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rtbuild/rtbuild/internal/harness"
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
 
@@ -123,7 +124,7 @@ func testPushRecovers(t *testing.T, b bench) {
 			if err != nil {
 				t.Fatalf("Build = %v", err)
 			}
-			if got := head(t, req.References[0]); got != result.Digest {
+			if got := harness.DigestAt(t, req.References[0]); got != result.Digest {
 				t.Errorf("digest = %s, the registry has %s", result.Digest, got)
 			}
 			if got := weak.failed.Load(); got != test.times {

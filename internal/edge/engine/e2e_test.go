@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rtbuild/rtbuild/internal/harness"
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/dockerfile"
 )
@@ -50,9 +51,9 @@ func TestEngines(t *testing.T) {
 		{"push to a registry that does not", testPushFails},
 	}
 	tool := buildTool(t)
-	registry := startRegistry(t, "")
+	registry := harness.Registry(t, harness.RegistryConfig{})
 	private := "registry.invalid/" + strings.ToLower(fresh()) + "/"
-	for _, choice := range builders() {
+	for _, choice := range harness.Builders() {
 		t.Run(choice, func(t *testing.T) {
 			b := bench{choice: choice, builder: openBuilder(t, choice), registry: registry, private: private, tool: tool}
 			t.Cleanup(func() { b.sweep(t, b.private, b.registry+"/test/") })
@@ -78,7 +79,7 @@ func testPush(t *testing.T, b bench) {
 	if first.Digest == "" || first.Digest != image.digest {
 		t.Errorf("digest = %q, the registry has %q", first.Digest, image.digest)
 	}
-	if second := head(t, req.References[1]); second != first.Digest {
+	if second := harness.DigestAt(t, req.References[1]); second != first.Digest {
 		t.Errorf("the second reference has %q, want %q", second, first.Digest)
 	}
 	if first.ImageID == "" || first.ImageID == first.Digest {
@@ -355,11 +356,12 @@ func testPlatforms(t *testing.T, b bench) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := head(t, req.References[0]); got != result.Digest {
+	if got := harness.DigestAt(t, req.References[0]); got != result.Digest {
 		t.Errorf("digest = %s, the registry has %s", result.Digest, got)
 	}
 	var index ocispec.Index
-	decode(t, get(t, http.MethodGet, req.References[0], "manifests/", ""), &index)
+	repository, version := harness.Split(req.References[0])
+	harness.ManifestAt(t, repository, version, &index)
 	if _, ours := b.builder.engine.store.(*ociStore); ours && index.Annotations[build.LabelFingerprint] != "f" {
 		t.Errorf("the index has the annotations %v", index.Annotations)
 	}

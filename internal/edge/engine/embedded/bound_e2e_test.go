@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/rtbuild/rtbuild/internal/edge/engine/embedded"
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // However much builds leave in the cache, with layers, their compressed forms and
@@ -24,7 +25,7 @@ func TestCacheIsBounded(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	host := startRegistry(t, "127.0.0.1")
+	host := harness.Registry(t, harness.RegistryConfig{})
 	e := start(t, embedded.Config{Root: root})
 	made := 0
 	for i := range images {

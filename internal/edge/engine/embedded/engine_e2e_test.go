@@ -20,6 +20,7 @@ import (
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/rtbuild/rtbuild/internal/edge/engine/embedded"
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 func TestCacheOutlivesEngine(t *testing.T) {
@@ -259,7 +260,7 @@ func TestRootOnOverlay(t *testing.T) {
 }
 
 func TestPushToLoopbackRegistry(t *testing.T) {
-	host := startRegistry(t, "127.0.0.1")
+	host := harness.Registry(t, harness.RegistryConfig{})
 	e := start(t, embedded.Config{Root: t.TempDir()})
 	dir := newContext(t, `RUN ["/busybox", "touch", "/made"]`)
 	name := host + "/fn/hello:v1"
@@ -268,7 +269,7 @@ func TestPushToLoopbackRegistry(t *testing.T) {
 	if _, err := digest.Parse(want); err != nil {
 		t.Fatalf("the build gave no digest: %v (%v)", err, got.response)
 	}
-	if head := headDigest(t, host, "fn/hello", "v1"); head != want {
+	if head := harness.DigestAt(t, host+"/fn/hello:v1"); head != want {
 		t.Errorf("the registry has %s, the build said %s", head, want)
 	}
 	// The pushed image is a base for another build.
@@ -283,7 +284,7 @@ func TestPushToLoopbackRegistry(t *testing.T) {
 }
 
 func TestPushToInsecureRegistry(t *testing.T) {
-	host := startRegistry(t, outsideAddress(t))
+	host := harness.Registry(t, harness.RegistryConfig{Host: outsideAddress(t)})
 	dir := newContext(t)
 	strict := start(t, embedded.Config{Root: t.TempDir()})
 	if _, err := solve(t.Context(), strict, dir, nil, pushed(host+"/fn/hello:v1")); err == nil || !strings.Contains(err.Error(), "HTTPS") {
@@ -291,7 +292,7 @@ func TestPushToInsecureRegistry(t *testing.T) {
 	}
 	lax := start(t, embedded.Config{Root: t.TempDir(), Insecure: []string{host}})
 	got := build(t, lax, dir, pushed(host+"/fn/hello:v1"))
-	if head, want := headDigest(t, host, "fn/hello", "v1"), got.response["containerimage.digest"]; head != want {
+	if head, want := harness.DigestAt(t, host+"/fn/hello:v1"), got.response["containerimage.digest"]; head != want {
 		t.Errorf("the registry has %s, the build said %s", head, want)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/rtbuild/rtbuild/internal/edge/engine/embedded"
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // reproducible pushes layers without times after an epoch.
@@ -28,7 +29,7 @@ func reproducible(name, epoch string) client.ExportEntry {
 // A layer is rewritten for an epoch once, not in each export: the second one
 // does not read the layers that it was made from.
 func TestLayersAreRewrittenOnce(t *testing.T) {
-	host, root := startRegistry(t, "127.0.0.1"), t.TempDir()
+	host, root := harness.Registry(t, harness.RegistryConfig{}), t.TempDir()
 	dir := newContext(t, `RUN ["/busybox", "sh", "-c", "/busybox mkdir /d; echo made > /d/f; /busybox ln /d/f /d/hard; /busybox chmod 4755 /d/f"]`)
 	first := start(t, embedded.Config{Root: root})
 	build(t, first, dir, reproducible(host+"/fn/hello:v1", "1000000000"))
@@ -77,7 +78,7 @@ func TestLayersAreRewrittenOnce(t *testing.T) {
 // What is kept for one epoch is not taken for another, and not for an export
 // with the files' own times.
 func TestKeptLayersAreOfTheirEpoch(t *testing.T) {
-	host := startRegistry(t, "127.0.0.1")
+	host := harness.Registry(t, harness.RegistryConfig{})
 	dir := newContext(t, `RUN ["/busybox", "touch", "/made"]`)
 	used := start(t, embedded.Config{Root: t.TempDir()})
 	fresh := func() *embedded.Engine { return start(t, embedded.Config{Root: t.TempDir()}) }

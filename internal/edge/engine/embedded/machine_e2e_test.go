@@ -7,8 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -249,60 +247,6 @@ func mountsUnder(t *testing.T, root string) []string {
 		}
 	}
 	return found
-}
-
-// startRegistry runs Debian's docker-registry on a free port of an address.
-func startRegistry(t *testing.T, address string) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", address+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	host := listener.Addr().String()
-	listener.Close()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "config.yml")
-	text := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: %q}\n", dir, host)
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	registry := exec.Command("docker-registry", "serve", path)
-	if err := registry.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = registry.Process.Kill()
-		_ = registry.Wait() // it was killed
-	})
-	for range 100 {
-		if response, err := http.Get("http://" + host + "/v2/"); err == nil {
-			response.Body.Close()
-			return host
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatal("the registry does not answer")
-	return ""
-}
-
-func headDigest(t *testing.T, host, repository, tag string) string {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodHead, fmt.Sprintf("http://%s/v2/%s/manifests/%s", host, repository, tag), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, kind := range []string{"application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.v2+json"} {
-		request.Header.Add("Accept", kind)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		t.Fatalf("HEAD of the manifest: %s", response.Status)
-	}
-	return response.Header.Get("Docker-Content-Digest")
 }
 
 // waitFor closes seen when text has been written to it.
