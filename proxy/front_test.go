@@ -312,12 +312,23 @@ func TestUsualRequestsEndOtherConnections(t *testing.T) {
 }
 
 func TestShutdownOfKeptConnections(t *testing.T) {
+	// It gives them a second, which may be over before it is looked at.
+	for range 3 {
+		if shutDownWithClients(t) {
+			return
+		}
+	}
+	t.Error("the proxy ends before its clients have closed their connections")
+}
+
+// shutDownWithClients stops a proxy, and tells whether it waits for those whom it
+// has answered.
+func shutDownWithClients(t *testing.T) (waited bool) {
 	p := start(t, "FUNC_MAX_WORKERS=1").ready()
 	silent, idle, other, running, waiting := p.wire(t), p.wire(t), p.wire(t), p.wire(t), p.wire(t)
 	idle.send(hello)
 	idle.answer(200)
 	other.head()
-	start := time.Now()
 	running.send("GET /sleep?s=1 HTTP/1.1\r\nHost: a\r\n\r\n")
 	p.eventually("a call", func() bool { return p.metric(`function_workers{state="busy"}`) == "1" })
 	waiting.send(hello)
@@ -337,16 +348,14 @@ func TestShutdownOfKeptConnections(t *testing.T) {
 	if _, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://")); err == nil {
 		t.Error("a connection was accepted after SIGTERM")
 	}
-	// The call took a second; for another one clients may say that they have
-	// the answer, which is lost otherwise if the container ends at once.
+	// For a second clients may say that they have the answer, which is lost
+	// otherwise if the container ends at once.
 	time.Sleep(100 * time.Millisecond)
 	select {
 	case err := <-p.ended:
 		p.ended <- err
-		if time.Since(start) < 2*time.Second {
-			t.Error("the proxy ended before its clients had closed their connections")
-		}
 	default:
+		waited = true
 	}
 	for _, w := range []*wire{running, waiting, silent} {
 		_ = w.Close()
@@ -358,4 +367,5 @@ func TestShutdownOfKeptConnections(t *testing.T) {
 	if last := lines[len(lines)-1]; !strings.Contains(last, "GET / 200 ") {
 		t.Errorf("the last line of the log is %q", last)
 	}
+	return waited
 }
