@@ -12,7 +12,7 @@ NODE  ?= node
 BIN   := bin/rtbuild
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test unit lint notices print-notices reference goreleaser release-check release-snapshot bench bench-runtimes soak fuzz clean
+.PHONY: build demo test unit lint notices print-notices reference goreleaser release-check release-snapshot renovate-check bench bench-runtimes soak fuzz clean
 
 build:
 	@$(GO) build -o $(BIN) ./cmd/rtbuild
@@ -78,6 +78,10 @@ release-check: goreleaser
 
 release-snapshot:
 	$(MAKE) goreleaser GORELEASER_ARGS="release --snapshot --clean --skip=docker,sbom"
+
+# Whether Renovate takes renovate.json and finds what it is to keep up to date.
+renovate-check:
+	hack/renovate.sh
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./pkg/... ./internal/edge/registry
