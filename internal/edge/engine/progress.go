@@ -61,11 +61,34 @@ func newDisplay(p Progress) (*display, error) {
 	if p.Out == nil {
 		mode = progressui.QuietMode
 	}
-	ui, err := progressui.NewDisplay(p.Out, mode)
+	out := p.Out
+	if mode == progressui.PlainMode {
+		out = &untilErrors{out: out}
+	}
+	ui, err := progressui.NewDisplay(out, mode)
 	if err != nil {
 		return nil, fmt.Errorf("showing progress: %w", err)
 	}
 	return &display{ui: ui, ended: make(chan struct{})}, nil
+}
+
+// errorRule is what BuildKit's display writes before it repeats, at the end, what
+// failed steps printed. Lines of steps have a number in front of them.
+const errorRule = "------\n"
+
+// untilErrors leaves that out: plain lines have it already, and the summary of
+// failures says it again.
+type untilErrors struct {
+	out   io.Writer
+	ended bool
+}
+
+func (w *untilErrors) Write(p []byte) (int, error) {
+	w.ended = w.ended || string(p) == errorRule
+	if w.ended {
+		return len(p), nil
+	}
+	return w.out.Write(p)
 }
 
 // attach adds a build to the display. What it is given after close is not

@@ -109,3 +109,24 @@ func TestDisplayModes(t *testing.T) {
 		t.Errorf("unknown mode: %v", err)
 	}
 }
+
+// What a step printed that failed is shown once, also where it looks like the
+// rule that BuildKit's display draws before it repeats that.
+func TestFailedStepShowsOnce(t *testing.T) {
+	var out bytes.Buffer
+	d, err := newDisplay(Progress{Out: &out, Mode: ProgressPlain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	step, now := digest.FromString("step"), time.Now()
+	show := d.attach("web")
+	show(&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: step, Name: "RUN fail", Started: &now}}})
+	show(&client.SolveStatus{Logs: []*client.VertexLog{{Vertex: step, Data: []byte("------\nthe reason\n"), Timestamp: now}}})
+	show(&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: step, Name: "RUN fail", Started: &now, Completed: &now, Error: "exit code: 3"}}})
+	d.close()
+	for _, text := range []string{"the reason", " ------\n", "ERROR: exit code: 3"} {
+		if got := strings.Count(out.String(), text); got != 1 {
+			t.Errorf("%q is shown %d times:\n%s", text, got, out.String())
+		}
+	}
+}
