@@ -251,6 +251,9 @@ func TestLoadRefuses(t *testing.T) {
 		want    string
 	}{
 		{"up.tar", tarOf(t, file("../x", "")), `"../x" leaves the function's folder`},
+		{"up.tar.gz", gzipped(t, tarOf(t, file("../x", ""))), `"../x" leaves the function's folder`},
+		{"up.tar.bz2", bzipped(t, tarOf(t, file("a/../../x", ""))), `"a/../../x" leaves the function's folder`},
+		{"up.tar.xz", xzed(t, tarOf(t, link("l", "/etc"))), `"l" links to "/etc", which is outside`},
 		{"up.zip", zipOf(t, file("a/../../x", "")), `"a/../../x" leaves the function's folder`},
 		{"absolute.tar", tarOf(t, file("/etc/x", "")), `"/etc/x" leaves the function's folder`},
 		{"windows.zip", zipOf(t, file(`..\x`, "")), "a name that no function's file may have"},
@@ -265,7 +268,11 @@ func TestLoadRefuses(t *testing.T) {
 		{"pipe.tar", tarOf(t, entry{tar.Header{Name: "p", Typeflag: tar.TypeFifo}, ""}), `"p" is a device, a pipe`},
 		{"device.zip", zipOf(t, entry{tar.Header{Name: "d", Mode: 0o600, Typeflag: tar.TypeBlock}, ""}), `"d" is a device`},
 		{"bomb.tar.gz", gzipped(t, bomb), "more than 1 MB"},
+		{"bomb.tar.bz2", bzipped(t, bomb), "more than 1 MB"},
 		{"bomb.tar.xz", xzed(t, bomb), "more than 1 MB"},
+		{"device.tar.bz2", bzipped(t, skipped), `"skipped" is a device`},
+		{"text.tar.bz2", []byte("text"), "unpacking it: bzip2 data invalid"},
+		{"text.tar.xz", []byte("text"), "unpacking it: "},
 		{"bomb.zip", zipOf(t, file("bomb", zeros)), "more than 1 MB"},
 		{"large.py", []byte(zeros), "more than 1 MB"},
 		{"many.tar", tarOf(t, many...), "more than 20 entries"},
