@@ -28,7 +28,7 @@ var _ function.Publisher = (*Client)(nil)
 
 // earliest is the time of files on a base that has none: no archive holds an
 // earlier one.
-var earliest = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+const earliest = 315532800 // 1980-01-01, in seconds since 1970
 
 // Publish implements function.Publisher. Layers of the base that the registry has
 // are not sent again. The tag is the name and the beginning of the digest, so
@@ -117,8 +117,8 @@ func appended(base v1.Image, p function.Publication) (v1.Image, error) {
 		mediaType = types.OCILayer
 	}
 	modified := config.Created.Time
-	if modified.Before(earliest) {
-		modified = earliest
+	if modified.Unix() < earliest {
+		modified = time.Unix(earliest, 0).UTC()
 	}
 	content, err := archive(p, modified)
 	if err != nil {

@@ -19,7 +19,7 @@ func Knative(f *function.Function) ([]Object, error) {
 	}
 	var objects []Object
 	mounts := []Object{{"name": temporaryName, "mountPath": "/tmp"}}
-	volumes := []Object{{"name": temporaryName, "emptyDir": Object{}}}
+	volumes := []Object{temporary()}
 	if f.Image == "" {
 		if len(f.Steps()) > 0 || slices.ContainsFunc(f.Volume(), func(file function.File) bool { return file.Link != "" }) {
 			return nil, fmt.Errorf("Knative prepares nothing, and %s is to be installed or compiled, or holds links: put it into an image of its own, with --image REPOSITORY", f.Name)

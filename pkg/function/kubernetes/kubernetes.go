@@ -34,11 +34,12 @@ const (
 
 const (
 	apps, core = "apps/v1", "v1"
-	// volumeName and temporaryName are the volumes of /kubeless and /tmp, and
-	// sourceName that of what preparation copies from sourcePath.
-	volumeName, temporaryName, sourceName = "function", "tmp", "source"
-	sourcePath                            = "/src"
-	portName                              = "http"
+	// volumeName and temporaryName are the volumes of /kubeless and the server's
+	// /tmp, scratchName that of the phases' /tmp, and sourceName that of what
+	// preparation copies from sourcePath.
+	volumeName, temporaryName, scratchName, sourceName = "function", "tmp", "scratch", "source"
+	sourcePath                                         = "/src"
+	portName                                           = "http"
 )
 
 // maxSource is what a ConfigMap takes; Kubernetes counts names too.
@@ -206,16 +207,24 @@ func pod(f *function.Function, source string) Object {
 }
 
 func volumes(f *function.Function, source string) []Object {
-	all := []Object{{"name": temporaryName, "emptyDir": Object{}}}
+	all := []Object{temporary()}
 	if f.Image == "" {
 		all = append(all,
 			Object{"name": volumeName, "emptyDir": Object{}},
+			Object{"name": scratchName, "emptyDir": Object{}},
 			Object{"name": sourceName, "configMap": Object{"name": source, "items": items(f)}})
 	}
 	for _, s := range f.Secrets {
 		all = append(all, Object{"name": secretVolume(s), "secret": Object{"secretName": s.Name}})
 	}
 	return all
+}
+
+// temporary is the server's /tmp. It is in memory, as on a Docker engine: one on
+// disk lacks the sticky bit, and what makes files for itself alone refuses that
+// (Ruby's tmpdir).
+func temporary() Object {
+	return Object{"name": temporaryName, "emptyDir": Object{"medium": "Memory"}}
 }
 
 func secretVolume(s function.Secret) string { return "secret-" + s.Name }
@@ -234,34 +243,6 @@ func items(f *function.Function) []Object {
 		all = append(all, item)
 	}
 	return all
-}
-
-// initContainers are preparation, which any image with a shell does, and the
-// steps.
-func initContainers(f *function.Function) []Object {
-	steps := f.Steps()
-	script := "cp -RL " + sourcePath + "/" + sourceName + "/. " + function.VolumePath + "/ && chmod -R u+w " + function.VolumePath + "/*"
-	for _, file := range f.Volume() {
-		if file.Link != "" {
-			script += " && ln -s " + quoted(file.Link) + " " + quoted(function.VolumePath+"/"+file.Name)
-		}
-	}
-	preparation := container(f, "prepare", function.Step{References: preparer(f), Command: []string{"sh", "-c", script}, WorkingDir: function.VolumePath})
-	preparation["volumeMounts"] = append(preparation["volumeMounts"].([]Object), Object{"name": sourceName, "mountPath": sourcePath, "readOnly": true})
-	all := []Object{preparation}
-	for _, step := range steps {
-		name := map[bool]string{true: "install", false: "compile"}[step.Phase == "installation"]
-		all = append(all, container(f, name, step))
-	}
-	return all
-}
-
-// preparer is an image of the runtime that has a shell: those that run commands
-// do.
-func preparer(f *function.Function) []string {
-	phases := slices.Clone(f.Runtime.Phases)
-	slices.SortStableFunc(phases, func(a, b function.Phase) int { return -cmp.Compare(len(a.Command), len(b.Command)) })
-	return phases[0].References
 }
 
 // container is that of a step. The last of its references is the one that is
@@ -368,9 +349,6 @@ func escaped(text string) string {
 	}
 	return b.String()
 }
-
-// quoted is a word for a shell.
-func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
 // isText tells whether a ConfigMap takes content as text, for people to read.
 func isText(content []byte) bool {
