@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"strconv"
@@ -72,6 +73,17 @@ func configMap(t *testing.T) published {
 	return p
 }
 
+// files are what the functions of a runtime are written to: the module's file, and
+// the dependencies'.
+func (p published) files(id string) (module, dependencies string) {
+	for _, r := range p.runtimes {
+		if r.ID == id {
+			return "m" + r.FileNameSuffix, r.DepName
+		}
+	}
+	return "", ""
+}
+
 // images are those of a runtime's newest version, by phase.
 func (p published) images(t *testing.T, id string) (name string, images map[string]phaseImage) {
 	t.Helper()
@@ -93,7 +105,9 @@ func (p published) images(t *testing.T, id string) (name string, images map[stri
 // A function is deployed as the controller does it.
 type function struct {
 	namespace, name string
-	// code is that of a Python module named m.
+	// runtime is the ID of its runtime; empty is Python's.
+	runtime string
+	// code is that of a module named m.
 	code string
 	port int
 	env  map[string]string
@@ -105,7 +119,9 @@ type function struct {
 // has a shell, too.
 func (p published) deploy(t *testing.T, f function) {
 	t.Helper()
-	runtime, images := p.images(t, "python")
+	id := cmp.Or(f.runtime, "python")
+	runtime, images := p.images(t, id)
+	module, dependencies := p.files(id)
 	if f.port == 0 {
 		f.port = 8080
 	}
@@ -129,7 +145,7 @@ func (p published) deploy(t *testing.T, f function) {
 		"securityContext": object{"runAsUser": 1000, "fsGroup": 1000},
 		"volumes":         []object{{"name": f.name, "emptyDir": object{}}, {"name": f.name + "-deps", "configMap": object{"name": f.name}}},
 		"initContainers": []object{{
-			"name": "prepare", "image": images["installation"].Image, "command": []string{"sh", "-c"}, "args": []string{"cp /src/m.py /kubeless/m.py && cp /src/requirements.txt /kubeless"},
+			"name": "prepare", "image": images["installation"].Image, "command": []string{"sh", "-c"}, "args": []string{"cp /src/" + module + " /src/" + dependencies + " /kubeless"},
 			"volumeMounts": append([]object{{"name": f.name + "-deps", "mountPath": "/src"}}, mounts...),
 		}},
 		"containers": []object{{
@@ -145,7 +161,7 @@ func (p published) deploy(t *testing.T, f function) {
 	template := object{"metadata": object{"labels": labels, "annotations": object{"checksum": strconv.Quote(f.code)}}, "spec": pod}
 	apply(t,
 		object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": f.name, "namespace": f.namespace},
-			"data": object{"m.py": f.code, "requirements.txt": "", "handler": "m.handler"}},
+			"data": object{module: f.code, dependencies: "", "handler": "m.handler"}},
 		object{"apiVersion": "v1", "kind": "Service", "metadata": object{"name": f.name, "namespace": f.namespace, "labels": labels},
 			"spec": object{"selector": labels, "ports": []object{{"name": "http-function-port", "port": f.port, "targetPort": f.port}}}},
 		object{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": object{"name": f.name, "namespace": f.namespace, "labels": labels},

@@ -12,12 +12,22 @@ func code(word string) string {
 	return "def handler(event, context):\n    return '" + word + "'\n"
 }
 
+// javaScript is code in another language.
+func javaScript(word string) string {
+	return "module.exports = { handler: () => '" + word + "' };\n"
+}
+
 // TestUpdates has a function updated, restarted and updated with what cannot be
 // loaded while 5,000 calls come: none of them is lost.
 func TestUpdates(t *testing.T) {
+	t.Run("python", func(t *testing.T) { updates(t, "python", code, "stable/python/contract/broken.py") })
+	t.Run("nodejs", func(t *testing.T) { updates(t, "nodejs", javaScript, "stable/nodejs/contract/broken.js") })
+}
+
+func updates(t *testing.T, runtime string, code func(word string) string, wrong string) {
 	ns, p := namespace(t, nil), configMap(t)
 	// Its port is not the one that the probe of the ConfigMap could guess.
-	f := function{namespace: ns, name: "updated", code: code("one"), port: 9000}
+	f := function{namespace: ns, name: "updated", runtime: runtime, code: code("one"), port: 9000}
 	p.deploy(t, f)
 	rollout(t, ns, f.name)
 	url := address(t, ns, f.name)
@@ -31,7 +41,7 @@ func TestUpdates(t *testing.T) {
 	rollout(t, ns, f.name)
 
 	broken := f
-	broken.code = source(t, "stable/python/contract/broken.py")
+	broken.code = source(t, wrong)
 	p.deploy(t, broken)
 	eventually(t, "the broken version is tried", func() error {
 		out, err := command(nil, "kubectl", "logs", "--selector=function="+f.name, "--namespace", ns, "--tail=-1", "--max-log-requests=20")

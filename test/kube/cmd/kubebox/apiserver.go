@@ -62,6 +62,7 @@ func newAPIServer(dir, token, etcd string, accounts bool) (*apiServer, error) {
 		"--service-account-signing-key-file=" + keyFile,
 		"--service-account-key-file=" + keyFile,
 		"--service-cluster-ip-range=10.96.0.0/16",
+		"--authorization-mode=RBAC",
 		// Nobody reaches this server through the Service named kubernetes,
 		// and a loopback address is not an endpoint that it would accept.
 		"--endpoint-reconciler-type=none",
