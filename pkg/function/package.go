@@ -37,8 +37,8 @@ const epoch = "315532800"
 
 // Package brings a function through its phases on an engine and pushes it to a
 // repository, in an image of its own: its runtime's, with what the phases left
-// as one layer more. It returns the image's reference with the digest. Nothing
-// is left in the engine.
+// as one layer more; folders without files are not in it. It returns the image's
+// reference with the digest. Nothing is left in the engine.
 func Package(ctx context.Context, host Host, publisher Publisher, f *Function, repository string) (_ string, err error) {
 	images, err := FindImages(ctx, host, f.Runtime)
 	if err != nil {

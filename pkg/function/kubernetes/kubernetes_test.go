@@ -99,6 +99,10 @@ func TestKnative(t *testing.T) {
 	if _, err := Knative(f); err == nil {
 		t.Error("Knative is to install dependencies")
 	}
+	f.Image = "r.example/hello@sha256:1"
+	if objects, err := Knative(f); err != nil || len(objects) != 1 {
+		t.Errorf("in an image: %d objects, %v", len(objects), err)
+	}
 	f.Port = 9090
 	if _, err := Knative(f); err == nil || !strings.Contains(err.Error(), "9090") {
 		t.Errorf("a reserved port: %v", err)
