@@ -26,7 +26,7 @@ func Collect(ctx context.Context, root string) (freed int64, err error) {
 		return 0, fmt.Errorf("collecting garbage in %s: another process serves it at %s: stop that, or wait for it", root, address)
 	}
 	defer func() { err = errors.Join(err, lock.release()) }()
-	before, err := Size(root)
+	before, err := size(root)
 	if err != nil {
 		return 0, err
 	}
@@ -41,13 +41,13 @@ func Collect(ctx context.Context, root string) (freed int64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("collecting garbage in %s: %w", root, err)
 	}
-	after, err := Size(root)
+	after, err := size(root)
 	return before - after, err
 }
 
-// Size is how many bytes the files below a folder have; a folder that is missing
+// size is how many bytes the files below a folder have; a folder that is missing
 // has none.
-func Size(root string) (bytes int64, err error) {
+func size(root string) (bytes int64, err error) {
 	err = filepath.WalkDir(root, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err

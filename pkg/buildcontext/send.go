@@ -124,32 +124,32 @@ func (v *verified) Close() error {
 	return v.file.Close()
 }
 
-// A ChangedError is a file that is no longer what it was when it was hashed.
-type ChangedError struct {
+// A changedError is a file that is no longer what it was when it was hashed.
+type changedError struct {
 	// Path is relative to the context.
 	Path string
 }
 
-func (e *ChangedError) Error() string {
+func (e *changedError) Error() string {
 	return e.Path + " changed while the image was built: run again"
 }
 
 // changes keep which file was found changed first.
 type changes struct {
 	mu    sync.Mutex
-	first *ChangedError
+	first *changedError
 }
 
 func (c *changes) note(e *entry) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.first == nil {
-		c.first = &ChangedError{Path: e.path}
+		c.first = &changedError{Path: e.path}
 	}
-	return &ChangedError{Path: e.path}
+	return &changedError{Path: e.path}
 }
 
-// Changed is the *ChangedError of the first file that was found changed while
+// Changed is the *changedError of the first file that was found changed while
 // it was sent, or nil. Engines tell who asked them to build that the files could
 // not be had, in words of their own.
 func (f *Files) Changed() error {

@@ -43,7 +43,7 @@ func (c *ConfigMap) Apply(ctx context.Context, cluster Cluster) ([]Change, error
 		return nil, err
 	}
 	for _, dryRun := range []bool{true, false} {
-		if err := cluster.Apply(ctx, object, FieldManager, dryRun); err != nil {
+		if err := cluster.Apply(ctx, object, fieldManager, dryRun); err != nil {
 			return nil, fmt.Errorf("applying the ConfigMap %s to the namespace %s: %w", c.Name(), c.Namespace(), err)
 		}
 	}
@@ -86,7 +86,7 @@ func (c *ConfigMap) applyNamespace(ctx context.Context, cluster Cluster) error {
 	if err != nil {
 		return fmt.Errorf("printing the namespace %s: %w", name, err)
 	}
-	if err := cluster.Apply(ctx, object, FieldManager, false); err != nil {
+	if err := cluster.Apply(ctx, object, fieldManager, false); err != nil {
 		return fmt.Errorf("making the namespace %s: %w", name, err)
 	}
 	return nil

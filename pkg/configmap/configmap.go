@@ -21,11 +21,11 @@ const Key = "runtime-images"
 
 // Size limits, in bytes, as the API server and kubectl enforce them.
 const (
-	// MaxData bounds the sum of a ConfigMap's keys and values.
-	MaxData = 1 << 20
-	// MaxAnnotations bounds the sum of an object's annotations, one of which
+	// maxData bounds the sum of a ConfigMap's keys and values.
+	maxData = 1 << 20
+	// maxAnnotations bounds the sum of an object's annotations, one of which
 	// holds the whole object after a client-side kubectl apply.
-	MaxAnnotations = 256 << 10
+	maxAnnotations = 256 << 10
 )
 
 // Options describe the ConfigMap.
@@ -40,7 +40,7 @@ type Options struct {
 	// NamespaceObject puts the Namespace before the ConfigMap.
 	NamespaceObject bool
 	// ServerSide says that the ConfigMap will be applied on the server's
-	// side, where MaxAnnotations does not bound it.
+	// side, where maxAnnotations does not bound it.
 	ServerSide bool
 }
 
@@ -113,8 +113,8 @@ func (c *ConfigMap) checkSize(serverSide bool) error {
 	for key, value := range c.object.Data {
 		size += len(key) + len(value)
 	}
-	if size > MaxData {
-		return fmt.Errorf("the ConfigMap holds %d bytes of data, and Kubernetes takes %d: split the runtimes over two clusters, or drop old versions", size, MaxData)
+	if size > maxData {
+		return fmt.Errorf("the ConfigMap holds %d bytes of data, and Kubernetes takes %d: split the runtimes over two clusters, or drop old versions", size, maxData)
 	}
 	if serverSide {
 		return nil
@@ -125,8 +125,8 @@ func (c *ConfigMap) checkSize(serverSide bool) error {
 	if err != nil {
 		return fmt.Errorf("measuring the ConfigMap: %w", err)
 	}
-	if size := len("kubectl.kubernetes.io/last-applied-configuration") + len(applied) + len("\n"); size > MaxAnnotations {
-		return fmt.Errorf("kubectl apply would annotate the ConfigMap with %d bytes, and Kubernetes takes %d: print it with --server-side, and apply it with kubectl apply --server-side", size, MaxAnnotations)
+	if size := len("kubectl.kubernetes.io/last-applied-configuration") + len(applied) + len("\n"); size > maxAnnotations {
+		return fmt.Errorf("kubectl apply would annotate the ConfigMap with %d bytes, and Kubernetes takes %d: print it with --server-side, and apply it with kubectl apply --server-side", size, maxAnnotations)
 	}
 	return nil
 }

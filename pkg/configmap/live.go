@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// FieldManager is the name under which the cluster notes what is ours.
-	FieldManager = "rtbuild"
+	// fieldManager is the name under which the cluster notes what is ours.
+	fieldManager = "rtbuild"
 	// keysAnnotation lists the keys that the last Apply brought, in order and
 	// with commas between them: a key that it had and the next one has not goes.
 	keysAnnotation = "dev.rtbuild/keys"

@@ -40,7 +40,7 @@ func NewSubject(root string, r manifest.Runtime, v manifest.Version, references 
 	of := function.NewRuntime(r, v, references)
 	return Subject{
 		Runtime: of.ID, Version: of.Version, FileNameSuffix: of.FileNameSuffix, DepName: of.DepName, Phases: of.Phases,
-		Functions: FunctionsFolder(root, r),
+		Functions: functionsFolder(root, r),
 		Examples:  filepath.Join(root, filepath.FromSlash(r.Folder), "examples"),
 	}
 }
@@ -50,9 +50,9 @@ func (s Subject) runtime() function.Runtime {
 	return function.Runtime{ID: s.Runtime, Version: s.Version, Phases: s.Phases, FileNameSuffix: s.FileNameSuffix, DepName: s.DepName}
 }
 
-// FunctionsFolder is where a runtime in the tree at root keeps its contract
+// functionsFolder is where a runtime in the tree at root keeps its contract
 // functions.
-func FunctionsFolder(root string, r manifest.Runtime) string {
+func functionsFolder(root string, r manifest.Runtime) string {
 	return filepath.Join(root, filepath.FromSlash(r.Folder), "contract")
 }
 

@@ -1,26 +1,14 @@
 package contract
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rtbuild/rtbuild/internal/testfile"
 )
 
-// folder makes a folder of files.
-func folder(t *testing.T, files map[string]string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
 func TestLoad(t *testing.T) {
-	dir := folder(t, map[string]string{"Contract.java": "class", "hellowithdeps.java": "with", "pom.xml": "deps", "alone.java": ""})
+	dir := testfile.Tree(t, map[string]string{"Contract.java": "class", "hellowithdeps.java": "with", "pom.xml": "deps", "alone.java": ""})
 	s := Subject{FileNameSuffix: ".java", DepName: "pom.xml"}
 	f, err := s.load(dir, "contract", false)
 	if err != nil || f.module != "Contract" || f.file != "Contract.java" || string(f.content) != "class" || f.deps != nil {
@@ -39,14 +27,14 @@ func TestLoad(t *testing.T) {
 }
 
 func TestSuffix(t *testing.T) {
-	if got, err := Suffix(folder(t, map[string]string{"Contract.java": "", "broken.java": "", "contract.yaml": ""})); got != ".java" || err != nil {
+	if got, err := Suffix(testfile.Tree(t, map[string]string{"Contract.java": "", "broken.java": "", "contract.yaml": ""})); got != ".java" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
 	for want, files := range map[string]map[string]string{
 		"no contract.<ext>": {"contract.yaml": "", "other.py": ""},
 		"say which one":     {"contract.py": "", "contract.rb": ""},
 	} {
-		if got, err := Suffix(folder(t, files)); err == nil || !strings.Contains(err.Error(), want) {
+		if got, err := Suffix(testfile.Tree(t, files)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %q, %v, want an error with %q", got, err, want)
 		}
 	}
@@ -62,7 +50,7 @@ func TestSettings(t *testing.T) {
 		"handlers: x":                    {err: "handlers"},
 		"handler: a.b":                   {err: "not a function's name"},
 	} {
-		got, err := readSettings(folder(t, map[string]string{settingsFile: source}))
+		got, err := readSettings(testfile.Tree(t, map[string]string{settingsFile: source}))
 		switch {
 		case want.err == "" && (err != nil || got.Handler != want.handler):
 			t.Errorf("%q: got %+v, %v", source, got, err)

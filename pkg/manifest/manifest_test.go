@@ -8,27 +8,9 @@ import (
 	"testing"
 
 	"github.com/rtbuild/rtbuild/internal/edge/jsonnet"
+	"github.com/rtbuild/rtbuild/internal/testfile"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
-
-// tree writes files into a new folder, by path.
-func tree(t *testing.T, files map[string]string) string {
-	t.Helper()
-	root, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range files {
-		path := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return root
-}
 
 func load(t *testing.T, opts manifest.Options) *manifest.Tree {
 	t.Helper()
@@ -49,7 +31,7 @@ const sound = `{ ID: 'go', depName: 'go.mod', fileNameSuffix: '.go', versions: [
 const digits = "0000000000000000000000000000000000000000000000000000000000000000"
 
 func TestLoad(t *testing.T) {
-	root := tree(t, map[string]string{
+	root := testfile.Tree(t, map[string]string{
 		"runtimes.jsonnet":           "[import 'incubator/go/go.jsonnet']\n",
 		"incubator/go/go.jsonnet":    sound,
 		"elsewhere/runtimes.jsonnet": "[]\n",
@@ -82,7 +64,7 @@ func TestLoad(t *testing.T) {
 
 // What cannot be a list of runtimes is an error that says what to do.
 func TestLoadErrors(t *testing.T) {
-	root := tree(t, map[string]string{
+	root := testfile.Tree(t, map[string]string{
 		"object.jsonnet":    "{ ID: 'go' }\n",
 		"broken.jsonnet":    "[\n",
 		"undefined.jsonnet": "[{ versions: [{ images: [{ image: 'a/b:1', build:: missing }] }] }]\n",
@@ -105,7 +87,7 @@ func TestLoadErrors(t *testing.T) {
 			t.Errorf("%q: got %v, want %q", entry, err, want)
 		}
 	}
-	away := tree(t, map[string]string{"runtimes.jsonnet": "[]\n"})
+	away := testfile.Tree(t, map[string]string{"runtimes.jsonnet": "[]\n"})
 	_, err := manifest.Load(t.Context(), jsonnet.New(), manifest.Options{Root: root, Entry: filepath.Join(away, "runtimes.jsonnet")})
 	if err == nil || !strings.Contains(err.Error(), "lies outside of the repository") {
 		t.Errorf("got %v", err)
@@ -153,7 +135,7 @@ func TestFindings(t *testing.T) {
 		if edited == sound {
 			t.Fatalf("%q is not in the runtime", test.old)
 		}
-		root := tree(t, map[string]string{"runtimes.jsonnet": "[import 'stable/go/go.jsonnet']\n", "stable/go/go.jsonnet": edited})
+		root := testfile.Tree(t, map[string]string{"runtimes.jsonnet": "[import 'stable/go/go.jsonnet']\n", "stable/go/go.jsonnet": edited})
 		for _, unlocated := range []bool{false, true} {
 			loaded := load(t, manifest.Options{Root: root, Unlocated: unlocated})
 			var all []string
@@ -173,7 +155,7 @@ func TestFindings(t *testing.T) {
 
 // Two runtimes, or two versions of one, may not have the same name.
 func TestDeclaredTwice(t *testing.T) {
-	root := tree(t, map[string]string{"runtimes.jsonnet": "local go = " + strings.TrimSpace(sound) + ";\n[go, go { versions: super.versions + super.versions }]\n"})
+	root := testfile.Tree(t, map[string]string{"runtimes.jsonnet": "local go = " + strings.TrimSpace(sound) + ";\n[go, go { versions: super.versions + super.versions }]\n"})
 	err := load(t, manifest.Options{Root: root}).Valid()
 	for _, want := range []string{`the ID "go" is declared twice`, `the version "1" is declared twice`, `the name "go1" is declared twice in go`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -184,7 +166,7 @@ func TestDeclaredTwice(t *testing.T) {
 
 // Carriage returns that come from a file with CRLF say which one.
 func TestCarriageReturns(t *testing.T) {
-	root := tree(t, map[string]string{
+	root := testfile.Tree(t, map[string]string{
 		"runtimes.jsonnet": "[" + strings.Replace(sound, "command: 'go build'", "command: importstr 'install.sh'", 1) + "]\n",
 		"install.sh":       "set -e\r\ngo build\r\n",
 	})

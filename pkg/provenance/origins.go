@@ -9,20 +9,11 @@ import (
 // logic depends on many literals; one is enough for most.
 const originsLimit = 64
 
-// Origins tells where the strings of the document in the file entry come
-// from: JSON pointer to the position of the string literal. A string that is
-// put together from several literals has the position of the longest. Where
-// nothing certain is known, as for text blocks and for literals on whose value
-// the document's logic depends, there is no entry: an entry is never a guess.
-func Origins(ctx context.Context, ev Evaluator, entry string) (map[string]Position, error) {
-	doc, err := Load(ctx, ev, entry)
-	if err != nil {
-		return nil, err
-	}
-	return doc.Origins(ctx)
-}
-
-// Origins is the function Origins for a loaded document.
+// Origins tells where the strings of the document come from: JSON pointer to the
+// position of the string literal. A string that is put together from several
+// literals has the position of the longest. Where nothing certain is known, as for
+// text blocks and for literals on whose value the document's logic depends, there
+// is no entry: an entry is never a guess.
 func (d *Document) Origins(ctx context.Context) (map[string]Position, error) {
 	sources, err := d.Literals()
 	if err != nil {

@@ -3,29 +3,24 @@ package provenance_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/rtbuild/rtbuild/internal/edge/jsonnet"
+	"github.com/rtbuild/rtbuild/internal/testfile"
 	"github.com/rtbuild/rtbuild/pkg/provenance"
 )
 
-// document writes files and returns their folder, without links in it.
-func document(t *testing.T, files map[string]string) string {
+// origins are those of the document in a file.
+func origins(t *testing.T, ev provenance.Evaluator, file string) (map[string]provenance.Position, error) {
 	t.Helper()
-	dir, err := filepath.EvalSymlinks(t.TempDir())
+	doc, err := provenance.Load(t.Context(), ev, file)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
+	return doc.Origins(t.Context())
 }
 
 func TestOrigins(t *testing.T) {
@@ -49,13 +44,13 @@ func TestOrigins(t *testing.T) {
 		{"split", `std.split('a,b', ',')`, map[string]string{"/1": "main:1:11"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			dir := document(t, map[string]string{"main": test.source, "lib": "{ x: 'a',\n  y: 'a' }"})
-			origins, err := provenance.Origins(context.Background(), jsonnet.New(), filepath.Join(dir, "main"))
+			dir := testfile.Tree(t, map[string]string{"main": test.source, "lib": "{ x: 'a',\n  y: 'a' }"})
+			places, err := origins(t, jsonnet.New(), filepath.Join(dir, "main"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			got := map[string]string{}
-			for pointer, position := range origins {
+			for pointer, position := range places {
 				got[pointer] = strings.TrimPrefix(position.String(), dir+"/")
 			}
 			if !reflect.DeepEqual(got, test.want) {
@@ -84,23 +79,23 @@ func TestOriginsGivesUp(t *testing.T) {
 	for i := range 100 {
 		fmt.Fprintf(&source, " + { n%d: std.length('x%d') }", i, i)
 	}
-	dir := document(t, map[string]string{"main": source.String()})
+	dir := testfile.Tree(t, map[string]string{"main": source.String()})
 	ev := &counting{Evaluator: jsonnet.New()}
-	origins, err := provenance.Origins(context.Background(), ev, filepath.Join(dir, "main"))
+	places, err := origins(t, ev, filepath.Join(dir, "main"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if ev.evaluations > 70 {
 		t.Errorf("%d evaluations", ev.evaluations)
 	}
-	if len(origins) > 1 {
-		t.Errorf("the origins are %v", origins)
+	if len(places) > 1 {
+		t.Errorf("the origins are %v", places)
 	}
 }
 
 func TestOriginsErrors(t *testing.T) {
-	dir := document(t, map[string]string{"main": "error 'no'"})
-	_, err := provenance.Origins(context.Background(), jsonnet.New(), filepath.Join(dir, "main"))
+	dir := testfile.Tree(t, map[string]string{"main": "error 'no'"})
+	_, err := origins(t, jsonnet.New(), filepath.Join(dir, "main"))
 	if err == nil || !strings.Contains(err.Error(), "main:1:1: no") {
 		t.Errorf("the error is %v", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/rtbuild/rtbuild/internal/edge/jsonnet"
+	"github.com/rtbuild/rtbuild/internal/testfile"
 	"github.com/rtbuild/rtbuild/pkg/provenance"
 )
 
@@ -121,7 +122,7 @@ func TestApply(t *testing.T) {
 }
 
 func TestTrace(t *testing.T) {
-	dir := document(t, map[string]string{"main": `{ a: "AAAA" + "BBBB", b: if "CCCC" == "CCCC" then 1 else 2, c:: "DDDD", AAAA: $.a }`})
+	dir := testfile.Tree(t, map[string]string{"main": `{ a: "AAAA" + "BBBB", b: if "CCCC" == "CCCC" then 1 else 2, c:: "DDDD", AAAA: $.a }`})
 	entry := filepath.Join(dir, "main")
 	ctx := context.Background()
 	doc, err := provenance.Load(ctx, jsonnet.New(), entry)
@@ -175,7 +176,7 @@ func TestTrace(t *testing.T) {
 // TestEvaluateEdited shows that what is evaluated is the document as it was
 // loaded, also where the file has changed since.
 func TestEvaluateEdited(t *testing.T) {
-	dir := document(t, map[string]string{"main": `["a"]`})
+	dir := testfile.Tree(t, map[string]string{"main": `["a"]`})
 	entry := filepath.Join(dir, "main")
 	ctx := context.Background()
 	doc, err := provenance.Load(ctx, jsonnet.New(), entry)

@@ -41,11 +41,11 @@ func (j Job) uses(field discover.Field) bool {
 	return slices.ContainsFunc(j.UsedBy, func(known discover.Field) bool { return version(known) == version(field) })
 }
 
-// Jobs divides a plan. Targets that one version uses are in one job, so that it
+// jobsOf divides a plan. Targets that one version uses are in one job, so that it
 // can be verified there; so is what is built from each other, except that what
 // several jobs need is a job of its own, in the stage before. The jobs of a tree
 // depend on its structure alone, and not on what changed.
-func Jobs(d *discover.Discovery, plan *build.Plan) []Job {
+func jobsOf(d *discover.Discovery, plan *build.Plan) []Job {
 	g := newGrouping(plan.Steps)
 	g.joinVersions()
 	selectors := g.joinSelected(d)
@@ -99,7 +99,7 @@ func (p *Project) DueJobs(ctx context.Context, e Edges, o Options) ([]Job, error
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(Jobs(p.Discovery, plan), func(job Job) bool {
+	return slices.DeleteFunc(jobsOf(p.Discovery, plan), func(job Job) bool {
 		return !slices.ContainsFunc(job.Targets, func(name string) bool { return due[name] })
 	}), nil
 }
@@ -107,7 +107,7 @@ func (p *Project) DueJobs(ctx context.Context, e Edges, o Options) ([]Job, error
 // due are the names of the targets that have something to do.
 func (p *Project) due(ctx context.Context, e Edges, o Options, plan *build.Plan) (map[string]bool, error) {
 	if o.Since == "" {
-		return Unreleased(o.Destination, e.run(o).Prepare(ctx, plan))
+		return unreleased(o.Destination, e.run(o).Prepare(ctx, plan))
 	}
 	difference, err := differenceSince(ctx, e, o.Since, e.run(o).Fingerprint(ctx, plan))
 	if err != nil {
@@ -370,10 +370,10 @@ func (g *grouping) covered(d *discover.Discovery, word string, job Job) (covered
 	return covered, outside
 }
 
-// Unreleased are the names of the targets of which the registry lacks something:
+// unreleased are the names of the targets of which the registry lacks something:
 // the image of today's inputs, or a version tag that points to it. What could
 // not be asked is an error.
-func Unreleased(destination string, prepared *build.Prepared) (map[string]bool, error) {
+func unreleased(destination string, prepared *build.Prepared) (map[string]bool, error) {
 	unreleased := map[string]bool{}
 	var errs []error
 	for _, step := range prepared.Steps {

@@ -95,7 +95,7 @@ func TestJobs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, plan := planned(t, test.lines...)
-			jobs := Jobs(d, plan)
+			jobs := jobsOf(d, plan)
 			var got []string
 			for _, job := range jobs {
 				got = append(got, fmt.Sprintf("%s %s = %s", job.Stage, job.Name, strings.Join(job.Targets, " ")))
@@ -162,13 +162,13 @@ func TestUnreleased(t *testing.T) {
 			p.Steps[i].Existing = digest
 		}
 	}
-	got, err := Unreleased("reg.example", p)
+	got, err := unreleased("reg.example", p)
 	if err != nil || len(got) != 3 || got["released:1"] {
 		t.Errorf("got %v, %v", got, err)
 	}
 	broken := errors.New("not asked")
 	p.Steps[0].Err = broken
-	if _, err := Unreleased("reg.example", p); !errors.Is(err, broken) {
+	if _, err := unreleased("reg.example", p); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 }

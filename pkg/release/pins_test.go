@@ -4,8 +4,6 @@ import (
 	"io"
 	"log"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,6 +11,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/internal/edge/jsonnet"
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
+	"github.com/rtbuild/rtbuild/internal/testfile"
 	"github.com/rtbuild/rtbuild/pkg/config"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
@@ -26,8 +25,7 @@ func TestPinResolved(t *testing.T) {
 	t.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")
 	kept := "sha256:" + strings.Repeat("1", 64)
-	root := t.TempDir()
-	files := map[string]string{
+	root := testfile.Tree(t, map[string]string{
 		"runtimes.jsonnet":      "[import 'stable/a/a.jsonnet']",
 		"stable/a/Dockerfile.1": "FROM scratch\n",
 		"stable/a/a.jsonnet": `{ ID: 'a', versions: [
@@ -38,16 +36,7 @@ func TestPinResolved(t *testing.T) {
     { phase: 'runtime', image: '` + host + `/acme/a' },
   ] },
 ] }`,
-	}
-	for name, content := range files {
-		path := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 	push(t, host+"/acme/a:0") // another image than the one that is pinned
 	tools := push(t, host+"/tools/pip:7")
 	compiler := push(t, host+"/acme/compiler:3")

@@ -187,12 +187,12 @@ func (p *Project) Fingerprint(ctx context.Context, e Edges, o Options, targets m
 	return e.run(o).Fingerprint(ctx, plan), nil
 }
 
-func differenceSince(ctx context.Context, e Edges, rev string, today *build.Prepared) (*Difference, error) {
+func differenceSince(ctx context.Context, e Edges, rev string, today *build.Prepared) (*difference, error) {
 	history, err := e.OpenHistory(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("--since: %w", err)
 	}
-	difference, err := Since(ctx, history, rev, today, e.Past)
+	difference, err := since(ctx, history, rev, today, e.Past)
 	if err != nil {
 		return nil, fmt.Errorf("--since %s: %w", rev, err)
 	}

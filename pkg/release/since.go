@@ -41,8 +41,8 @@ type Snapshot struct {
 	Versions map[VersionName]string
 }
 
-// A Difference is what changed in a tree since a revision.
-type Difference struct {
+// A difference is what changed in a tree since a revision.
+type difference struct {
 	// Targets are names.
 	Targets map[string]bool
 	// Whole says why all targets are in it; "" where the trees were compared.
@@ -51,7 +51,7 @@ type Difference struct {
 	Before map[VersionName]string
 }
 
-// Since compares what targets are made of today with what they were made of at
+// since compares what targets are made of today with what they were made of at
 // a revision. prepare says what the tree that lies in a folder comes to, all of it.
 //
 // Where there is nothing to compare with, all targets count: rev is not a commit
@@ -61,7 +61,7 @@ type Difference struct {
 // wraps ErrShallow, another name that means nothing one that wraps
 // ErrUnknownRevision. It is an error, too, if a submodule in the context of one
 // of the targets is not checked out: the answer would be another one if it were.
-func Since(ctx context.Context, history History, rev string, today *build.Prepared, prepare func(ctx context.Context, dir string) (*Snapshot, error)) (*Difference, error) {
+func since(ctx context.Context, history History, rev string, today *build.Prepared, prepare func(ctx context.Context, dir string) (*Snapshot, error)) (*difference, error) {
 	if err := filled(ctx, history, today); err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func Since(ctx context.Context, history History, rev string, today *build.Prepar
 	case err != nil:
 		return whole(today, "the tree of that revision cannot be read: "+strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), "")), nil
 	}
-	return &Difference{Targets: affected(before.Images, today), Before: before.Versions}, nil
+	return &difference{Targets: affected(before.Images, today), Before: before.Versions}, nil
 }
 
 // filled wants the submodules in the targets' contexts to be checked out.
@@ -123,8 +123,8 @@ func isObjectID(rev string) bool {
 	return (len(rev) == 40 || len(rev) == 64) && strings.Trim(strings.ToLower(rev), "0123456789abcdef") == ""
 }
 
-func whole(today *build.Prepared, why string) *Difference {
-	return &Difference{Targets: affected(&build.Prepared{}, today), Whole: why}
+func whole(today *build.Prepared, why string) *difference {
+	return &difference{Targets: affected(&build.Prepared{}, today), Whole: why}
 }
 
 // affected are the names of the steps whose images are made of something else

@@ -71,7 +71,7 @@ func TestSince(t *testing.T) {
 		{rev: "then", history: history{err: os.ErrPermission}, err: os.ErrPermission},
 		{rev: "then", history: history{unfilled: []string{"docs/theme", "stable/samely"}}, want: "changed:1 new:1 unknown:1"},
 	} {
-		got, err := Since(t.Context(), test.history, test.rev, today, func(_ context.Context, dir string) (*Snapshot, error) {
+		got, err := since(t.Context(), test.history, test.rev, today, func(_ context.Context, dir string) (*Snapshot, error) {
 			if _, err := os.Stat(filepath.Join(dir, "then")); err != nil {
 				t.Errorf("%s: prepared a tree that was not exported: %v", test.rev, err)
 			}
@@ -98,7 +98,7 @@ func TestSince(t *testing.T) {
 
 func TestSinceInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := Since(ctx, history{}, "then", prepared(t, "a:1=a"), func(context.Context, string) (*Snapshot, error) {
+	_, err := since(ctx, history{}, "then", prepared(t, "a:1=a"), func(context.Context, string) (*Snapshot, error) {
 		cancel()
 		return nil, errors.New("interrupted half-way")
 	})
@@ -110,7 +110,7 @@ func TestSinceInterrupted(t *testing.T) {
 func TestSinceOtherTags(t *testing.T) {
 	today := prepared(t, "a:1+2=a")
 	today.Steps[0].Name = "a:1"
-	got, err := Since(t.Context(), history{}, "then", today, func(context.Context, string) (*Snapshot, error) {
+	got, err := since(t.Context(), history{}, "then", today, func(context.Context, string) (*Snapshot, error) {
 		return &Snapshot{Images: prepared(t, "a:1=a")}, nil
 	})
 	if err != nil || !got.Targets["a:1"] {
@@ -120,7 +120,7 @@ func TestSinceOtherTags(t *testing.T) {
 
 func TestSinceSubmodules(t *testing.T) {
 	for _, unfilled := range []string{"stable/a", "stable", "stable/a/lib/deep"} {
-		_, err := Since(t.Context(), history{unfilled: []string{unfilled}}, "then", prepared(t, "a:1=a"), nil)
+		_, err := since(t.Context(), history{unfilled: []string{unfilled}}, "then", prepared(t, "a:1=a"), nil)
 		if err == nil || !strings.Contains(err.Error(), unfilled) || !strings.Contains(err.Error(), "a:1") {
 			t.Errorf("%s: %v", unfilled, err)
 		}

@@ -11,30 +11,12 @@ import (
 	"time"
 
 	"github.com/rtbuild/rtbuild/internal/edge/jsonnet"
+	"github.com/rtbuild/rtbuild/internal/testfile"
 	"github.com/rtbuild/rtbuild/pkg/provenance"
 )
 
-// tree writes files, by name, and returns their folder without links in it.
-func tree(t *testing.T, files map[string]string) string {
-	t.Helper()
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
 func TestEvaluate(t *testing.T) {
-	dir := tree(t, map[string]string{
+	dir := testfile.Tree(t, map[string]string{
 		"main.jsonnet":           `{ b: import "lib/a.libsonnet", a: importstr "lib/text", c: std.length(importbin "lib/bytes"), d:: import "lib/unread" }`,
 		"lib/a.libsonnet":        `{ assert (import "asserted.libsonnet"), x: import "deep.json", y: import "../alias" }`,
 		"lib/deep.json":          `[1]`,
@@ -82,7 +64,7 @@ func TestEvaluate(t *testing.T) {
 }
 
 func TestEvaluateReplace(t *testing.T) {
-	dir := tree(t, map[string]string{
+	dir := testfile.Tree(t, map[string]string{
 		"main.jsonnet": `[import "one", import "./sub/../one", importstr "one"]`,
 		"one":          `"old"`,
 		"sub/x":        "",
@@ -110,7 +92,7 @@ func TestEvaluateReplace(t *testing.T) {
 }
 
 func TestEvaluateSnippet(t *testing.T) {
-	dir := tree(t, map[string]string{"main.jsonnet": `{ a:: 1 }`})
+	dir := testfile.Tree(t, map[string]string{"main.jsonnet": `{ a:: 1 }`})
 	result, err := jsonnet.New().Evaluate(context.Background(), provenance.Request{
 		File:    filepath.Join(dir, "main.jsonnet"),
 		Snippet: []byte(`document.a`),
@@ -126,7 +108,7 @@ func TestEvaluateSnippet(t *testing.T) {
 // TestVariables evaluates a function of top-level arguments, as the document
 // and as what a snippet is about.
 func TestVariables(t *testing.T) {
-	dir := tree(t, map[string]string{
+	dir := testfile.Tree(t, map[string]string{
 		"main.jsonnet": `function(name, list, text, code, given="default") [name, list, text, code.a, given, std.extVar("name"), std.extVar("code")]`,
 		"text":         "a\r\nb",
 		"code.jsonnet": `{ a: import "more.jsonnet" }`,
@@ -175,7 +157,7 @@ func TestVariables(t *testing.T) {
 // and a file that is read as text to be as it is.
 func TestLineEndings(t *testing.T) {
 	source := "{ a: |||\n    one\n\n    two\n  |||, b: importstr 'script.sh', c: @'x\ny' }\n"
-	dir := tree(t, map[string]string{"main.jsonnet": strings.ReplaceAll(source, "\n", "\r\n"), "script.sh": "one\r\n"})
+	dir := testfile.Tree(t, map[string]string{"main.jsonnet": strings.ReplaceAll(source, "\n", "\r\n"), "script.sh": "one\r\n"})
 	result, err := jsonnet.New().Evaluate(t.Context(), provenance.Request{File: filepath.Join(dir, "main.jsonnet")})
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +172,7 @@ func TestLineEndings(t *testing.T) {
 // block in a file that no name tells from a text.
 func TestLineEndingsOfOtherFiles(t *testing.T) {
 	block := "|||\n  one\n\n  two\n|||\n"
-	dir := tree(t, map[string]string{
+	dir := testfile.Tree(t, map[string]string{
 		"main.jsonnet": "import 'block.txt'", "block.txt": strings.ReplaceAll(block, "\n", "\r\n"),
 		"other.jsonnet": "import 'broken.txt'", "broken.txt": "|||\n  one\n",
 	})
@@ -203,7 +185,7 @@ func TestLineEndingsOfOtherFiles(t *testing.T) {
 }
 
 func TestLibraryPaths(t *testing.T) {
-	dir := tree(t, map[string]string{
+	dir := testfile.Tree(t, map[string]string{
 		"main.jsonnet": `[import "a", import "b"]`,
 		"a":            `"beside"`,
 		"lib1/a":       `"lib1"`,
@@ -237,7 +219,7 @@ func TestEvaluateErrors(t *testing.T) {
 		{"external variable", "std.extVar('x')", "DIR/main.jsonnet:1:1: Undefined external variable: x; give it a value, as a string (ext-str) or as code (ext-code)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			dir := tree(t, map[string]string{"main.jsonnet": test.source, "bad": "{ a", "lib": "{ x: import 'gone' }"})
+			dir := testfile.Tree(t, map[string]string{"main.jsonnet": test.source, "bad": "{ a", "lib": "{ x: import 'gone' }"})
 			_, err := jsonnet.New().Evaluate(context.Background(), provenance.Request{File: filepath.Join(dir, "main.jsonnet")})
 			var jsonnetError *provenance.Error
 			if !errors.As(err, &jsonnetError) {
@@ -251,7 +233,7 @@ func TestEvaluateErrors(t *testing.T) {
 }
 
 func TestEvaluateMissingDocument(t *testing.T) {
-	dir := tree(t, nil)
+	dir := testfile.Tree(t, nil)
 	_, err := jsonnet.New().Evaluate(context.Background(), provenance.Request{File: filepath.Join(dir, "main.jsonnet")})
 	if err == nil || !strings.Contains(err.Error(), "main.jsonnet: the document cannot be read: no such file or directory") {
 		t.Errorf("the error is %v", err)
@@ -263,7 +245,7 @@ func TestEvaluateMissingDocument(t *testing.T) {
 
 // TestEvaluateStops interrupts an evaluation that would take for ever.
 func TestEvaluateStops(t *testing.T) {
-	dir := tree(t, map[string]string{"main.jsonnet": `local f(n) = if n == 0 then 0 else f(n - 1) + f(n - 1); f(60)`})
+	dir := testfile.Tree(t, map[string]string{"main.jsonnet": `local f(n) = if n == 0 then 0 else f(n - 1) + f(n - 1); f(60)`})
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	_, err := jsonnet.New().Evaluate(ctx, provenance.Request{File: filepath.Join(dir, "main.jsonnet")})

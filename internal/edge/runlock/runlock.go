@@ -24,8 +24,8 @@ type holder struct {
 	Command string    `json:"command"`
 }
 
-// A HeldError says which run holds the lock.
-type HeldError struct {
+// A heldError says which run holds the lock.
+type heldError struct {
 	// Path is the lock file.
 	Path string
 	// PID is the holder's process, as it sees itself; 0 if the holder has not
@@ -37,7 +37,7 @@ type HeldError struct {
 	Command string
 }
 
-func (e *HeldError) Error() string {
+func (e *heldError) Error() string {
 	if e.PID == 0 {
 		return fmt.Sprintf("another run that has just started works in this tree (lock %s): wait for it to end", e.Path)
 	}
@@ -46,7 +46,7 @@ func (e *HeldError) Error() string {
 }
 
 // Acquire takes the lock of the file at path, without waiting. The
-// file and its folder are made if missing. The error is a *HeldError if another
+// file and its folder are made if missing. The error is a *heldError if another
 // run holds the lock, and wraps errors.ErrUnsupported on systems without file
 // locks. A file that a dead process left is no obstacle.
 func Acquire(path string) (*Lock, error) {
@@ -80,7 +80,7 @@ func (l *Lock) Release() error { return l.file.Release() }
 
 // held is the error that names the holder, as far as the file tells.
 func held(path string) error {
-	e := &HeldError{Path: path}
+	e := &heldError{Path: path}
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("%w; reading who it is: %w", e, err)

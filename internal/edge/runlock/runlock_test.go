@@ -93,9 +93,9 @@ func TestHeldByAnotherProcess(t *testing.T) {
 		t.Fatal(said)
 	}
 	_, err := Acquire(path)
-	var held *HeldError
+	var held *heldError
 	if !errors.As(err, &held) {
-		t.Fatalf("got %v, want a HeldError", err)
+		t.Fatalf("got %v, want a heldError", err)
 	}
 	if held.PID != p.cmd.Process.Pid || !strings.HasSuffix(held.Command, " all --push") || held.Path != path {
 		t.Errorf("held by %+v, want process %d", held, p.cmd.Process.Pid)
@@ -140,7 +140,7 @@ func TestKilled(t *testing.T) {
 		t.Fatalf("the killed process left %q, %v; want its name", content, err)
 	}
 	lock := acquire(t, path)
-	var held *HeldError
+	var held *heldError
 	if _, err := Acquire(path); !errors.As(err, &held) || held.PID != os.Getpid() {
 		t.Errorf("got %v, want this process named", err)
 	}
@@ -182,7 +182,7 @@ func TestLeftBehind(t *testing.T) {
 				t.Fatal(err)
 			}
 			lock := acquire(t, path)
-			var held *HeldError
+			var held *heldError
 			if _, err := Acquire(path); !errors.As(err, &held) || held.PID != os.Getpid() {
 				t.Errorf("got %v, want this process named", err)
 			}
@@ -205,7 +205,7 @@ func TestHolderNotYetKnown(t *testing.T) {
 		if err := file.Write([]byte(content)); err != nil {
 			t.Fatal(err)
 		}
-		var held *HeldError
+		var held *heldError
 		if _, err := Acquire(path); !errors.As(err, &held) || held.PID != 0 || !strings.Contains(err.Error(), "just started") {
 			t.Errorf("%q: got %v", content, err)
 		}
@@ -222,7 +222,7 @@ func TestAcquireErrors(t *testing.T) {
 	}
 	for _, path := range []string{filepath.Join(dir, "file", "run.lock"), dir} {
 		_, err := Acquire(path)
-		var held *HeldError
+		var held *heldError
 		if err == nil || errors.As(err, &held) || !strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: got %v, want an error that names it", path, err)
 		}
