@@ -53,7 +53,9 @@ while read -r file; do
 	part "go mod tidy in $(dirname "$file")" go -C "$(dirname "$file")" mod tidy -diff
 done < <(git ls-files go.mod '*/go.mod' ':!*/examples/*')
 # It is claimed to compile, with its tests; nothing here runs them.
-part "go vet for Windows" env GOOS=windows go vet ./cmd/... ./internal/... ./pkg/...
+for system in windows darwin; do
+	part "go vet for $system" env GOOS=$system go vet ./cmd/... ./internal/... ./pkg/...
+done
 part shellcheck scripts
 part actionlint go tool -modfile=hack/actionlint/go.mod actionlint
 part "THIRD_PARTY_NOTICES (make notices writes it)" cmp <(make -s print-notices) THIRD_PARTY_NOTICES

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/internal/edge/kubectl"
 	"github.com/rtbuild/rtbuild/pkg/configmap"
+	"github.com/rtbuild/rtbuild/pkg/plural"
 )
 
 // controller is the Deployment of the function controller, as its own manifest
@@ -114,14 +115,14 @@ func (a *app) noteRestart(namespace string) {
 
 func (a *app) printPublication(p publication) error {
 	err := a.print(p, func(out io.Writer) error { return changeTable(out, p.Changes) })
-	verb := "differ"
-	if p.Applied {
-		verb = "applied"
-	}
-	if len(p.Changes) == 0 {
+	changes := plural.Count(len(p.Changes), "change")
+	switch {
+	case len(p.Changes) == 0:
 		a.notef("the cluster's ConfigMap %s in the namespace %s is the same", p.Name, p.Namespace)
-	} else {
-		a.notef("%d changes of the ConfigMap %s in the namespace %s %s", len(p.Changes), p.Name, p.Namespace, verb)
+	case p.Applied:
+		a.notef("applied %s to the ConfigMap %s in the namespace %s", changes, p.Name, p.Namespace)
+	default:
+		a.notef("the cluster's ConfigMap %s in the namespace %s differs: %s", p.Name, p.Namespace, changes)
 	}
 	return err
 }

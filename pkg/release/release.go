@@ -152,9 +152,10 @@ func (p *Project) PrepareChanged(ctx context.Context, e Edges, o Options, plan *
 }
 
 // prepareLocked is Prepare, and writes what was learnt of base images to the lock
-// file. That file may lie in a build context itself: where it changed, all is
-// looked at once more.
+// file. That file may lie in a build context itself: where it changed, all of
+// today's tree is looked at once more.
 func (p *Project) prepareLocked(ctx context.Context, e Edges, o Options) (*build.Prepared, error) {
+	e = e.lookingBackOnce()
 	prepared, err := p.Prepare(ctx, e, o)
 	if err != nil {
 		return nil, err

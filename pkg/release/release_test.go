@@ -277,7 +277,7 @@ func TestReleaseInPart(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newStage(t)
-			s.history = past{s.root}
+			s.history = past{root: s.root}
 			result, err := s.release(t.Context(), c.options)
 			if err != nil {
 				t.Fatal(err)
@@ -295,12 +295,41 @@ func TestReleaseInPart(t *testing.T) {
 	}
 }
 
+// A release that writes the lock file looks at today's tree again, and not at that
+// of the revision.
+func TestReleaseLooksBackOnce(t *testing.T) {
+	s := newStage(t)
+	base, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: "amd64"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, s.host+"/base:1", base)
+	s.write("stable/a/Dockerfile", "FROM "+s.host+"/base:1\nCOPY file /\n")
+	exports := 0
+	s.history = past{root: s.root, exports: &exports}
+	o := pushed
+	o.Since, o.Platforms = "before-a", []string{"linux/amd64"}
+	result, err := s.release(t.Context(), o)
+	if err != nil || result.Targets[0].Status != build.StatusBuilt {
+		t.Fatalf("%v, %s", err, statuses(result))
+	}
+	if exports != 1 || len(s.told) != 1 || !strings.HasPrefix(s.told[0], "locked") {
+		t.Errorf("%d exports; told %q", exports, s.told)
+	}
+}
+
 // past has the revisions "same", "before-a" and "before-b" of the tree at root.
-type past struct{ root string }
+type past struct {
+	root    string
+	exports *int // counted unless nil
+}
 
 func (p past) Unfilled(context.Context) ([]string, error) { return nil, nil }
 
 func (p past) Export(_ context.Context, rev, dir string) error {
+	if p.exports != nil {
+		*p.exports++
+	}
 	if err := os.CopyFS(dir, os.DirFS(p.root)); err != nil {
 		return err
 	}
@@ -313,7 +342,7 @@ func (p past) Export(_ context.Context, rev, dir string) error {
 // A revision that cannot be read counts as all changed, and people are told.
 func TestReleaseSinceNothing(t *testing.T) {
 	s := newStage(t)
-	s.history = past{s.root}
+	s.history = past{root: s.root}
 	o := pushed
 	o.Since = strings.Repeat("0", 40)
 	result, err := s.release(t.Context(), o)

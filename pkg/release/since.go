@@ -94,6 +94,46 @@ func since(ctx context.Context, history History, rev string, today *build.Prepar
 	return &difference{Targets: affected(before.Images, today), Before: before.Versions}, nil
 }
 
+// lookingBackOnce are edges that look at the tree of one revision, and once.
+func (e Edges) lookingBackOnce() Edges {
+	open, prepare := e.OpenHistory, e.Past
+	var history *exportedOnce
+	var before *Snapshot
+	var beforeErr error
+	e.OpenHistory = func(ctx context.Context) (History, error) {
+		if history == nil {
+			opened, err := open(ctx)
+			if err != nil {
+				return nil, err
+			}
+			history = &exportedOnce{History: opened}
+		}
+		return history, nil
+	}
+	e.Past = func(ctx context.Context, dir string) (*Snapshot, error) {
+		if before == nil && beforeErr == nil {
+			before, beforeErr = prepare(ctx, dir)
+		}
+		return before, beforeErr
+	}
+	return e
+}
+
+// exportedOnce is a history whose tree at a revision is written once.
+type exportedOnce struct {
+	History
+	done bool
+	err  error
+}
+
+// Export implements History.
+func (x *exportedOnce) Export(ctx context.Context, rev, dir string) error {
+	if !x.done {
+		x.done, x.err = true, x.History.Export(ctx, rev, dir)
+	}
+	return x.err
+}
+
 // filled wants the submodules in the targets' contexts to be checked out.
 func filled(ctx context.Context, history History, today *build.Prepared) error {
 	unfilled, err := history.Unfilled(ctx)

@@ -244,7 +244,7 @@ func TestSelectVersions(t *testing.T) {
 	s := newStage(t)
 	s.write("stable/a/contract/contract.x", "\n")
 	s.write("stable/b/examples/hello.x", "\n")
-	s.history = past{s.root}
+	s.history = past{root: s.root}
 	selected := func(o release.Options) string {
 		t.Helper()
 		versions, err := s.project.SelectVersions(t.Context(), s.edges(s.root), o)
