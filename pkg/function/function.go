@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
@@ -58,21 +59,38 @@ type Secret struct {
 	Files []File
 }
 
-// A label is what Kubernetes takes for a name of an object: RFC 1035.
-var label = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
-
 var (
-	moduleName   = regexp.MustCompile(`^[\pL\pN_-]+$`)
-	functionName = regexp.MustCompile(`^[\pL\pN_$-]+$`)
 	variableName = regexp.MustCompile(`^[-._a-zA-Z][-._a-zA-Z0-9]*$`)
-	labelKey     = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$`)
-	labelValue   = regexp.MustCompile(`^([a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?)?$`)
+	label        = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
+	labelKey     = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[a-zA-Z0-9]([-._a-zA-Z0-9]*[a-zA-Z0-9])?$`)
+	labelValue   = regexp.MustCompile(`^([a-zA-Z0-9]([-._a-zA-Z0-9]*[a-zA-Z0-9])?)?$`)
 )
+
+// consistsOf tells whether a name, one that is not empty, has letters and digits of
+// any script and these others alone.
+func consistsOf(name, others string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !strings.ContainsRune(others, r)
+	})
+}
+
+// longestLabel is not in the expressions: counting there takes much longer
+// to compile, at every start of the program.
+const longestLabel = 63
+
+// isLabel tells whether Kubernetes takes a name for one of an object: RFC 1035.
+func isLabel(name string) bool { return len(name) <= longestLabel && label.MatchString(name) }
+
+// isLabelPair tells whether Kubernetes takes a key and a value for those of a label.
+func isLabelPair(key, value string) bool {
+	name := key[strings.LastIndexByte(key, '/')+1:]
+	return len(name) <= longestLabel && len(value) <= longestLabel && labelKey.MatchString(key) && labelValue.MatchString(value)
+}
 
 // CheckName is an error unless the name is one that every target takes for a
 // function's.
 func CheckName(name string) error {
-	if !label.MatchString(name) {
+	if !isLabel(name) {
 		return fmt.Errorf("function name %q: want lower-case letters, digits and -, a letter first, at most 63 (as in get-python)", name)
 	}
 	return nil
@@ -81,7 +99,7 @@ func CheckName(name string) error {
 // SplitHandler splits "module.function".
 func SplitHandler(handler string) (module, function string, err error) {
 	module, function, ok := strings.Cut(handler, ".")
-	if !ok || !moduleName.MatchString(module) || !functionName.MatchString(function) {
+	if !ok || !consistsOf(module, "_-") || !consistsOf(function, "_$-") {
 		return "", "", fmt.Errorf("handler %q: want MODULE.FUNCTION, the source file's name without its extension and the function in it (as in hello.handler)", handler)
 	}
 	return module, function, nil
@@ -90,7 +108,7 @@ func SplitHandler(handler string) (module, function string, err error) {
 // Check is all that is wrong with the function, whatever its target.
 func (f *Function) Check() error {
 	errs := []error{CheckName(f.Name)}
-	if !label.MatchString(f.Namespace) {
+	if !isLabel(f.Namespace) {
 		errs = append(errs, fmt.Errorf("namespace %q: want lower-case letters, digits and -", f.Namespace))
 	}
 	if f.Runtime.Phase(manifest.RuntimePhase) == nil {
@@ -116,7 +134,7 @@ func (f *Function) Check() error {
 		}
 	}
 	for key, value := range f.Labels {
-		if !labelKey.MatchString(key) || !labelValue.MatchString(value) {
+		if !isLabelPair(key, value) {
 			errs = append(errs, fmt.Errorf("label %s=%s: want letters, digits, -, _ and ., at most 63 of each", key, value))
 		}
 		if strings.HasPrefix(key, labelPrefix) {
@@ -129,7 +147,7 @@ func (f *Function) Check() error {
 func (f *Function) checkSecrets() error {
 	var errs []error
 	for _, s := range f.Secrets {
-		if !label.MatchString(s.Name) {
+		if !isLabel(s.Name) {
 			errs = append(errs, fmt.Errorf("secret %q: want lower-case letters, digits and -", s.Name))
 		}
 		if slices.Contains([]string{"kubeless", "tmp", "proc", "sys", "dev", "etc", "usr", "bin", "lib", "front"}, s.Name) {

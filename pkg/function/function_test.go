@@ -148,3 +148,22 @@ func TestFindRuntime(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Names of Kubernetes have 63 characters, and the prefix of a label's key is not
+// counted.
+func TestLengthOfNames(t *testing.T) {
+	long := strings.Repeat("a", 63)
+	for _, c := range []struct {
+		name, key, value string
+		want             bool
+	}{
+		{"a", "k", "", true}, {long, "k", "v", true}, {long + "a", "k", "v", false},
+		{"a", strings.Repeat("p", 100) + "/" + long, long, true}, {"a", long + "a", "v", false}, {"a", "k", long + "a", false},
+	} {
+		f := python()
+		f.Name, f.Labels = c.name, map[string]string{c.key: c.value}
+		if err := f.Check(); (err == nil) != c.want {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
