@@ -31,6 +31,8 @@ need iptables iptables
 need ip iproute2
 [ -x /usr/lib/cni/bridge ] || apt_install "CNI's plugins" containernetworking-plugins
 need docker-registry docker-registry
+need htpasswd apache2-utils
+need jq jq
 need busybox busybox-static
 # It is all that the images of the tests hold, so it must need nothing else.
 ! ldd "$(command -v busybox)" >/dev/null 2>&1 || apt_install "a static busybox" busybox-static

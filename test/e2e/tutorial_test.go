@@ -31,18 +31,27 @@ func TestTutorial(t *testing.T) {
 	}
 	harness.Want(t, 0, bases, "build", "--push", "--builder", builder, "--registry", mirror)
 
-	var script strings.Builder
-	blocks := marked.FindAllStringSubmatch(harness.Read(t, "../../docs/tutorials/first-runtime.md"), -1)
-	if len(blocks) < 5 {
-		t.Fatalf("the tutorial has %d blocks to run", len(blocks))
+	follow(t, "tutorials/first-runtime.md", 5, t.TempDir(), "RTBUILD_BUILDER="+builder, "RTBUILD_MIRROR=docker.io="+mirror)
+}
+
+// follow runs the marked blocks of a page, of which there are so many at least, as
+// they stand in one shell, in a folder.
+func follow(t *testing.T, page string, least int, dir string, env ...string) {
+	t.Helper()
+	blocks := marked.FindAllStringSubmatch(harness.Read(t, filepath.Join("../../docs", page)), -1)
+	if len(blocks) < least {
+		t.Fatalf("%s has %d blocks to run", page, len(blocks))
 	}
+	var script strings.Builder
+	script.WriteString("trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n")
 	for _, block := range blocks {
 		script.WriteString(block[1])
 	}
 	cmd := exec.Command("bash", "-euxo", "pipefail", "-c", script.String())
-	cmd.Dir = t.TempDir()
-	cmd.Env = append(os.Environ(), "PATH="+harness.PathWithBinary(), "RTBUILD_BUILDER="+builder, "RTBUILD_MIRROR=docker.io="+mirror,
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PATH="+harness.PathWithBinary(),
 		"GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=n", "GIT_AUTHOR_EMAIL=n@example.org", "GIT_COMMITTER_NAME=n", "GIT_COMMITTER_EMAIL=n@example.org")
+	cmd.Env = append(cmd.Env, env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, harness.Tail(string(out)))
 	}
