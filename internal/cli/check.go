@@ -46,7 +46,7 @@ with 0.`,
 			return a.with(cmd, func(ctx context.Context, s *session) error { return s.check(ctx, args, fix) })
 		},
 	}
-	cmd.Flags().BoolVar(&fix, "fix", false, "mend what is certain: line endings and casing")
+	cmd.Flags().BoolVar(&fix, "fix", false, "mend what is certain: line endings, casing, ENV and LABEL without an equals sign, a platform that is the target's")
 	return cmd
 }
 

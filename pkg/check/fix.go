@@ -20,6 +20,9 @@ func fixers() map[manifest.Rule]fixer {
 		RuleCRLF:                        fixCRLF,
 		"from-as-casing":                fixAsCasing,
 		"consistent-instruction-casing": fixInstructionCasing,
+		"expose-proto-casing":           fixExposeCasing,
+		"legacy-key-value-format":       fixKeyValue,
+		"redundant-target-platform":     fixTargetPlatform,
 	}
 }
 
@@ -59,7 +62,45 @@ func fixCRLF(content []byte, _ manifest.Finding) []byte {
 var (
 	fromAs      = regexp.MustCompile(`(?i)^(\s*from\s.*\s)(as)(\s+\S+\s*)$`)
 	instruction = regexp.MustCompile(`^(\s*)([A-Za-z]+)`)
+	exposed     = regexp.MustCompile(`(?i)^\s*expose\s[^\\]*$`)
+	protocol    = regexp.MustCompile(`/[A-Za-z]+`)
+	// keyValue is a value of plain words, which quotes keep as they are.
+	keyValue       = regexp.MustCompile(`(?i)^(\s*(?:env|label)\s+)([A-Za-z0-9._-]+)\s+([A-Za-z0-9._/:@%+,-]+(?: [A-Za-z0-9._/:@%+,-]+)*)\s*$`)
+	targetPlatform = regexp.MustCompile(`(?i)^(\s*from\s+)--platform=\$(?:TARGETPLATFORM|\{TARGETPLATFORM\})\s+`)
 )
+
+// fixExposeCasing writes the protocols of an EXPOSE on one line in lower case.
+func fixExposeCasing(content []byte, f manifest.Finding) []byte {
+	return onLine(content, f.Position.Line, func(line string) string {
+		if !exposed.MatchString(line) {
+			return line
+		}
+		return protocol.ReplaceAllStringFunc(line, strings.ToLower)
+	})
+}
+
+// fixKeyValue writes ENV and LABEL with an equals sign, unless there is more in the
+// value than plain words.
+func fixKeyValue(content []byte, f manifest.Finding) []byte {
+	return onLine(content, f.Position.Line, func(line string) string {
+		match := keyValue.FindStringSubmatch(line)
+		if match == nil {
+			return line
+		}
+		value := match[3]
+		if strings.Contains(value, " ") {
+			value = `"` + value + `"`
+		}
+		return match[1] + match[2] + "=" + value
+	})
+}
+
+// fixTargetPlatform leaves out the platform that FROM takes anyway.
+func fixTargetPlatform(content []byte, f manifest.Finding) []byte {
+	return onLine(content, f.Position.Line, func(line string) string {
+		return targetPlatform.ReplaceAllString(line, "$1")
+	})
+}
 
 // fixAsCasing writes AS as FROM is written.
 func fixAsCasing(content []byte, f manifest.Finding) []byte {
