@@ -77,13 +77,14 @@ func (a *app) newVersionCommand(dryRun *bool) *cobra.Command {
 		Short: "Add a version to a runtime",
 		Long: `Add a version to a runtime: an element in the manifest's list of versions, a copy of
 the newest one's with the version, the name and the tags of images replaced. Digests
-are left out, since those are the other version's, and so is its end of life. A
-Dockerfile that is the newest version's alone, by its name, is copied as well, and
+are left out, since those are the other version's, and so is its end of life. What
+else is different, --set says. A Dockerfile that is the newest version's alone, by its name, is copied as well, and
 the table of versions in the runtime's README gets a row.
 
 Before anything is written, the manifests are evaluated with it: all must be as
 before, with exactly that version more.`,
 		Example: `  rtbuild new version nodejs 26 --eol 2029-04-30
+  rtbuild new version python 3.12 --set suite=trixie
   rtbuild new version python 3.15 --dry-run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -96,6 +97,7 @@ before, with exactly that version more.`,
 		},
 	}
 	cmd.Flags().StringVar(&o.EOL, "eol", "", "the last day of its support, `YYYY-MM-DD`")
+	cmd.Flags().StringToStringVar(&o.Fields, "set", nil, "another value for a field that the newest version has, `FIELD=VALUE`, as suite=trixie; may be repeated")
 	return cmd
 }
 

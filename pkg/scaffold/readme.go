@@ -14,8 +14,8 @@ import (
 const readmeName = "README.md"
 
 // addRow adds a row for the new version to the table of versions in the runtime's
-// README, if it has one: a copy of the old version's row.
-func (a *Addition) addRow(r *manifest.Runtime, c elementChange) error {
+// README, if it has one: a copy of the old version's row, with values replaced.
+func (a *Addition) addRow(r *manifest.Runtime, c elementChange, replaced map[string]string) error {
 	if r.Folder == "" {
 		return nil
 	}
@@ -41,7 +41,11 @@ func (a *Addition) addRow(r *manifest.Runtime, c elementChange) error {
 		}
 		at = other + 1
 	}
-	changed := strings.Join(lines[:at], "") + rowIn(lines[row], c) + strings.Join(lines[at:], "")
+	added := rowIn(lines[row], c)
+	for old, value := range replaced {
+		added = replaceWhole(added, old, value, name, name)
+	}
+	changed := strings.Join(lines[:at], "") + added + strings.Join(lines[at:], "")
 	return a.replace(file, source, []byte(changed))
 }
 

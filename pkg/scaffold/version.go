@@ -29,6 +29,9 @@ type VersionOptions struct {
 	Runtime, Version string
 	// EOL is its end of life, YYYY-MM-DD; empty for none.
 	EOL string
+	// Fields are other values for fields of the newest version that are strings, by
+	// their names: what else is different, as the Debian suite.
+	Fields map[string]string
 }
 
 // Version finds out what adds a version to a runtime: another element in the
@@ -48,8 +51,8 @@ func (t *Tree) Version(ctx context.Context, o VersionOptions) (*Addition, error)
 		Runtime: r.ID, Folder: r.Folder, Versions: []string{o.Version}, From: r.Versions[from].Version, Patch: &pin.Patch{}, tree: t,
 		prove: func(*manifest.Tree) error { return nil }, // the evaluation below has
 	}
-	c := elementChange{change: change{r.Versions[from].Version, o.Version}, eol: o.EOL, unpinned: t.untagged}
-	edits, err := t.addVersion(ctx, index, r, from, c)
+	c := elementChange{change: change{r.Versions[from].Version, o.Version}, eol: o.EOL, fields: o.Fields, unpinned: t.untagged}
+	edits, replaced, err := t.addVersion(ctx, index, r, from, c)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +62,7 @@ func (t *Tree) Version(ctx context.Context, o VersionOptions) (*Addition, error)
 	if err := a.addDockerfiles(r.Versions[from], c.change); err != nil {
 		return nil, err
 	}
-	if err := a.addRow(r, c); err != nil {
+	if err := a.addRow(r, c, replaced); err != nil {
 		return nil, err
 	}
 	return a, a.listVersion(r)
@@ -77,6 +80,11 @@ func (t *Tree) wanted(o VersionOptions) (int, *manifest.Runtime, error) {
 	if o.EOL != "" {
 		if _, err := time.Parse(time.DateOnly, o.EOL); err != nil {
 			return 0, nil, inputf("%q is not a day: write YYYY-MM-DD, as 2030-10-31", o.EOL)
+		}
+	}
+	for name, value := range o.Fields {
+		if strings.ContainsAny(value, "'\"\\\n") || slices.Contains([]string{"version", "eol"}, name) {
+			return 0, nil, inputf("%s=%s cannot be set: want a string without quotes and backslashes, and not the version itself or its end of life", name, value)
 		}
 	}
 	for _, v := range r.Versions {
@@ -103,31 +111,46 @@ func (t *Tree) untagged(ref reference.Reference) bool {
 	})
 }
 
-// addVersion are the edits that add the version, proven.
-func (t *Tree) addVersion(ctx context.Context, index int, r *manifest.Runtime, from int, c elementChange) ([]provenance.Edit, error) {
+// addVersion are the edits that add the version, proven, and the values that fields had
+// which get others.
+func (t *Tree) addVersion(ctx context.Context, index int, r *manifest.Runtime, from int, c elementChange) (edits []provenance.Edit, replaced map[string]string, err error) {
 	s, err := t.sources(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	refused := fmt.Errorf("%s: no list is known in which version %s is an element of its own: add %s by hand", r.File, c.old, c.new)
 	for i, list := range s.versionLists(index, r, from) {
 		edits, err := s.versionEdits(list, index, r, from, c)
-		if err == nil {
-			err = s.proveVersion(ctx, edits, index, from, c)
+		if err != nil {
+			if i == 0 {
+				refused = err
+			}
+			continue
 		}
-		if err == nil {
-			return edits, nil
+		if err = s.proveVersion(ctx, edits, index, from, c); err == nil {
+			return edits, s.replaced(list, from, c), nil
 		}
 		if ctx.Err() != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if i == 0 {
-			line, column := provenance.Line(s.doc.Files[list.file], list.Elements[list.elements[from]].Start)
 			refused = fmt.Errorf("%s: a version made of this one is not all that would change: %w; add %s by hand",
-				provenance.Position{File: list.file, Line: line, Column: column}, err, c.new)
+				s.position(list.file, list.Elements[list.elements[from]].Start), err, c.new)
 		}
 	}
-	return nil, refused
+	return nil, nil, refused
+}
+
+// replaced are the values that fields had which get others: the new ones, by the old.
+func (s *sources) replaced(list versionList, version int, c elementChange) map[string]string {
+	replaced := map[string]string{}
+	fields, err := s.fieldLiterals(list.file, list.Elements[list.elements[version]], c.fields)
+	for _, l := range s.literals[list.file] {
+		if name, ok := fields[l.Start]; ok && err == nil {
+			replaced[l.Value] = c.fields[name]
+		}
+	}
+	return replaced
 }
 
 func (s *sources) versionEdits(list versionList, index int, r *manifest.Runtime, from int, c elementChange) ([]provenance.Edit, error) {

@@ -98,6 +98,15 @@ func TestVersion(t *testing.T) {
   ],
 }
 `, scaffold.VersionOptions{Version: "5.5"}},
+		"with fields of other values": {
+			`{ ID: 'lua', versions: [
+  { name: 'lua8', version: '8', suite:: "bookworm", deep:: { other: 'bookworm' }, images: [{ phase: 'runtime', image: 'acme/lua:8', build:: { args: { SUITE: 'bookworm' } } }] },
+] }
+`, `{ ID: 'lua', versions: [
+  { name: 'lua8', version: '8', suite:: "bookworm", deep:: { other: 'bookworm' }, images: [{ phase: 'runtime', image: 'acme/lua:8', build:: { args: { SUITE: 'bookworm' } } }] },
+  { name: 'lua9', version: '9', suite:: "trixie", deep:: { other: 'bookworm' }, images: [{ phase: 'runtime', image: 'acme/lua:9', build:: { args: { SUITE: 'forky' } } }] },
+] }
+`, scaffold.VersionOptions{Version: "9", Fields: map[string]string{"suite": "trixie", "SUITE": "forky"}}},
 		"versions of two lists": {
 			`local old = [{ name: 'a', version: '5.1', images: [{ phase: 'runtime', image: 'acme/lua:5.1' }] }];
 { ID: 'lua', versions: old + [{ name: 'lua54', version: '5.4', images: [{ phase: 'runtime', image: 'acme/lua:5.4' }] }] }
@@ -168,6 +177,12 @@ func TestVersionRefuses(t *testing.T) {
 ] }`,
 			scaffold.VersionOptions{Version: "5.5"}, false, "lua.jsonnet:3:3: a version made of this one is not all that would change: its image acme/lua:5.4 stays",
 		},
+		"no value":    {plain, scaffold.VersionOptions{Version: "5.5", Fields: map[string]string{"suite": "it's"}}, true, "suite=it's cannot be set"},
+		"the version": {plain, scaffold.VersionOptions{Version: "5.5", Fields: map[string]string{"version": "5.6"}}, true, "version=5.6 cannot be set"},
+		"no such field": {
+			plain, scaffold.VersionOptions{Version: "5.5", Fields: map[string]string{"phases": "x"}}, false,
+			"lua.jsonnet:1:25: the version here has no field phases with a string for its value; did you mean phase?",
+		},
 		"no place for an end of life": {
 			`local lua(v) = { name: 'lua' + v, version: v, images: [{ phase: 'runtime', image: 'acme/lua:' + v }] };
 { ID: 'lua', versions: [lua('5.4')] }`,
@@ -188,7 +203,7 @@ func TestVersionRefuses(t *testing.T) {
 				t.Fatal("no error")
 			}
 			message := strings.ReplaceAll(strings.ReplaceAll(err.Error(), root, "ROOT"), digest, "<digest>")
-			if !strings.Contains(message, test.message) {
+			if !strings.Contains(message, test.message) || strings.Count(message, ".jsonnet:") > 1 {
 				t.Errorf("the error is %s, want %q", message, test.message)
 			}
 			var input *scaffold.InputError
@@ -216,10 +231,10 @@ func TestVersionFiles(t *testing.T) {
 		"stable/lua/Dockerfile.5.4":              "FROM lua:5.4\nRUN apt-get install lua5.4=15.4\n",
 		"stable/lua/Dockerfile.5.4.dockerignore": "*\n",
 		"stable/lua/Dockerfile.init":             "FROM debian\n",
-		"stable/lua/README.md":                   "# Lua\n\n| type | image | end |\n|---|---|---|\n| `lua5.3` | `acme/lua:5.3` | - |\n| `lua5.4` | `acme/lua:5.4` | 2031-01-31 |\n\nText.\n",
+		"stable/lua/README.md":                   "# Lua\n\n| type | image | end |\n|---|---|---|\n| `lua5.3` | `acme/lua:5.3` | - |\n| `lua5.4` | `acme/lua:5.4` luarocks | 2031-01-31 |\n\nText.\n",
 	})
 	before := contents(t, root)
-	addition, err := opened(t, root).Version(t.Context(), scaffold.VersionOptions{Runtime: "lua", Version: "5.5", EOL: "2035-01-31"})
+	addition, err := opened(t, root).Version(t.Context(), scaffold.VersionOptions{Runtime: "lua", Version: "5.5", EOL: "2035-01-31", Fields: map[string]string{"command": "rocks"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +246,7 @@ func TestVersionFiles(t *testing.T) {
 		"README.md":                              "| runtime | versions |\n|---|---|\n| [`lua`](stable/lua/README.md) | 5.3, 5.4, 5.5 |\n",
 		"stable/lua/Dockerfile.5.5":              "FROM lua:5.5\nRUN apt-get install lua5.5=15.4\n",
 		"stable/lua/Dockerfile.5.5.dockerignore": "*\n",
-		"stable/lua/README.md":                   "# Lua\n\n| type | image | end |\n|---|---|---|\n| `lua5.3` | `acme/lua:5.3` | - |\n| `lua5.4` | `acme/lua:5.4` | 2031-01-31 |\n| `lua5.5` | `acme/lua:5.5` | 2035-01-31 |\n\nText.\n",
+		"stable/lua/README.md":                   "# Lua\n\n| type | image | end |\n|---|---|---|\n| `lua5.3` | `acme/lua:5.3` | - |\n| `lua5.4` | `acme/lua:5.4` luarocks | 2031-01-31 |\n| `lua5.5` | `acme/lua:5.5` rocks | 2035-01-31 |\n\nText.\n",
 	} {
 		if changed[name] != want {
 			t.Errorf("%s is %q, want %q", name, changed[name], want)

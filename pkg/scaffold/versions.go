@@ -3,11 +3,13 @@ package scaffold
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/rtbuild/rtbuild/pkg/manifest"
+	"github.com/rtbuild/rtbuild/pkg/nearest"
 	"github.com/rtbuild/rtbuild/pkg/provenance"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
@@ -125,6 +127,8 @@ type elementChange struct {
 	// eol is the new end of life, YYYY-MM-DD; keepsEOL leaves the old one.
 	eol      string
 	keepsEOL bool
+	// fields are strings to have other values, by the names of their fields.
+	fields map[string]string
 	// unpinned tells of a reference whether its digest is another version's, or
 	// another runtime's, though its tag may stay.
 	unpinned func(ref reference.Reference) bool
@@ -136,12 +140,21 @@ func (s *sources) changed(list versionList, runtime, version int, c elementChang
 	source := s.doc.Files[list.file]
 	eol, hasEOL := s.eolField(list.file, element)
 	pointer := versionPointer(runtime, version)
+	fields, err := s.fieldLiterals(list.file, element, c.fields)
+	if err != nil {
+		return nil, err
+	}
 	var edits []provenance.Edit
 	for _, l := range s.literals[list.file] {
 		if !element.Holds(l.Start) || hasEOL && eol.Holds(l.Start) {
 			continue
 		}
 		old := string(source[l.Start:l.End])
+		if field, ok := fields[l.Start]; ok {
+			quote := string(source[l.CloseQuote])
+			edits = append(edits, provenance.Edit{File: list.file, Start: l.Start, End: l.End, Text: quote + c.fields[field] + quote})
+			continue
+		}
 		text := s.changedLiteral(provenance.FileLiteral{Literal: l, File: list.file}, old, pointer, c)
 		if text != old {
 			edits = append(edits, provenance.Edit{File: list.file, Start: l.Start, End: l.End, Text: text})
@@ -156,13 +169,42 @@ func (s *sources) changed(list versionList, runtime, version int, c elementChang
 	case c.eol != "":
 		edit, ok := s.newEOL(list.file, element, c.eol)
 		if !ok {
-			line, column := provenance.Line(source, element.Start)
 			return nil, fmt.Errorf("%s: the version here has no field version beside which its end of life could stand: add eol:: '%s' by hand, and run again without it",
-				provenance.Position{File: list.file, Line: line, Column: column}, c.eol)
+				s.position(list.file, element.Start), c.eol)
 		}
 		edits = append(edits, edit)
 	}
 	return edits, nil
+}
+
+// fieldLiterals are the literals that are the values of fields in an element: the
+// fields' names, by the literals' offsets.
+func (s *sources) fieldLiterals(file string, element provenance.Range, wanted map[string]string) (map[int]string, error) {
+	found := map[int]string{}
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		before := len(found)
+		var known []string
+		for _, field := range s.outlines[file].Fields {
+			if !element.Holds(field.Start) {
+				continue
+			}
+			known = append(known, field.Name)
+			for _, l := range s.literals[file] {
+				if field.Name == name && field.Holds(l.Start) && l.End == field.End {
+					found[l.Start] = name
+				}
+			}
+		}
+		if len(found) == before {
+			return nil, fmt.Errorf("%s: the version here has no field %s with a string for its value%s", s.position(file, element.Start), name, nearest.Question(name, known))
+		}
+	}
+	return found, nil
+}
+
+func (s *sources) position(file string, offset int) provenance.Position {
+	line, column := provenance.Line(s.doc.Files[file], offset)
+	return provenance.Position{File: file, Line: line, Column: column}
 }
 
 // changedLiteral is the source of a literal for the other version.
