@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -14,7 +15,7 @@ import (
 // TestNew adds runtimes and versions as their authors do: copies of every runtime here
 // are sound, one of Python and a blank one are built and keep the contract at once.
 func TestNew(t *testing.T) {
-	rtbuild := newTree(t)
+	rtbuild, _ := newTree(t)
 	_, tree := ownTree(t)
 	for _, r := range tree.Runtimes {
 		rtbuild("new", "like-"+r.ID, "--from", r.ID)
@@ -33,23 +34,76 @@ func TestNew(t *testing.T) {
 	}
 	rtbuild("verify", "perl:5.42", "shout")
 
-	source := filepath.Join(t.TempDir(), "loud.sh")
-	if err := os.WriteFile(source, []byte("loud() {\n\ttr a-z A-Z\n}\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	name := []string{"new-shouts", "--namespace", "test-new"}
-	t.Cleanup(func() { rtbuild(append([]string{"function", "delete"}, name...)...) })
-	rtbuild(append([]string{"function", "deploy", "--runtime", "shout1", "--handler", "loud.loud", "--from-file", source}, name...)...)
-	if answer := rtbuild(append([]string{"function", "call", "--data", "hello"}, name...)...); strings.TrimSpace(answer) != "HELLO" {
-		t.Errorf("the function answers %q", answer)
+	if answer := answerOf(t, rtbuild, "shout1", "loud.sh", "loud() {\n\ttr a-z A-Z\n}\n"); answer != "HELLO" {
+		t.Errorf("the function in shell answers %q", answer)
 	}
 }
 
-// newTree is a copy of this repository, with base images, and runs rtbuild in it. It
-// returns what that prints, and fails the test where it fails.
-func newTree(t *testing.T) (rtbuild func(args ...string) string) {
+// TestNewLanguage makes a runtime of another language of a blank one, by what the
+// how-to says.
+func TestNewLanguage(t *testing.T) {
+	rtbuild, root := newTree(t)
+	rtbuild("new", "camel")
+	t.Cleanup(func() { _ = exec.Command("docker", "rmi", "--force", "kubeless/camel:1").Run() })
+	folder := filepath.Join(root, "incubator/camel")
+	page := read(t, "../../docs/how-to/add-a-runtime.md")
+	block := regexp.MustCompile("(?ms)For Perl:\n\n   ```sh\n(.*?)^   ```").FindStringSubmatch(page)
+	if block == nil {
+		t.Fatal("the how-to has no lines for Perl")
+	}
+	worker, lines := read(t, filepath.Join(folder, "worker.sh")), strings.ReplaceAll(block[1], "\n   ", "\n")
+	replaced := 0
+	for _, part := range []string{`(?m)^ *file=.*$`, `(?ms)^load\(\) \{.*?^\}`, `(?ms)^call\(\) \{.*?^\}`} {
+		pattern := regexp.MustCompile(part)
+		if text := pattern.FindString(lines); text != "" && pattern.MatchString(worker) {
+			worker = pattern.ReplaceAllLiteralString(worker, strings.TrimSpace(text))
+			replaced++
+		}
+	}
+	if replaced != 3 {
+		t.Fatalf("%d parts of the worker are replaced:\n%s", replaced, worker)
+	}
+	write(t, filepath.Join(folder, "worker.sh"), worker)
+	manifest := filepath.Join(folder, "camel.jsonnet")
+	write(t, manifest, strings.ReplaceAll(read(t, manifest), "fileNameSuffix: '.sh'", "fileNameSuffix: '.pl'"))
+	rtbuild("build", "camel")
+	if answer := answerOf(t, rtbuild, "camel1", "loud.pl", "sub loud {\n    print uc while <STDIN>;\n}\n1;\n"); answer != "HELLO" {
+		t.Errorf("the function in Perl answers %q", answer)
+	}
+}
+
+// answerOf is what the function loud of a runtime answers to "hello".
+func answerOf(t *testing.T, rtbuild func(args ...string) string, runtime, file, source string) string {
 	t.Helper()
-	root := t.TempDir()
+	path := filepath.Join(t.TempDir(), file)
+	write(t, path, source)
+	name := []string{"loud-" + runtime, "--namespace", "test-new"}
+	t.Cleanup(func() { rtbuild(append([]string{"function", "delete"}, name...)...) })
+	rtbuild(append([]string{"function", "deploy", "--runtime", runtime, "--handler", "loud.loud", "--from-file", path}, name...)...)
+	return strings.TrimSpace(rtbuild(append([]string{"function", "call", "--data", "hello"}, name...)...))
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newTree is a copy of this repository, at root, with base images. rtbuild runs a
+// command there, returns what that prints, and fails the test where it fails.
+func newTree(t *testing.T) (rtbuild func(args ...string) string, root string) {
+	t.Helper()
+	root = t.TempDir()
 	files, err := exec.Command("git", "-C", "../..", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -80,5 +134,5 @@ func newTree(t *testing.T) (rtbuild func(args ...string) string) {
 			t.Fatalf("rtbuild %s: %v\n%s%s", strings.Join(args, " "), err, out, &stderr)
 		}
 		return string(out)
-	}
+	}, root
 }
