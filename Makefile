@@ -71,14 +71,16 @@ reference:
 	$(GO) run ./hack/reference
 
 # Releases of rtbuild itself. The first use compiles goreleaser, which takes minutes.
+GORELEASER ?= $(GO) run github.com/goreleaser/goreleaser/v2@v2.13.0
 GORELEASER_ARGS ?= check
 goreleaser:
-	$(GO) run github.com/goreleaser/goreleaser/v2@v2.13.0 $(GORELEASER_ARGS)
+	$(GORELEASER) $(GORELEASER_ARGS)
 
 release-check: goreleaser
 
+# What a release of the last commit would have, in dist/, each looked at.
 release-snapshot:
-	$(MAKE) goreleaser GORELEASER_ARGS="release --snapshot --clean --skip=docker,sbom"
+	GORELEASER="$(GORELEASER)" hack/snapshot.sh
 
 # Whether Renovate takes renovate.json and finds what it is to keep up to date.
 renovate-check:
