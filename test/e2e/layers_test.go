@@ -52,8 +52,10 @@ func TestLayersStay(t *testing.T) {
 			}
 			got := differing(child, newChild)
 			if strings.HasPrefix(builder, "docker") {
-				if got != "3 4 5" {
-					t.Errorf("other layers of the child: %q, want those from the changed one on", got)
+				// Those on the changed one are made anew, with the second as their
+				// time.
+				if !strings.HasPrefix(got, "3") {
+					t.Errorf("other layers of the child: %q, want the third, and at most those on it", got)
 				}
 				return
 			}

@@ -87,16 +87,18 @@ func TestPlatforms(t *testing.T) {
 				}
 			}
 
-			var audited []struct {
-				Exists    bool
-				Current   *bool
-				Platforms []string
+			var audited struct {
+				Images []struct {
+					Exists    bool
+					Current   *bool
+					Platforms []string
+				}
 			}
 			r := harness.Want(t, 0, root, "audit", "--registry", dest, "--output", "json")
-			if err := json.Unmarshal([]byte(r.Stdout), &audited); err != nil || len(audited) != 2 {
+			if err := json.Unmarshal([]byte(r.Stdout), &audited); err != nil || len(audited.Images) != 2 {
 				t.Fatalf("%v:\n%s", err, r.Stdout)
 			}
-			for _, a := range audited {
+			for _, a := range audited.Images {
 				if !a.Exists || a.Current == nil || !*a.Current || !slices.Equal(a.Platforms, platforms) {
 					t.Errorf("audited %+v", a)
 				}

@@ -46,6 +46,33 @@ func TestCacheOutlivesEngine(t *testing.T) {
 	}
 }
 
+// A process that is killed while it makes a snapshot leaves a folder that its
+// database does not know, under the number of the next one.
+func TestUnknownSnapshots(t *testing.T) {
+	root := t.TempDir()
+	first := start(t, embedded.Config{Root: root})
+	dir := newContext(t, `RUN ["/busybox", "sh", "-c", "echo first"]`)
+	build(t, first, dir)
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	folders, err := filepath.Glob(filepath.Join(root, "runc-*", "snapshots", "snapshots"))
+	if err != nil || len(folders) != 1 {
+		t.Fatalf("snapshots are in %v (error %v)", folders, err)
+	}
+	for number := range 40 {
+		stray := filepath.Join(folders[0], strconv.Itoa(number+1), "fs")
+		if err := os.MkdirAll(stray, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := start(t, embedded.Config{Root: root})
+	if !build(t, second, dir).stepCached(t, "echo first") {
+		t.Error("what the database knows is gone")
+	}
+	build(t, second, newContext(t, `RUN ["/busybox", "sh", "-c", "echo second"]`))
+}
+
 func TestSecondEngineOnRootIsRefused(t *testing.T) {
 	root := t.TempDir()
 	start(t, embedded.Config{Root: root})

@@ -147,7 +147,11 @@ func (b *builder) stores(ctx context.Context) (*stores, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
-	snapshotter, err := newSnapshotter(filepath.Join(folder, "snapshots"))
+	layers := filepath.Join(folder, "snapshots")
+	if err := removeStrays(ctx, layers); err != nil {
+		return nil, err
+	}
+	snapshotter, err := newSnapshotter(layers)
 	if err != nil {
 		return nil, err
 	}
