@@ -4,6 +4,7 @@ package runtime
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -34,8 +35,11 @@ func TestRun(t *testing.T) {
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	lines := bufio.NewScanner(stderr)
 	url := announced(t, lines)
+	var said bytes.Buffer
+	read := make(chan struct{})
 	go func() {
-		_, _ = io.Copy(io.Discard, stderr) // it must not wait for its reader
+		defer close(read)
+		_, _ = io.Copy(&said, stderr) // it must not wait for its reader
 	}()
 	answersSoon(t, url, "one")
 	writeAnswer(t, source, "two")
@@ -43,8 +47,9 @@ func TestRun(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
+	<-read
 	if err := cmd.Wait(); err != nil {
-		t.Errorf("after an interruption: %v", err)
+		t.Errorf("after an interruption: %v\n%s", err, &said)
 	}
 	if left := dockerCommand(t, "ps", "--all", "--quiet", "--filter", fmt.Sprintf("name=run-%d", cmd.Process.Pid)); strings.TrimSpace(left) != "" {
 		t.Errorf("containers are left: %s", left)

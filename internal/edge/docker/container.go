@@ -176,11 +176,20 @@ func (c *Engine) start(ctx context.Context, id string) error {
 	return nil
 }
 
-// remove ends and removes a container, also when ctx has ended.
+// remove ends and removes a container, also when ctx has ended. Somebody else may
+// do so at the same time; it is gone then, too, when remove returns.
 func (c *Engine) remove(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
 	err := c.api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if errdefs.IsConflict(err) {
+		gone, failed := c.api.ContainerWait(ctx, id, container.WaitConditionRemoved)
+		select {
+		case <-gone:
+			return nil
+		case err = <-failed:
+		}
+	}
 	if err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("removing a container: %w", err)
 	}

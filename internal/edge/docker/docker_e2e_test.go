@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,6 +51,7 @@ func TestE2E(t *testing.T) {
 		}
 	})
 	t.Run("start", func(t *testing.T) { containerStarts(t, c, spec) })
+	t.Run("removed at once by several", func(t *testing.T) { removedTogether(t, c, spec) })
 	t.Run("missing image", func(t *testing.T) {
 		if _, err := c.Image(t.Context(), "127.0.0.1:1/missing:1"); err == nil || !strings.Contains(err.Error(), "pulling 127.0.0.1:1/missing:1") {
 			t.Errorf("got %v", err)
@@ -101,6 +103,27 @@ func containerStarts(t *testing.T, c *Engine, spec function.Container) {
 			t.Error(err)
 		}
 	}
+}
+
+// All that remove a container return when it is gone, and none with an error.
+func removedTogether(t *testing.T, c *Engine, spec function.Container) {
+	spec.Env = []function.Variable{{Name: "ROLE", Value: "wait"}}
+	s, err := c.Start(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var together sync.WaitGroup
+	for range 8 {
+		together.Go(func() {
+			if err := s.Remove(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if state, err := s.State(t.Context()); err == nil {
+				t.Errorf("it is there still: %+v", state)
+			}
+		})
+	}
+	together.Wait()
 }
 
 // containerImage builds an image of testdata/container.
