@@ -1,7 +1,7 @@
 # make demo   build rtbuild, release the whole tree into the embedded registry
 # make test   every test, on real engines, registries and an API server
 # make unit   the unit tests alone, of rtbuild, the proxy and the workers: about
-#             two minutes, no root, no network once modules are there
+#             minutes, no root, no network once modules are there
 # make lint   what reads the sources without running them
 #
 # demo and test install the Debian packages that they need, and say so before.

@@ -65,6 +65,7 @@ func TestCallsBesideOneThatEndsTheWorker(t *testing.T) {
 func TestCallsAreTriedAgainOnce(t *testing.T) {
 	bothWays(t, func(t *testing.T, loops string) {
 		p := start(t, loops, "TEST_RAW=8").ready()
+		p.eventually("the first worker", func() bool { return strings.Contains(p.err.String(), "worker ready") })
 		for _, c := range []struct {
 			steps []string
 			ends  int // of workers
