@@ -126,11 +126,7 @@ func (a *app) aloneWith(ctx context.Context, name string) (unlock func(), err er
 	if err != nil {
 		return nil, err
 	}
-	return func() {
-		if err := lock.Release(); err != nil {
-			a.warnf("%v", err)
-		}
-	}, nil
+	return a.warned(lock.Release), nil
 }
 
 // onDocker opens the Docker engine and does something with it.

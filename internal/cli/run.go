@@ -65,11 +65,16 @@ func (a *app) alone() (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.warned(lock.Release), nil
+}
+
+// warned is a release of a lock whose failure is a warning.
+func (a *app) warned(release func() error) func() {
 	return func() {
-		if err := lock.Release(); err != nil {
+		if err := release(); err != nil {
 			a.warnf("%v", err)
 		}
-	}, nil
+	}
 }
 
 // release does what the options say, prints the totals and what went wrong, and

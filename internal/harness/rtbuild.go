@@ -4,6 +4,7 @@ package harness
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -69,16 +70,22 @@ type Result struct {
 // Run runs rtbuild in a tree.
 func Run(tb testing.TB, root string, args ...string) Result {
 	tb.Helper()
-	cmd := Command(root, args...)
+	r := Finish(tb, Command(root, args...))
+	tb.Logf("rtbuild %s: exit %d", strings.Join(args, " "), r.Code)
+	return r
+}
+
+// Finish runs a command to its end.
+func Finish(tb testing.TB, cmd *exec.Cmd) Result {
+	tb.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
-	if cmd.ProcessState == nil {
-		tb.Fatalf("rtbuild %q: %v", args, err)
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		tb.Fatalf("%s: %v", cmd, err)
 	}
-	r := Result{Stdout: stdout.String(), Stderr: stderr.String(), Code: cmd.ProcessState.ExitCode()}
-	tb.Logf("rtbuild %s: exit %d", strings.Join(args, " "), r.Code)
-	return r
+	return Result{Stdout: stdout.String(), Stderr: stderr.String(), Code: cmd.ProcessState.ExitCode()}
 }
 
 // Want runs rtbuild in a tree and wants an exit code.

@@ -17,8 +17,8 @@ func TestFunctionAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	atOnce := func(want int, args ...string) {
 		all.Go(func() {
-			if e := p.run(args...); e.code != want {
-				t.Errorf("rtbuild function %s: exit code %d, want %d\n%s", strings.Join(args, " "), e.code, want, e.stderr)
+			if e := p.run(args...); e.Code != want {
+				t.Errorf("rtbuild function %s: exit code %d, want %d\n%s", strings.Join(args, " "), e.Code, want, e.Stderr)
 			}
 		})
 	}

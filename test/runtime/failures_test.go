@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // TestFunctionFailures holds that a deployment that fails says what the tool said
@@ -98,14 +100,14 @@ func TestFunctionInterrupted(t *testing.T) {
 	interrupted := 0
 	for i := range moments {
 		cmd := p.command("deploy", "f", "--runtime", "python3.13", "--handler", "f.handler", "--from-file", source, "--dependencies", dependencies)
-		switch e := interruptedAfter(t, cmd, whole*time.Duration(i+1)/moments); e.code {
+		switch e := interruptedAfter(t, cmd, whole*time.Duration(i+1)/moments); e.Code {
 		case 130:
 			interrupted++
 			p.empty()
 		case 0: // it was faster
 			p.must("delete", "f")
 		default:
-			t.Errorf("exit code %d\n%s", e.code, e.stderr)
+			t.Errorf("exit code %d\n%s", e.Code, e.Stderr)
 		}
 	}
 	if interrupted < moments/2 {
@@ -115,8 +117,8 @@ func TestFunctionInterrupted(t *testing.T) {
 	before := p.left()
 	for i := range moments {
 		e := interruptedAfter(t, p.command("update", "f", "--env", "A=1"), whole*time.Duration(i+1)/moments)
-		if e.code != 130 && e.code != 0 {
-			t.Errorf("exit code %d\n%s", e.code, e.stderr)
+		if e.Code != 130 && e.Code != 0 {
+			t.Errorf("exit code %d\n%s", e.Code, e.Stderr)
 		}
 		p.answers("f", "here")
 		if now := p.left(); lines(now) != lines(before) {
@@ -142,19 +144,19 @@ func TestFunctionKilled(t *testing.T) {
 		for deadline := time.Now().Add(time.Minute); p.left() != ""; time.Sleep(100 * time.Millisecond) {
 			e := p.run("delete", "f")
 			if time.Now().After(deadline) {
-				t.Fatalf("left are\n%s\n%s", p.left(), e.stderr)
+				t.Fatalf("left are\n%s\n%s", p.left(), e.Stderr)
 			}
 		}
 	}
 }
 
 // interruptedAfter sends a command SIGINT, unless it ends before.
-func interruptedAfter(t *testing.T, cmd *exec.Cmd, after time.Duration) ended {
+func interruptedAfter(t *testing.T, cmd *exec.Cmd, after time.Duration) harness.Result {
 	t.Helper()
 	return signalledAfter(t, cmd, os.Interrupt, after)
 }
 
-func signalledAfter(t *testing.T, cmd *exec.Cmd, signal os.Signal, after time.Duration) ended {
+func signalledAfter(t *testing.T, cmd *exec.Cmd, signal os.Signal, after time.Duration) harness.Result {
 	t.Helper()
 	timer := time.AfterFunc(after, func() {
 		if cmd.Process != nil {
@@ -162,5 +164,5 @@ func signalledAfter(t *testing.T, cmd *exec.Cmd, signal os.Signal, after time.Du
 		}
 	})
 	defer timer.Stop()
-	return finish(t, cmd)
+	return harness.Finish(t, cmd)
 }

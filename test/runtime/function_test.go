@@ -3,41 +3,18 @@
 package runtime
 
 import (
-	"bytes"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
-// program is the environment variable that names the rtbuild under test.
-const program = "RTBUILD_BIN"
-
-// TestMain builds the rtbuild under test.
-func TestMain(m *testing.M) { os.Exit(withProgram(m.Run)) }
-
-func withProgram(run func() int) int {
-	folder, err := os.MkdirTemp("", "rtbuild")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(folder)
-	binary := filepath.Join(folder, "rtbuild")
-	if out, err := exec.Command("go", "build", "-o", binary, "../../cmd/rtbuild").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building rtbuild: %v\n%s", err, out)
-		return 1
-	}
-	if err := os.Setenv(program, binary); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return run()
-}
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 // A place is a namespace of functions that a test has to itself. When the test
 // ends, what is in it is deleted, and then nothing may be left.
@@ -85,62 +62,41 @@ func (p place) left() string {
 func (p place) write(name, content string) string {
 	p.t.Helper()
 	path := filepath.Join(p.folder, name)
-	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o644)); err != nil {
-		p.t.Fatal(err)
-	}
+	harness.Write(p.t, path, content)
 	return path
-}
-
-// An ended is a command that has ended.
-type ended struct {
-	stdout, stderr string
-	code           int
 }
 
 // command is rtbuild function with these arguments, on this repository.
 func (p place) command(args ...string) *exec.Cmd {
-	args = append([]string{"-C", "../..", "function"}, args...)
-	return exec.Command(os.Getenv(program), append(args, "--namespace", p.namespace)...)
+	args = append([]string{"function"}, args...)
+	return harness.Command("../..", append(args, "--namespace", p.namespace)...)
 }
 
-func (p place) run(args ...string) ended {
+func (p place) run(args ...string) harness.Result {
 	p.t.Helper()
-	return finish(p.t, p.command(args...))
-}
-
-// finish runs a command to its end.
-func finish(t *testing.T, cmd *exec.Cmd) ended {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	return ended{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	return harness.Finish(p.t, p.command(args...))
 }
 
 // must wants a command to succeed, and returns its stdout.
 func (p place) must(args ...string) string {
 	p.t.Helper()
 	e := p.run(args...)
-	if e.code != 0 {
-		p.t.Fatalf("rtbuild function %s: exit code %d\n%s", strings.Join(args, " "), e.code, e.stderr)
+	if e.Code != 0 {
+		p.t.Fatalf("rtbuild function %s: exit code %d\n%s", strings.Join(args, " "), e.Code, e.Stderr)
 	}
-	return e.stdout
+	return e.Stdout
 }
 
 // fails wants a command to fail with this code and say all of this.
 func (p place) fails(code int, said []string, args ...string) {
 	p.t.Helper()
 	e := p.run(args...)
-	if e.code != code {
-		p.t.Errorf("rtbuild function %s: exit code %d, want %d\n%s", strings.Join(args, " "), e.code, code, e.stderr)
+	if e.Code != code {
+		p.t.Errorf("rtbuild function %s: exit code %d, want %d\n%s", strings.Join(args, " "), e.Code, code, e.Stderr)
 	}
 	for _, text := range said {
-		if !strings.Contains(e.stderr, text) {
-			p.t.Errorf("rtbuild function %s does not say %q, but\n%s", strings.Join(args, " "), text, e.stderr)
+		if !strings.Contains(e.Stderr, text) {
+			p.t.Errorf("rtbuild function %s does not say %q, but\n%s", strings.Join(args, " "), text, e.Stderr)
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // TestNew adds runtimes and versions as their authors do: copies of every runtime here
@@ -46,12 +48,12 @@ func TestNewLanguage(t *testing.T) {
 	rtbuild("new", "camel")
 	t.Cleanup(func() { _ = exec.Command("docker", "rmi", "--force", "kubeless/camel:1").Run() })
 	folder := filepath.Join(root, "incubator/camel")
-	page := read(t, "../../docs/how-to/add-a-runtime.md")
+	page := harness.Read(t, "../../docs/how-to/add-a-runtime.md")
 	block := regexp.MustCompile("(?ms)For Perl:\n\n   ```sh\n(.*?)^   ```").FindStringSubmatch(page)
 	if block == nil {
 		t.Fatal("the how-to has no lines for Perl")
 	}
-	worker, lines := read(t, filepath.Join(folder, "worker.sh")), strings.ReplaceAll(block[1], "\n   ", "\n")
+	worker, lines := harness.Read(t, filepath.Join(folder, "worker.sh")), strings.ReplaceAll(block[1], "\n   ", "\n")
 	replaced := 0
 	for _, part := range []string{`(?m)^ *file=.*$`, `(?ms)^load\(\) \{.*?^\}`, `(?ms)^call\(\) \{.*?^\}`} {
 		pattern := regexp.MustCompile(part)
@@ -63,9 +65,9 @@ func TestNewLanguage(t *testing.T) {
 	if replaced != 3 {
 		t.Fatalf("%d parts of the worker are replaced:\n%s", replaced, worker)
 	}
-	write(t, filepath.Join(folder, "worker.sh"), worker)
+	harness.Write(t, filepath.Join(folder, "worker.sh"), worker)
 	manifest := filepath.Join(folder, "camel.jsonnet")
-	write(t, manifest, strings.ReplaceAll(read(t, manifest), "fileNameSuffix: '.sh'", "fileNameSuffix: '.pl'"))
+	harness.Write(t, manifest, strings.ReplaceAll(harness.Read(t, manifest), "fileNameSuffix: '.sh'", "fileNameSuffix: '.pl'"))
 	rtbuild("build", "camel")
 	if answer := answerOf(t, rtbuild, "camel1", "loud.pl", "sub loud {\n    print uc while <STDIN>;\n}\n1;\n"); answer != "HELLO" {
 		t.Errorf("the function in Perl answers %q", answer)
@@ -76,27 +78,11 @@ func TestNewLanguage(t *testing.T) {
 func answerOf(t *testing.T, rtbuild func(args ...string) string, runtime, file, source string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), file)
-	write(t, path, source)
+	harness.Write(t, path, source)
 	name := []string{"loud-" + runtime, "--namespace", "test-new"}
 	t.Cleanup(func() { rtbuild(append([]string{"function", "delete"}, name...)...) })
 	rtbuild(append([]string{"function", "deploy", "--runtime", runtime, "--handler", "loud.loud", "--from-file", path}, name...)...)
 	return strings.TrimSpace(rtbuild(append([]string{"function", "call", "--data", "hello"}, name...)...))
-}
-
-func read(t *testing.T, path string) string {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
-}
-
-func write(t *testing.T, path, content string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // newTree is a copy of this repository, at root, with base images. rtbuild runs a
@@ -124,15 +110,13 @@ func newTree(t *testing.T) (rtbuild func(args ...string) string, root string) {
 	}
 	return func(args ...string) string {
 		t.Helper()
-		cmd := exec.Command(os.Getenv(program), args...)
+		cmd := harness.Command(root, args...)
 		cmd.Dir = root
 		cmd.Env = append(os.Environ(), "RTBUILD_MIRROR=docker.io=local/mirror", "RTBUILD_LOCK_FILE=.rtbuild/rtbuild.lock", "RTBUILD_BUILDER=docker://")
-		var stderr bytes.Buffer
-		cmd.Stderr = &stderr
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("rtbuild %s: %v\n%s%s", strings.Join(args, " "), err, out, &stderr)
+		r := harness.Finish(t, cmd)
+		if r.Code != 0 {
+			t.Fatalf("rtbuild %s: exit code %d\n%s%s", strings.Join(args, " "), r.Code, r.Stdout, r.Stderr)
 		}
-		return string(out)
+		return r.Stdout
 	}, root
 }

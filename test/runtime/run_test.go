@@ -9,13 +9,14 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rtbuild/rtbuild/internal/harness"
 )
 
 // TestRun holds what the author of a function sees of rtbuild run: where it
@@ -24,7 +25,7 @@ func TestRun(t *testing.T) {
 	root, _ := ownTree(t)
 	source := filepath.Join(t.TempDir(), "f.py")
 	writeAnswer(t, source, "one")
-	cmd := exec.Command(os.Getenv(program), "-C", root, "run", source, "--runtime", "python3.13")
+	cmd := harness.Command(root, "run", source, "--runtime", "python3.13")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
