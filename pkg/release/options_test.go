@@ -7,10 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
@@ -55,11 +51,7 @@ func TestReleaseInPart(t *testing.T) {
 // of the revision.
 func TestReleaseLooksBackOnce(t *testing.T) {
 	s := newStage(t)
-	base, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: "amd64"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, s.host+"/base:1", base)
+	s.pushBase()
 	s.write("stable/a/Dockerfile", "FROM "+s.host+"/base:1\nCOPY file /\n")
 	exports := 0
 	s.history = past{root: s.root, exports: &exports}

@@ -169,11 +169,7 @@ func TestReleaseKeepsEdits(t *testing.T) {
 // the run that writes it as in the next.
 func TestReleaseLockInContext(t *testing.T) {
 	s := newStage(t)
-	base, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: "amd64"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, s.host+"/base:1", base)
+	s.pushBase()
 	s.write("stable/a/a.jsonnet", strings.Replace(manifestOfA, "acme/a:1'", "acme/a:1', build:: { context: '../..' }", 1))
 	s.write("stable/a/Dockerfile", "FROM "+s.host+"/base:1\nCOPY . /\n")
 	s.write(".dockerignore", "*\n!rtbuild.lock\n")

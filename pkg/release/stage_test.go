@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	fake "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -268,4 +269,15 @@ func (g *gate) Admit(_ context.Context, admission release.Admission) []error {
 	}
 	g.seen = admission.Images
 	return errs[g.lose:]
+}
+
+// pushBase pushes an image without layers, to be built from, to base:1 of the
+// registry.
+func (s *stage) pushBase() {
+	s.t.Helper()
+	base, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: "amd64"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	write(s.t, s.host+"/base:1", base)
 }

@@ -61,18 +61,9 @@ func TestCopy(t *testing.T) {
 	if err := os.Chmod(filepath.Join(root, "stable/lua/data"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	before := contents(t, root)
-	addition, err := opened(t, root).Runtime(t.Context(), scaffold.RuntimeOptions{Name: "moon", From: "lua"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if changed := differences(before, contents(t, root)); len(changed) != 0 {
-		t.Fatalf("before Write, changed are %q", changed)
-	}
-	if err := addition.Write(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	changed := differences(before, contents(t, root))
+	changed := changedBy(t, root, func(tree *scaffold.Tree) (*scaffold.Addition, error) {
+		return tree.Runtime(t.Context(), scaffold.RuntimeOptions{Name: "moon", From: "lua"})
+	})
 	for name, want := range map[string]string{
 		"runtimes.jsonnet": "[import 'stable/lua/lua.jsonnet', import 'incubator/moon/moon.jsonnet']\n",
 		"incubator/moon/moon.jsonnet": `local moon = {

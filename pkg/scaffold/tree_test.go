@@ -82,6 +82,24 @@ func contents(t *testing.T, root string) map[string]string {
 	return all
 }
 
+// changedBy writes an addition, and returns the files that it changed. Until then
+// there may be no change.
+func changedBy(t *testing.T, root string, plan func(*scaffold.Tree) (*scaffold.Addition, error)) map[string]string {
+	t.Helper()
+	before := contents(t, root)
+	addition, err := plan(opened(t, root))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if changed := differences(before, contents(t, root)); len(changed) != 0 {
+		t.Fatalf("before Write, changed are %q", changed)
+	}
+	if err := addition.Write(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return differences(before, contents(t, root))
+}
+
 // differences are the files that differ, by name: what they are now, "" for those that
 // are gone.
 func differences(before, after map[string]string) map[string]string {

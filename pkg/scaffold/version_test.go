@@ -124,19 +124,10 @@ func TestVersion(t *testing.T) {
 			for ending, convert := range map[string]func(string) string{"LF": strings.Clone, "CRLF": func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }} {
 				files["stable/lua/lua.jsonnet"] = convert(test.before)
 				root := written(t, files)
-				before := contents(t, root)
 				test.options.Runtime = "lua"
-				addition, err := opened(t, root).Version(t.Context(), test.options)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if changed := differences(before, contents(t, root)); len(changed) != 0 {
-					t.Fatalf("before Write, changed are %q", changed)
-				}
-				if err := addition.Write(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				changed := differences(before, contents(t, root))
+				changed := changedBy(t, root, func(tree *scaffold.Tree) (*scaffold.Addition, error) {
+					return tree.Version(t.Context(), test.options)
+				})
 				if got := changed["stable/lua/lua.jsonnet"]; got != convert(test.after) || len(changed) != 1 {
 					t.Errorf("with %s, changed are %d files; the manifest is\n%s\nwant\n%s", ending, len(changed), got, test.after)
 				}
@@ -233,15 +224,9 @@ func TestVersionFiles(t *testing.T) {
 		"stable/lua/Dockerfile.init":             "FROM debian\n",
 		"stable/lua/README.md":                   "# Lua\n\n| type | image | end |\n|---|---|---|\n| `lua5.3` | `acme/lua:5.3` | - |\n| `lua5.4` | `acme/lua:5.4` luarocks | 2031-01-31 |\n\nText.\n",
 	})
-	before := contents(t, root)
-	addition, err := opened(t, root).Version(t.Context(), scaffold.VersionOptions{Runtime: "lua", Version: "5.5", EOL: "2035-01-31", Fields: map[string]string{"command": "rocks"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := addition.Write(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	changed := differences(before, contents(t, root))
+	changed := changedBy(t, root, func(tree *scaffold.Tree) (*scaffold.Addition, error) {
+		return tree.Version(t.Context(), scaffold.VersionOptions{Runtime: "lua", Version: "5.5", EOL: "2035-01-31", Fields: map[string]string{"command": "rocks"}})
+	})
 	for name, want := range map[string]string{
 		"README.md":                              "| runtime | versions |\n|---|---|\n| [`lua`](stable/lua/README.md) | 5.3, 5.4, 5.5 |\n",
 		"stable/lua/Dockerfile.5.5":              "FROM lua:5.5\nRUN apt-get install lua5.5=15.4\n",
