@@ -43,6 +43,11 @@ func (a *app) progressForm(asked string) (string, error) {
 	return progressLines, nil
 }
 
+// showsLogs tells whether a form of progress shows what a failed step printed.
+func showsLogs(form string) bool {
+	return form == string(engine.ProgressTTY) || form == string(engine.ProgressPlain)
+}
+
 // stillInterval is how long nothing is said before what still runs is named.
 const stillInterval = 30 * time.Second
 

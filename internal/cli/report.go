@@ -16,8 +16,9 @@ import (
 )
 
 // finish ends a release: one line of totals, a summary of what failed, and the
-// reports. It is an error if a target failed.
-func (s *session) finish(ctx context.Context, result *release.Result, o runOptions) error {
+// reports. It is an error if a target failed. Logs that progress has shown are not
+// in the summary again.
+func (s *session) finish(ctx context.Context, result *release.Result, o runOptions, shown bool) error {
 	r := s.report(result)
 	if len(o.reports) > 0 {
 		s.sign(context.WithoutCancel(ctx), &r.Head)
@@ -27,7 +28,7 @@ func (s *session) finish(ctx context.Context, result *release.Result, o runOptio
 	for _, path := range o.reports {
 		errs = append(errs, writeReport(path, r))
 	}
-	errs = append(errs, s.app.gitHub(r), s.app.failures(r.Targets))
+	errs = append(errs, s.app.gitHub(r), s.app.failures(r.Targets, shown))
 	if failed := result.Failed(); failed > 0 {
 		errs = append(errs, fmt.Errorf("%s failed or were not tried", plural.Of(failed, len(result.Targets), "target")))
 	}
@@ -54,14 +55,19 @@ func (s *session) report(result *release.Result) *report.Report {
 	return result.Report(func(err error) string { return s.app.relative(err.Error()) })
 }
 
-// failures prints what went wrong, each target with the end of its log.
-func (a *app) failures(targets []report.Target) error {
+// failures prints what went wrong, each target with the end of its log, unless that
+// was shown.
+func (a *app) failures(targets []report.Target, shown bool) error {
 	for _, t := range targets {
 		if t.Error == "" {
 			continue
 		}
 		fmt.Fprintf(a.streams.Err, "%s %s (%s): %s\n", t.Status, t.Name, t.Dockerfile, t.Error)
 		if len(t.Log) == 0 {
+			continue
+		}
+		if shown {
+			fmt.Fprintln(a.streams.Err, "    what it printed is above, at this step")
 			continue
 		}
 		if err := a.printLog(t.Name+": the end of its log", t.Log); err != nil {

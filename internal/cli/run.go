@@ -100,7 +100,7 @@ func (s *session) release(ctx context.Context, names []string, o runOptions, pin
 	if result == nil {
 		return nil, err
 	}
-	return result, errors.Join(err, s.finish(ctx, result, o))
+	return result, errors.Join(err, s.finish(ctx, result, o, showsLogs(form)))
 }
 
 // wire connects what the names select with what flags and settings say, and with

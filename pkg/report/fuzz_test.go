@@ -138,7 +138,7 @@ func checkAnnotation(t *testing.T, r *report.Report, text string) {
 	if strings.ContainsRune(text, '\x1b') {
 		return
 	}
-	for i, want := range []string{"d" + text, "a" + text + " failed", "e" + text + "\n" + text + "\nend"} {
+	for i, want := range []string{"d" + text, "a" + text + " failed", "e" + text} {
 		if got := unescape(parts[i+1]); got != visible(want) {
 			t.Errorf("annotation: got %q, want %q", got, visible(want))
 		}

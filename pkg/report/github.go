@@ -40,13 +40,13 @@ func GitHub(w io.Writer, annotations []Annotation) error {
 }
 
 // GitHubAnnotations writes an error annotation for each failed target, on its
-// Dockerfile.
+// Dockerfile. What the step printed is not in it: GitHub prints annotations in the
+// job's log, which has that at another place.
 func (r *Report) GitHubAnnotations(w io.Writer) error {
 	var annotations []Annotation
 	for i := range r.Targets {
 		if t := &r.Targets[i]; t.Status == build.StatusFailed {
-			message := strings.Join(append([]string{t.Error}, t.Log...), "\n")
-			annotations = append(annotations, Annotation{Level: "error", File: t.Dockerfile, Title: t.Name + " failed", Message: message})
+			annotations = append(annotations, Annotation{Level: "error", File: t.Dockerfile, Title: t.Name + " failed", Message: t.Error})
 		}
 	}
 	return GitHub(w, annotations)

@@ -4,8 +4,10 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -117,6 +119,37 @@ func TestFailurePinsNothing(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a failed step printed is said once in each form of progress, also where other
+// images are built after it, and where GitHub folds it.
+func TestFailureSaysOnce(t *testing.T) {
+	// As a line: in plain progress, in a terminal's, in the summary or in a group.
+	said := regexp.MustCompile(`(?m)^(?:#\d+ [\d.]+ |[\d.]+ |    |\| )?reason-42\r?$`)
+	for _, builder := range harness.Builders() {
+		root := small(t)
+		harness.Write(t, filepath.Join(root, "base/Dockerfile"), "FROM scratch\nCOPY sh /bin/\nRUN [\"/bin/sh\", \"-c\", \"echo reason-$((40 + 2)); exit 3\"]\n")
+		for name, args := range map[string][]string{
+			"quiet": {"--quiet"}, "lines": {"--progress", "lines"}, "plain": {"--progress", "plain"}, "verbose": {"--verbose"},
+			"plain, failing fast": {"--progress", "plain", "--fail-fast"}, "plain, pushing": {"--progress", "plain", "--push", "--registry", "local"},
+			"tty": {"--progress", "tty"},
+		} {
+			for _, github := range []string{"", "true"} {
+				t.Run(fmt.Sprintf("%s, %s, GITHUB_ACTIONS=%s", builder, name, github), func(t *testing.T) {
+					cmd := harness.Command(root, append([]string{"build", "--builder", builder, "--jobs", "1"}, args...)...)
+					if name == "tty" {
+						// script's terminal is the only one here.
+						cmd.Path, cmd.Args = "/usr/bin/script", []string{"script", "-qec", strings.Join(cmd.Args, " "), "/dev/null"}
+					}
+					cmd.Env = append(os.Environ(), "GITHUB_ACTIONS="+github, "GITHUB_STEP_SUMMARY=")
+					r := harness.Finish(t, cmd)
+					if all := r.Stdout + r.Stderr; r.Code != 1 || len(said.FindAllString(all, -1)) != 1 || strings.Count(all, "%0Areason-42") != 0 {
+						t.Errorf("exit code %d, %d times:\n%s", r.Code, len(said.FindAllString(all, -1)), all)
+					}
+				})
+			}
+		}
 	}
 }
 

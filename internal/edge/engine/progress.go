@@ -76,8 +76,7 @@ func newDisplay(p Progress) (*display, error) {
 // failed steps printed. Lines of steps have a number in front of them.
 const errorRule = "------\n"
 
-// untilErrors leaves that out: plain lines have it already, and the summary of
-// failures says it again.
+// untilErrors leaves that out: plain lines have it already.
 type untilErrors struct {
 	out   io.Writer
 	ended bool
