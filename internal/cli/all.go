@@ -56,14 +56,14 @@ func (s *session) all(ctx context.Context, names []string, o runOptions) (change
 		return false, err
 	}
 	if !o.push {
-		s.app.notef("nothing is pinned: images have digests once they are pushed (--push)")
+		s.app.Notef("nothing is pinned: images have digests once they are pushed (--push)")
 		return false, nil
 	}
-	if !s.app.flags.quiet {
-		if err := pinTable(s.app.streams.Err, s.app.describePins(result.Pins)); err != nil {
+	if !s.app.Flags.Quiet {
+		if err := pinTable(s.app.Streams.Err, s.app.describePins(result.Pins)); err != nil {
 			return false, err
 		}
 	}
-	s.app.notef("%s", pinTotals(result.Pins, false))
+	s.app.Notef("%s", pinTotals(result.Pins, false))
 	return len(result.Pins.Files) > 0, nil
 }

@@ -59,7 +59,7 @@ func (s *session) check(ctx context.Context, names []string, fix bool) error {
 	if fix {
 		fixed, err := check.Fix(findings)
 		for _, f := range fixed {
-			s.app.notef("fixed: %s", f)
+			s.app.Notef("fixed: %s", f)
 		}
 		if err != nil {
 			return err
@@ -75,7 +75,7 @@ func (s *session) check(ctx context.Context, names []string, fix bool) error {
 		return err
 	}
 	errs := len(manifest.Errors(findings))
-	s.app.notef("%s, %s in %s", plural.Count(errs, "error"), plural.Count(len(findings)-errs, "warning"), plural.Count(len(s.project.Tree.Runtimes), "runtime"))
+	s.app.Notef("%s, %s in %s", plural.Count(errs, "error"), plural.Count(len(findings)-errs, "warning"), plural.Count(len(s.project.Tree.Runtimes), "runtime"))
 	if errs > 0 {
 		return errReported
 	}
@@ -88,15 +88,15 @@ func (s *session) printFindings(findings []manifest.Finding) error {
 	described := a.describeFindings(findings)
 	text := func(out io.Writer) error {
 		for _, f := range findings {
-			if _, err := io.WriteString(out, a.relative(f.String())+"\n"); err != nil {
+			if _, err := io.WriteString(out, a.Relative(f.String())+"\n"); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	switch a.flags.output {
+	switch a.Flags.Output {
 	case "sarif":
-		text = func(out io.Writer) error { return check.SARIF(out, s.root, version(), findings) }
+		text = func(out io.Writer) error { return check.SARIF(out, s.Root, version(), findings) }
 	case "github":
 		text = func(out io.Writer) error {
 			var annotations []report.Annotation
@@ -117,8 +117,8 @@ func (a *app) describeFindings(findings []manifest.Finding) []finding {
 	list := []finding{}
 	for _, f := range findings {
 		list = append(list, finding{
-			Severity: f.Severity, Rule: f.Rule, File: a.relative(f.Position.File), Line: f.Position.Line, Column: f.Position.Column,
-			Subject: f.Subject, Message: a.relative(f.Message),
+			Severity: f.Severity, Rule: f.Rule, File: a.Relative(f.Position.File), Line: f.Position.Line, Column: f.Position.Column,
+			Subject: f.Subject, Message: a.Relative(f.Message),
 		})
 	}
 	return list

@@ -11,115 +11,54 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/pkg/discover"
 )
 
-// Exit codes.
-const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2
-	// exitInterrupted is what shells make of SIGINT: 128 and the signal's number.
-	exitInterrupted = 130
-)
-
 // Streams are where a command prints.
-type Streams struct {
-	// Out takes results, Err everything else.
-	Out, Err io.Writer
-}
+type Streams = invocation.Streams
 
 // Run runs the command line and returns its exit code. lookupEnv is
 // os.LookupEnv or a replacement.
 func Run(ctx context.Context, args []string, streams Streams, lookupEnv func(string) (string, bool)) int {
-	a := &app{streams: streams, lookupEnv: lookupEnv}
+	a := &app{Invocation: invocation.Invocation{Streams: streams, LookupEnv: lookupEnv}}
 	root := a.command()
 	root.SetArgs(args)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
-		return exitDone
+		return invocation.ExitDone
 	}
-	text := a.relative(err.Error())
-	if ctx.Err() != nil {
-		text = interrupted(text)
-	}
-	if text != "" {
-		fmt.Fprintln(streams.Err, "rtbuild: "+strings.ReplaceAll(text, "\n", "\nrtbuild: "))
-	}
-	var usage *usageError
+	a.Failed(ctx, err)
+	var usage *invocation.UsageError
 	var unknown *discover.UnknownNameError
 	switch {
 	case ctx.Err() != nil:
-		return exitInterrupted
+		return invocation.ExitInterrupted
 	case !a.running, errors.As(err, &usage), errors.As(err, &unknown):
-		return exitUsage
+		return invocation.ExitUsage
 	}
-	return exitFailed
+	return invocation.ExitFailed
 }
 
 // Command is the command with all that is below it, for what is generated from
 // it.
 func Command() *cobra.Command { return (&app{}).command() }
 
-// interrupted is what an interrupted run says: that it was, and of its errors
-// those that do not say the same.
-func interrupted(text string) string {
-	lines := []string{"interrupted"}
-	for line := range strings.SplitSeq(text, "\n") {
-		if line != "" && !strings.Contains(line, context.Canceled.Error()) {
-			lines = append(lines, line)
-		}
-	}
-	return strings.Join(lines, "\n")
-}
-
-// A usageError is a command line that cannot be run.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-
-func usagef(format string, args ...any) error {
-	return &usageError{err: fmt.Errorf(format, args...)}
-}
-
 // errReported ends a command whose failure is printed already.
 var errReported = errors.New("")
 
 // An app is one run of the command.
 type app struct {
-	streams   Streams
-	lookupEnv func(string) (string, bool)
-	flags     flags
-	set       *pflag.FlagSet // the running command's, where flags were read
-	format    format
-	root      string // the repository's absolute path, once known
-	// base is the folder that paths of arguments are relative to, relative to the
-	// root with forward slashes; empty for the root.
-	base string
+	invocation.Invocation
+	format format
 	// running tells that the command line was understood and its command began.
 	running bool
-}
-
-// flags are those that several commands have, filled from the command line, then the
-// environment, then rtbuild.yaml.
-type flags struct {
-	directory, manifest, lockFile string
-	registry, builder, output     string
-	jobs                          int
-	platforms, mirrors            []string
-	insecure, caFiles             []string
-	jsonnet                       jsonnetFlags
-	quiet, verbose                bool
 }
 
 func (a *app) command() *cobra.Command {
@@ -155,7 +94,7 @@ Exit codes: 0 done, 1 a target or check failed, 2 wrong usage, 130 interrupted.`
 		},
 	}
 	root.SetFlagErrorFunc(flagError)
-	a.commonFlags(root.PersistentFlags())
+	a.Flags.Common(root.PersistentFlags())
 	a.addCommands(root)
 	return root
 }
@@ -169,34 +108,17 @@ func noCommand(cmd *cobra.Command, args []string) error {
 
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usagef("rtbuild %s takes no arguments, got %q", cmd.Name(), args[0])
+		return invocation.Usagef("rtbuild %s takes no arguments, got %q", cmd.Name(), args[0])
 	}
 	return nil
 }
 
-// environment fills shared flags that the command line leaves out from RTBUILD_*
-// variables.
-func (a *app) environment(cmd *cobra.Command) error {
-	var err error
-	set := cmd.Flags()
-	set.VisitAll(func(f *pflag.Flag) {
-		name := "RTBUILD_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, ok := a.lookupEnv(name)
-		if f.Changed || !ok || value == "" || !sharedFlag(f.Name) || err != nil {
-			return
-		}
-		if setErr := set.Set(f.Name, value); setErr != nil {
-			err = usagef("%s=%s: %v", name, value, setErr)
-		}
-	})
-	if err != nil {
+// environment fills shared flags from the environment, and finds the format of
+// results.
+func (a *app) environment(cmd *cobra.Command) (err error) {
+	if err := a.Environment(cmd.Flags()); err != nil {
 		return err
 	}
-	if a.format, err = formatNamed(a.flags.output, strings.Fields(cmd.Annotations[moreFormats])); err != nil {
-		return err
-	}
-	if a.flags.quiet && a.flags.verbose {
-		return usagef("--quiet and --verbose contradict each other")
-	}
-	return nil
+	a.format, err = formatNamed(a.Flags.Output, strings.Fields(cmd.Annotations[moreFormats]))
+	return err
 }

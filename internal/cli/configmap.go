@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/pkg/configmap"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
@@ -27,7 +28,7 @@ func (o *configMapOptions) flags(set *pflag.FlagSet) {
 
 func (o *configMapOptions) check() error {
 	if o.only != "" && o.only != configmap.Key {
-		return usagef("--only %s: only %s can be asked for", o.only, configmap.Key)
+		return invocation.Usagef("--only %s: only %s can be asked for", o.only, configmap.Key)
 	}
 	return nil
 }
@@ -76,7 +77,7 @@ same keys. All other keys stay.`,
 // loadManifests loads what the ConfigMap is made of: which images this tree builds
 // matters only where they are named elsewhere.
 func (s *session) loadManifests(ctx context.Context) error {
-	if s.registry != "" {
+	if s.Registry != "" {
 		return s.load(ctx)
 	}
 	return s.loadWith(ctx, release.OpenManifests)
@@ -88,7 +89,7 @@ func (s *session) noteUnpinned() {
 		for _, v := range r.Versions {
 			for _, image := range v.Images {
 				if image.Ref.Digest == "" {
-					s.app.notef("note: %s (%s %s %s) has no digest", image.Ref, r.ID, v.Version, image.Phase)
+					s.app.Notef("note: %s (%s %s %s) has no digest", image.Ref, r.ID, v.Version, image.Phase)
 				}
 			}
 		}
@@ -115,7 +116,7 @@ func (s *session) makeConfigMap(ctx context.Context, o configMapOptions) (*confi
 
 func (s *session) printConfigMap(ctx context.Context, o configMapOptions) error {
 	if o.only != "" {
-		s.app.warnf("this ConfigMap holds %s alone: applying it over one that was applied with the other keys deletes those, and the controller does not start without them; kubectl patch --type merge keeps them", configmap.Key)
+		s.app.Warnf("this ConfigMap holds %s alone: applying it over one that was applied with the other keys deletes those, and the controller does not start without them; kubectl patch --type merge keeps them", configmap.Key)
 	}
 	c, err := s.makeConfigMap(ctx, o)
 	if err != nil {
@@ -125,7 +126,7 @@ func (s *session) printConfigMap(ctx context.Context, o configMapOptions) error 
 	if err != nil {
 		return err
 	}
-	if _, err := s.app.streams.Out.Write(out); err != nil {
+	if _, err := s.app.Streams.Out.Write(out); err != nil {
 		return fmt.Errorf("printing the ConfigMap: %w", err)
 	}
 	s.app.noteRestart(c.Namespace())

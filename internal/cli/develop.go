@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/pkg/function"
 )
@@ -34,7 +35,7 @@ The handler is by default the function handler of the file.`,
 		Example: `  rtbuild run examples/helloget.py --runtime python3.13`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usagef("rtbuild run: want a file or a folder")
+				return invocation.Usagef("rtbuild run: want a file or a folder")
 			}
 			return nil
 		},
@@ -65,13 +66,13 @@ func (s *session) develop(ctx context.Context, o *deployOptions, at function.Pla
 		return err
 	}
 	return s.onDocker(ctx, func(engine *docker.Engine) (err error) {
-		draft := &function.Draft{Local: s.app.local(engine), At: at, Output: s.app.streams.Out}
+		draft := &function.Draft{Local: s.app.local(engine), At: at, Output: s.app.Streams.Out}
 		defer func() { err = errors.Join(err, draft.Close(ctx)) }()
 		status, err := draft.Replace(ctx, f)
 		if err != nil {
 			return ended(ctx, err)
 		}
-		s.app.notef("%s answers at %s", name, status.URL)
+		s.app.Notef("%s answers at %s", name, status.URL)
 		for ctx.Err() == nil {
 			now, err := s.changed(ctx, o, seen)
 			if err != nil {
@@ -102,9 +103,9 @@ func (s *session) replace(ctx context.Context, draft *function.Draft, name, name
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		s.app.warnf("not deployed: %v", s.explained(err))
+		s.app.Warnf("not deployed: %v", s.explained(err))
 	default:
-		s.app.notef("deployed again in %.1f s", time.Since(began).Seconds())
+		s.app.Notef("deployed again in %.1f s", time.Since(began).Seconds())
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/internal/edge/flock"
 	"github.com/rtbuild/rtbuild/internal/edge/kubectl"
@@ -37,9 +38,9 @@ func (o *functionOptions) onKubernetes() (bool, error) {
 	case o.target == "kubernetes":
 		return true, nil
 	case o.target != "docker":
-		return false, usagef("--target %s: want docker or kubernetes", o.target)
+		return false, invocation.Usagef("--target %s: want docker or kubernetes", o.target)
 	case o.context != "" || o.kubeconfig != "":
-		return false, usagef("--context and --kubeconfig say which cluster: add --target kubernetes")
+		return false, invocation.Usagef("--context and --kubeconfig say which cluster: add --target kubernetes")
 	}
 	return false, nil
 }
@@ -71,7 +72,7 @@ func (a *app) addFunctionCommands(cmd *cobra.Command, o *functionOptions) {
 
 // withTarget opens the target that the flags name and does something with it.
 func (a *app) withTarget(cmd *cobra.Command, o *functionOptions, do func(ctx context.Context, target function.Target) error) error {
-	s, err := a.openSettings(cmd)
+	s, err := a.open()
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func (s *session) onTarget(ctx context.Context, o *functionOptions, do func(ctx 
 	}
 	if inCluster {
 		cluster := kubectl.New(kubectl.Config{Kubeconfig: o.kubeconfig, Context: o.context})
-		return hinted(do(ctx, &kubernetes.Deployer{Cluster: cluster, Say: s.app.notef}), o.namespace)
+		return hinted(do(ctx, &kubernetes.Deployer{Cluster: cluster, Say: s.app.Notef}), o.namespace)
 	}
 	return s.onDocker(ctx, func(engine *docker.Engine) error {
 		return do(ctx, s.app.local(engine))
@@ -102,7 +103,7 @@ func hinted(err error, namespace string) error {
 
 // local keeps functions on an engine.
 func (a *app) local(engine *docker.Engine) *function.Local {
-	return &function.Local{Host: engine, Say: a.notef, Alone: a.aloneWith}
+	return &function.Local{Host: engine, Say: a.Notef, Alone: a.aloneWith}
 }
 
 // patience is how long one waits for another without being told.
@@ -120,7 +121,7 @@ func (a *app) aloneWith(ctx context.Context, name string) (unlock func(), err er
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of locks: %w", err)
 	}
-	waiting := time.AfterFunc(patience, func() { a.notef("waiting for another rtbuild that has %s", name) })
+	waiting := time.AfterFunc(patience, func() { a.Notef("waiting for another rtbuild that has %s", name) })
 	defer waiting.Stop()
 	lock, err := flock.Wait(ctx, filepath.Join(folder, name), 0o600)
 	if err != nil {
@@ -131,7 +132,7 @@ func (a *app) aloneWith(ctx context.Context, name string) (unlock func(), err er
 
 // onDocker opens the Docker engine and does something with it.
 func (s *session) onDocker(ctx context.Context, do func(engine *docker.Engine) error) (err error) {
-	engine, err := s.openContainers(ctx, s.builder)
+	engine, err := s.openContainers(ctx, s.Builder)
 	if err != nil {
 		return err
 	}
@@ -147,7 +148,7 @@ func (s *session) explained(err error) error {
 		return err
 	}
 	for _, line := range failed.Log(40) {
-		fmt.Fprintln(s.app.streams.Err, line)
+		fmt.Fprintln(s.app.Streams.Err, line)
 	}
 	return err
 }
@@ -155,10 +156,10 @@ func (s *session) explained(err error) error {
 // oneFunction wants the name of a function.
 func oneFunction(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usagef("rtbuild function %s: want the name of one function", cmd.Name())
+		return invocation.Usagef("rtbuild function %s: want the name of one function", cmd.Name())
 	}
 	if err := function.CheckName(args[0]); err != nil {
-		return &usageError{err: err}
+		return &invocation.UsageError{Err: err}
 	}
 	return nil
 }

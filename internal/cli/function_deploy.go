@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/download"
 	"github.com/rtbuild/rtbuild/pkg/function"
 )
@@ -114,7 +115,7 @@ func (o *deployOptions) check(target *functionOptions) error {
 		return err
 	}
 	if !inCluster && (o.image != "" || o.readyPath != "") {
-		return usagef("--image and --ready-path go with --target kubernetes")
+		return invocation.Usagef("--image and --ready-path go with --target kubernetes")
 	}
 	return o.checkImage()
 }
@@ -133,7 +134,7 @@ func (o *deployOptions) placing(set *pflag.FlagSet) function.Placing {
 // functionOf is the function that the flags describe, with nothing wrong in it.
 func (s *session) functionOf(ctx context.Context, name, namespace string, o *deployOptions) (*function.Function, error) {
 	if o.runtime == "" || o.handler == "" || o.source == "" {
-		return nil, usagef("function %s: --runtime, --handler and --from-file are needed", name)
+		return nil, invocation.Usagef("function %s: --runtime, --handler and --from-file are needed", name)
 	}
 	f := &function.Function{Name: name, Namespace: namespace}
 	if err := s.fill(ctx, f, o); err != nil {
@@ -147,7 +148,7 @@ func (s *session) functionOf(ctx context.Context, name, namespace string, o *dep
 		return nil, err
 	}
 	if err := f.Check(); err != nil {
-		return nil, &usageError{err: err}
+		return nil, &invocation.UsageError{Err: err}
 	}
 	return f, nil
 }
@@ -160,12 +161,12 @@ func (s *session) fill(ctx context.Context, f *function.Function, o *deployOptio
 	}
 	r, v, err := function.FindRuntime(s.project.Tree.Runtimes, o.runtime)
 	if err != nil {
-		return &usageError{err: err}
+		return &invocation.UsageError{Err: err}
 	}
 	f.Runtime = s.project.FunctionRuntime(r, v, destination)
 	f.Handler, f.Memory, f.CPU, f.Port, f.ReadyPath = o.handler, o.memory, o.cpu, o.port, o.readyPath
 	if f.Timeout, err = strconv.Atoi(o.timeout); err != nil {
-		return usagef("--timeout %s: want seconds", o.timeout)
+		return invocation.Usagef("--timeout %s: want seconds", o.timeout)
 	}
 	const form = `NAME=VALUE, and '"NAME=A,B"' with both quotes where the value has commas`
 	if f.Env, err = pairs("env", o.env, form); err != nil {
@@ -190,7 +191,7 @@ func pairs(flag string, texts []string, form string) ([]function.Variable, error
 	for _, text := range texts {
 		i := strings.IndexAny(text, "=:")
 		if i < 1 {
-			return nil, usagef("--%s %q: write %s", flag, text, form)
+			return nil, invocation.Usagef("--%s %q: write %s", flag, text, form)
 		}
 		all = append(all, function.Variable{Name: text[:i], Value: text[i+1:]})
 	}
@@ -204,7 +205,7 @@ func loader() function.Loader {
 func (s *session) readSource(ctx context.Context, o *deployOptions) (function.Source, error) {
 	source, err := loader().Load(ctx, o.source, o.checksum)
 	if err == nil && o.checksum == "" && strings.Contains(o.source, "://") {
-		s.app.notef("note: nothing says that %s is what was meant; --checksum %s does", o.source, source.Digest)
+		s.app.Notef("note: nothing says that %s is what was meant; --checksum %s does", o.source, source.Digest)
 	}
 	return source, err
 }
@@ -273,13 +274,13 @@ func (s *session) update(ctx context.Context, on function.Target, set *pflag.Fla
 		return err
 	}
 	if len(was.Secrets) > 0 && len(o.secrets) == 0 && !set.Changed("secrets") {
-		return usagef("function %s has secrets (%s), which are not kept to be deployed again: say where they are with --secrets NAME=FOLDER", name, strings.Join(was.Secrets, ", "))
+		return invocation.Usagef("function %s has secrets (%s), which are not kept to be deployed again: say where they are with --secrets NAME=FOLDER", name, strings.Join(was.Secrets, ", "))
 	}
 	if err := s.fillSource(ctx, on, f, set, was.Record, o); err != nil {
 		return err
 	}
 	if err := f.Check(); err != nil {
-		return &usageError{err: err}
+		return &invocation.UsageError{Err: err}
 	}
 	if err := s.intoImage(ctx, f, o.image); err != nil {
 		return err
@@ -300,7 +301,7 @@ func (s *session) fillSource(ctx context.Context, on function.Target, f *functio
 			return err
 		}
 	case !set.Changed("from-file") || was.Dependencies && !set.Changed("dependencies"):
-		return usagef("function %s is in an image, which its source is not read from: name that again, with --from-file and, where it has some, --dependencies", f.Name)
+		return invocation.Usagef("function %s is in an image, which its source is not read from: name that again, with --from-file and, where it has some, --dependencies", f.Name)
 	}
 	if set.Changed("from-file") {
 		if f.Source, err = s.readSource(ctx, o); err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/reference"
@@ -24,10 +25,10 @@ func (o *deployOptions) checkImage() error {
 	}
 	ref, err := reference.Parse(o.image)
 	if err != nil {
-		return usagef("--image %s: %v", o.image, err)
+		return invocation.Usagef("--image %s: %v", o.image, err)
 	}
 	if ref.Tag != "" || ref.Digest != "" {
-		return usagef("--image %s: want a repository, HOST/NAME; each image gets a tag of its own there", o.image)
+		return invocation.Usagef("--image %s: want a repository, HOST/NAME; each image gets a tag of its own there", o.image)
 	}
 	return nil
 }
@@ -42,7 +43,7 @@ func (s *session) intoImage(ctx context.Context, f *function.Function, repositor
 	if err != nil {
 		return err
 	}
-	s.app.notef("putting %s into an image", f.Name)
+	s.app.Notef("putting %s into an image", f.Name)
 	return s.onDocker(ctx, func(engine *docker.Engine) error {
 		f.Image, err = function.Package(ctx, engine, s.registryClient(), f, place)
 		return err

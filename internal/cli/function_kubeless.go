@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/spf13/pflag"
+
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 )
 
 // kubelessFlags adds the flags of kubeless' own deploy and update that have
@@ -32,12 +34,12 @@ func checkKubelessFlags(set *pflag.FlagSet) error {
 		{"dryrun", "rtbuild function render prints a function's Kubernetes objects and deploys nothing"},
 	} {
 		if set.Changed(refused[0]) {
-			return usagef("--%s: %s", refused[0], refused[1])
+			return invocation.Usagef("--%s: %s", refused[0], refused[1])
 		}
 	}
 	policy, err := set.GetString("image-pull-policy")
 	if err == nil && !slices.Contains([]string{"Always", "IfNotPresent", "Never"}, policy) {
-		return usagef("--image-pull-policy %s: want Always, IfNotPresent or Never", policy)
+		return invocation.Usagef("--image-pull-policy %s: want Always, IfNotPresent or Never", policy)
 	}
 	return err
 }

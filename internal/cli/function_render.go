@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/function/kubernetes"
 )
@@ -28,7 +29,7 @@ and pushed, and the objects name its image.`,
 				"kubernetes": kubernetes.Objects, "knative": kubernetes.Knative,
 			}[engine]
 			if !ok {
-				return usagef("--for %s: want kubernetes or knative", engine)
+				return invocation.Usagef("--for %s: want kubernetes or knative", engine)
 			}
 			if err := o.checkImage(); err != nil {
 				return err

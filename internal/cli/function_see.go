@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/pkg/function"
 )
 
@@ -54,7 +55,7 @@ type calledAnswer struct {
 
 func (a *app) printAnswer(name string, answer function.Answer) error {
 	if answer.Status >= 400 {
-		fmt.Fprintln(a.streams.Err, strings.TrimRight(string(answer.Body), "\n"))
+		fmt.Fprintln(a.Streams.Err, strings.TrimRight(string(answer.Body), "\n"))
 		return fmt.Errorf("function %s answered with status %d; rtbuild function logs %s may say why", name, answer.Status, name)
 	}
 	printed := calledAnswer{Status: answer.Status, Header: answer.Header, Body: string(answer.Body)}
@@ -72,7 +73,7 @@ func (a *app) functionLogsCommand(target *functionOptions) *cobra.Command {
 		Args:  oneFunction,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withTarget(cmd, target, func(ctx context.Context, on function.Target) error {
-				err := on.Logs(ctx, target.namespace, args[0], follow, a.streams.Out)
+				err := on.Logs(ctx, target.namespace, args[0], follow, a.Streams.Out)
 				if follow && ctx.Err() != nil {
 					return nil // whoever follows ends that
 				}
@@ -115,7 +116,7 @@ func (a *app) functionListCommand(target *functionOptions) *cobra.Command {
 
 // outFlag adds kubeless' name of --output.
 func (a *app) outFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&a.flags.output, "out", "o", "text", "as --output")
+	cmd.Flags().StringVarP(&a.Flags.Output, "out", "o", "text", "as --output")
 }
 
 // named are the functions of these names, all without any.
@@ -186,7 +187,7 @@ func (a *app) functionDeleteCommand(target *functionOptions) *cobra.Command {
 		Short: "End functions when they have answered what they had, and remove all of them",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("rtbuild function delete: want the name of a function")
+				return invocation.Usagef("rtbuild function delete: want the name of a function")
 			}
 			return a.withTarget(cmd, target, func(ctx context.Context, on function.Target) error {
 				var errs []error

@@ -23,7 +23,7 @@ func (s *session) gates(destination string, o runOptions) []release.Gate {
 		gates = append(gates, &release.ContractGate{Project: s.project, Destination: destination, Reach: s.reachGateEngine, Suite: s.gateSuite})
 	}
 	if o.verifyCommand != "" {
-		gates = append(gates, &commandGate{command: o.verifyCommand, folder: s.app.root, jobs: s.jobs, output: s.app.streams.Err})
+		gates = append(gates, &commandGate{command: o.verifyCommand, folder: s.app.Root, jobs: s.Jobs, output: s.app.Streams.Err})
 	}
 	return gates
 }
@@ -48,17 +48,17 @@ func (s *session) gateSuite(ctx context.Context, subjects []contract.Subject) (*
 	if err != nil {
 		return nil, err
 	}
-	if err := s.app.printVerifyLogs(document.Subjects); err != nil || s.app.flags.quiet {
+	if err := s.app.printVerifyLogs(document.Subjects); err != nil || s.app.Flags.Quiet {
 		return document, err
 	}
-	return document, verifyTables(s.app.streams.Err, document, s.app.flags.verbose)
+	return document, verifyTables(s.app.Streams.Err, document, s.app.Flags.Verbose)
 }
 
 // openGateEngine connects to the engine that runs the images of a release: the
 // one that built them if it runs containers, else the Docker engine that the
 // environment names.
 func (s *session) openGateEngine(ctx context.Context) (*docker.Engine, error) {
-	builder := s.builder
+	builder := s.Builder
 	if !strings.HasPrefix(builder, "docker://") {
 		builder = "auto"
 	}

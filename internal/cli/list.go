@@ -69,7 +69,7 @@ func (s *session) list(names []string) ([]listedImage, error) {
 		image := listedImage{
 			Runtime: u.Runtime, Version: u.Version, Phase: string(u.Phase), Image: u.Ref.String(),
 			Pinned: u.Ref.Digest != "", Origin: u.Origin, Target: u.Target,
-			File: s.app.relative(u.Image.Position.File), Line: u.Image.Position.Line,
+			File: s.app.Relative(u.Image.Position.File), Line: u.Image.Position.Line,
 			EOL: eol[[2]string{u.Runtime, u.Version}],
 		}
 		if target := s.project.Discovery.TargetOf(u.Pointer); target != nil {

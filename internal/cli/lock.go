@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/plural"
 	"github.com/rtbuild/rtbuild/pkg/release"
@@ -26,7 +27,7 @@ file.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd, func(ctx context.Context, s *session) error {
 				if len(args) > 0 && !update {
-					return usagef("rtbuild lock takes images with --update only: rtbuild lock --update %s", args[0])
+					return invocation.Usagef("rtbuild lock takes images with --update only: rtbuild lock --update %s", args[0])
 				}
 				unlock, err := a.alone()
 				if err != nil {
@@ -54,14 +55,14 @@ file.`,
 
 // lockedBases opens the lock file.
 func (s *session) lockedBases(ctx context.Context) (*release.Bases, error) {
-	return s.openBases(ctx, s.lockPath(), s.registryClient(), release.LockAdd)
+	return s.openBases(ctx, s.LockPath(), s.registryClient(), release.LockAdd)
 }
 
 // lockedPlatforms are those that base images are locked for. An engine elsewhere is
 // not asked for its own: what it lacks is added by the first build.
 func (s *session) lockedPlatforms() []string {
-	if len(s.platforms) > 0 {
-		return s.platforms
+	if len(s.Platforms) > 0 {
+		return s.Platforms
 	}
 	return []string{build.HostPlatform()}
 }

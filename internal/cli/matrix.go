@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -37,7 +38,7 @@ type matrixOptions struct {
 
 func (o *matrixOptions) check() error {
 	if !slices.Contains([]string{"", string(release.StageParents), string(release.StageImages)}, o.stage) {
-		return usagef("--stage %s: want %s or %s", o.stage, release.StageParents, release.StageImages)
+		return invocation.Usagef("--stage %s: want %s or %s", o.stage, release.StageParents, release.StageImages)
 	}
 	return nil
 }
@@ -71,9 +72,9 @@ none failed: rtbuild pin --report FOLDER. docs/REPORTS.md has all of it.`,
 					return err
 				}
 				if len(jobs) > matrixLimit {
-					a.warnf("the matrix has %d jobs, and GitHub Actions takes %d: name a part of the runtimes", len(jobs), matrixLimit)
+					a.Warnf("the matrix has %d jobs, and GitHub Actions takes %d: name a part of the runtimes", len(jobs), matrixLimit)
 				}
-				return json.NewEncoder(a.streams.Out).Encode(newMatrix(jobs))
+				return json.NewEncoder(a.Streams.Out).Encode(newMatrix(jobs))
 			})
 		},
 	}
@@ -94,7 +95,7 @@ func (s *session) jobsOf(ctx context.Context, names []string, o matrixOptions) (
 		return nil, err
 	}
 	if added := edges.Bases.Added(); len(added) > 0 && o.since == "" {
-		s.app.warnf("%s lacks %s, and jobs may not find the same: run rtbuild lock and commit the file", s.lockFile, strings.Join(added, ", "))
+		s.app.Warnf("%s lacks %s, and jobs may not find the same: run rtbuild lock and commit the file", s.LockFile, strings.Join(added, ", "))
 	}
 	return slices.DeleteFunc(jobs, func(job release.Job) bool { return o.stage != "" && string(job.Stage) != o.stage }), nil
 }
@@ -116,12 +117,12 @@ func readMatrix(text string) ([]release.Job, error) {
 	var m matrix
 	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
 	if err := decoder.Decode(&m); err != nil || m.Include == nil {
-		return nil, usagef("--matrix takes what rtbuild matrix printed, {\"include\": […]}, not %q", text)
+		return nil, invocation.Usagef("--matrix takes what rtbuild matrix printed, {\"include\": […]}, not %q", text)
 	}
 	var jobs []release.Job
 	for i, entry := range m.Include {
 		if entry.Target == "" || len(entry.Targets) == 0 {
-			return nil, usagef("--matrix: entry %d has no target or no targets: take what rtbuild matrix printed", i+1)
+			return nil, invocation.Usagef("--matrix: entry %d has no target or no targets: take what rtbuild matrix printed", i+1)
 		}
 		jobs = append(jobs, release.Job{Name: entry.Target, Stage: entry.Stage, Targets: entry.Targets})
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/git"
 	"github.com/rtbuild/rtbuild/pkg/release"
 	"github.com/rtbuild/rtbuild/pkg/scaffold"
@@ -53,7 +54,7 @@ is as it was.`,
   rtbuild new version nodejs 26 --eol 2029-04-30`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usagef("rtbuild new: want the name of one runtime; a version is added by rtbuild new version RUNTIME VERSION")
+				return invocation.Usagef("rtbuild new: want the name of one runtime; a version is added by rtbuild new version RUNTIME VERSION")
 			}
 			o.Name = args[0]
 			return a.add(cmd, dryRun, func(ctx context.Context, tree *scaffold.Tree) (*scaffold.Addition, error) {
@@ -88,7 +89,7 @@ before, with exactly that version more.`,
   rtbuild new version python 3.15 --dry-run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return usagef("rtbuild new version: want a runtime and a version, as in rtbuild new version nodejs 26")
+				return invocation.Usagef("rtbuild new version: want a runtime and a version, as in rtbuild new version nodejs 26")
 			}
 			o.Runtime, o.Version = args[0], args[1]
 			return a.add(cmd, *dryRun, func(ctx context.Context, tree *scaffold.Tree) (*scaffold.Addition, error) {
@@ -137,7 +138,7 @@ func (a *app) add(cmd *cobra.Command, dryRun bool, plan func(context.Context, *s
 func explainedAddition(err error) error {
 	var wrong *scaffold.InputError
 	if errors.As(err, &wrong) {
-		return &usageError{err: err}
+		return &invocation.UsageError{Err: err}
 	}
 	var closed *scaffold.NotExtendedError
 	if errors.As(err, &closed) {
@@ -147,12 +148,12 @@ func explainedAddition(err error) error {
 }
 
 func (s *session) scaffoldTree() (*scaffold.Tree, error) {
-	ev, err := s.app.evaluator(s.root, s.config)
+	ev, err := s.app.Evaluator(s.Root, s.Config)
 	if err != nil {
 		return nil, err
 	}
 	return &scaffold.Tree{
-		Project: s.project, Evaluator: ev, Folders: s.config.Roots, Sources: s.sourcesIn,
+		Project: s.project, Evaluator: ev, Folders: s.Config.Roots, Sources: s.sourcesIn,
 		Open: func(ctx context.Context) (*release.Project, error) {
 			if err := s.load(ctx); err != nil {
 				return nil, err
@@ -165,9 +166,9 @@ func (s *session) scaffoldTree() (*scaffold.Tree, error) {
 // sourcesIn are the files of a folder that belong to the repository: all of them
 // where there is no git.
 func (s *session) sourcesIn(ctx context.Context, folder string) ([]string, error) {
-	repository, err := git.Open(ctx, s.root)
+	repository, err := git.Open(ctx, s.Root)
 	if errors.Is(err, git.ErrNoRepository) {
-		return scaffold.AllFiles(s.root, folder)
+		return scaffold.AllFiles(s.Root, folder)
 	}
 	if err != nil {
 		return nil, err
@@ -178,13 +179,13 @@ func (s *session) sourcesIn(ctx context.Context, folder string) ([]string, error
 func (s *session) describeAddition(addition *scaffold.Addition, dryRun bool) added {
 	result := added{
 		Runtime: addition.Runtime, Versions: addition.Versions, From: addition.From, Written: []string{}, Changed: []string{},
-		DryRun: dryRun, Diff: string(addition.Patch.Diff(s.root)), Next: []string{},
+		DryRun: dryRun, Diff: string(addition.Patch.Diff(s.Root)), Next: []string{},
 	}
 	for _, f := range addition.Files {
 		result.Written = append(result.Written, f.Path)
 	}
 	for _, f := range addition.Patch.Files {
-		result.Changed = append(result.Changed, s.app.relative(f.Path))
+		result.Changed = append(result.Changed, s.app.Relative(f.Path))
 	}
 	name := addition.Runtime
 	if len(addition.Versions) == 1 {
@@ -223,7 +224,7 @@ func (s *session) sayNext(addition *scaffold.Addition, result added) {
 		verb = "would add"
 	}
 	versions := strings.Join(result.Versions, ", ")
-	say := s.app.notef
+	say := s.app.Notef
 	switch {
 	case addition.OfVersion():
 		say("%s %s %s, made of %s", verb, result.Runtime, versions, result.From)

@@ -11,6 +11,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/pkg/configmap"
 	"github.com/rtbuild/rtbuild/pkg/report"
 )
@@ -39,7 +40,7 @@ func formatNamed(name string, more []string) (format, error) {
 	}
 	names := append([]string{"text", "json"}, more...)
 	last := len(names) - 1
-	return nil, usagef("--output %s: want %s or %s", name, strings.Join(names[:last], ", "), names[last])
+	return nil, invocation.Usagef("--output %s: want %s or %s", name, strings.Join(names[:last], ", "), names[last])
 }
 
 // moreFormats is the annotation of a command that prints its result in other forms,
@@ -84,7 +85,7 @@ func writeYAML[T any](out io.Writer, values []T) error {
 
 // print prints a command's result on stdout.
 func (a *app) print(value any, text func(io.Writer) error) error {
-	if err := a.format.print(a.streams.Out, value, text); err != nil {
+	if err := a.format.print(a.Streams.Out, value, text); err != nil {
 		return fmt.Errorf("printing the result: %w", err)
 	}
 	return nil

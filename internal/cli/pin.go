@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/pin"
 	"github.com/rtbuild/rtbuild/pkg/plural"
@@ -90,7 +91,7 @@ func (s *session) changes(ctx context.Context, args []string, o pinOptions) ([]r
 		return s.reported(ctx, append(o.reports, args...), o.matrices)
 	}
 	if len(o.matrices) > 0 {
-		return nil, nil, usagef("--matrix says which reports there are to be: add --report FOLDER")
+		return nil, nil, invocation.Usagef("--matrix says which reports there are to be: add --report FOLDER")
 	}
 	changes, err := s.asked(ctx, args, o)
 	return nil, changes, err
@@ -105,12 +106,12 @@ func (s *session) asked(ctx context.Context, args []string, o pinOptions) ([]pin
 		}
 		assignment, err := release.ParseAssignment(arg)
 		if err != nil {
-			return nil, &usageError{err: err}
+			return nil, &invocation.UsageError{Err: err}
 		}
 		assignments = append(assignments, assignment)
 	}
 	if len(assignments) > 0 && len(assignments) < len(args) {
-		return nil, usagef("give names to look up, or REF=sha256:…, not both")
+		return nil, invocation.Usagef("give names to look up, or REF=sha256:…, not both")
 	}
 	if len(assignments) > 0 {
 		return s.project.PinAssigned(assignments)
@@ -162,7 +163,7 @@ func (s *session) merge(ctx context.Context, reports []*report.Report) (*report.
 	if err != nil {
 		return nil, nil, err
 	}
-	if s.registry != "" {
+	if s.Registry != "" {
 		destination, err := s.destination(ctx)
 		if err != nil {
 			return nil, nil, err
@@ -193,8 +194,8 @@ func (s *session) ofThisTree(ctx context.Context, merged *report.Report, images 
 		if images[t.Name].Fingerprint == "" {
 			continue
 		}
-		if known = true; len(s.platforms) == 0 {
-			s.platforms = t.Platforms
+		if known = true; len(s.Platforms) == 0 {
+			s.Platforms = t.Platforms
 		}
 	}
 	if !known {
@@ -226,7 +227,7 @@ func (s *session) pin(ctx context.Context, moves []release.Move, changes []pin.C
 	text := func(out io.Writer) error { return pinTable(out, pins) }
 	if o.diff {
 		text = func(out io.Writer) error {
-			_, err := out.Write(plan.Diff(s.app.root))
+			_, err := out.Write(plan.Diff(s.app.Root))
 			return err
 		}
 	}
@@ -240,9 +241,9 @@ func (s *session) pin(ctx context.Context, moves []release.Move, changes []pin.C
 		return fmt.Errorf("%s to be moved to the images of the reports; run rtbuild pin without --check", plural.Of(len(moved), len(moves), "version tag"))
 	}
 	if len(moves) > 0 {
-		s.app.notef("moved %s", plural.Of(len(moved), len(moves), "version tag"))
+		s.app.Notef("moved %s", plural.Of(len(moved), len(moves), "version tag"))
 	}
-	s.app.notef("%s", pinTotals(plan, o.check))
+	s.app.Notef("%s", pinTotals(plan, o.check))
 	return nil
 }
 
@@ -269,7 +270,7 @@ func pinTotals(plan *pin.Patch, check bool) string {
 func (a *app) describePins(plan *pin.Patch) []pinnedImage {
 	pins := []pinnedImage{}
 	for _, p := range plan.Pins {
-		pins = append(pins, pinnedImage{File: a.relative(p.Position.File), Line: p.Position.Line, Old: p.Old, New: p.New, Changed: p.Old != p.New})
+		pins = append(pins, pinnedImage{File: a.Relative(p.Position.File), Line: p.Position.Line, Old: p.Old, New: p.New, Changed: p.Old != p.New})
 	}
 	return pins
 }

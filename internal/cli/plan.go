@@ -92,7 +92,7 @@ func (s *session) describe(steps *build.Plan, selected discover.Selection) plan 
 		t := plannedTarget{
 			Name: step.Name, Repository: step.Repository.Name, Tags: notNil(step.Tags),
 			Context: step.Context, Dockerfile: step.Dockerfile, Kind: step.Kind, Args: step.Args, Stage: step.Stage,
-			Platforms: notNil(s.platforms), DependsOn: notNil(step.DependsOn), Bases: notNil(step.Bases()), UsedBy: []plannedField{},
+			Platforms: notNil(s.Platforms), DependsOn: notNil(step.DependsOn), Bases: notNil(step.Bases()), UsedBy: []plannedField{},
 		}
 		for _, field := range step.UsedBy {
 			t.UsedBy = append(t.UsedBy, plannedField{Runtime: field.Runtime, Version: field.Version, Phase: string(field.Phase)})

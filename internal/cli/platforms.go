@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/engine"
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
@@ -11,18 +12,18 @@ import (
 // resolvePlatforms settles what images are built for, because that is part of
 // what they are made of: what the settings say, else what the engine is.
 func (s *session) resolvePlatforms(ctx context.Context) error {
-	if len(s.platforms) == 0 {
+	if len(s.Platforms) == 0 {
 		own, err := s.ownPlatform(ctx)
 		if err != nil {
 			return err
 		}
-		s.platforms = []string{own}
+		s.Platforms = []string{own}
 	}
-	normalized, err := build.NormalizePlatforms(s.platforms)
+	normalized, err := build.NormalizePlatforms(s.Platforms)
 	if err != nil {
-		return &usageError{err: err}
+		return &invocation.UsageError{Err: err}
 	}
-	s.platforms = normalized
+	s.Platforms = normalized
 	if s.project != nil {
 		s.project.Platforms = normalized
 	}

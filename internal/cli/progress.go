@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/engine"
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
@@ -24,20 +25,20 @@ const progressLines = "lines"
 // else lines: what steps print is worth reading where one failed, and is in the
 // error then.
 func (a *app) progressForm(asked string) (string, error) {
-	file, isFile := a.streams.Err.(*os.File)
+	file, isFile := a.Streams.Err.(*os.File)
 	terminal := isFile && term.IsTerminal(int(file.Fd()))
 	switch {
 	case !slices.Contains([]string{"auto", "tty", "plain", progressLines}, asked):
-		return "", usagef("--progress %s: want auto, tty, plain or lines", asked)
+		return "", invocation.Usagef("--progress %s: want auto, tty, plain or lines", asked)
 	case asked == "tty" && !terminal:
-		return "", usagef("--progress tty: stderr is no terminal; want auto, plain or lines")
-	case a.flags.quiet:
+		return "", invocation.Usagef("--progress tty: stderr is no terminal; want auto, plain or lines")
+	case a.Flags.Quiet:
 		return string(engine.ProgressQuiet), nil
 	case asked != "auto":
 		return asked, nil
 	case terminal:
 		return string(engine.ProgressTTY), nil
-	case a.flags.verbose:
+	case a.Flags.Verbose:
 		return string(engine.ProgressPlain), nil
 	}
 	return progressLines, nil

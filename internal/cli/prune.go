@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/git"
 	"github.com/rtbuild/rtbuild/internal/registryserver"
 	"github.com/rtbuild/rtbuild/pkg/release"
@@ -49,7 +50,7 @@ own garbage collection runs. The cache of the build engine is not touched.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.releases < 0 || o.days < 0 {
-				return usagef("--keep-releases and --keep-days are 0 or more")
+				return invocation.Usagef("--keep-releases and --keep-days are 0 or more")
 			}
 			return a.with(cmd, func(ctx context.Context, s *session) error { return s.prune(ctx, o) })
 		},
@@ -72,7 +73,7 @@ func (s *session) prune(ctx context.Context, o pruneOptions) error {
 	if err != nil {
 		return err
 	}
-	log, err := git.Open(ctx, s.root)
+	log, err := git.Open(ctx, s.Root)
 	if err != nil {
 		return fmt.Errorf("the history tells what was released: %w", err)
 	}
@@ -102,8 +103,8 @@ func (s *session) printPruned(images []release.Stored, deleted []string, o prune
 	pruned, rows := []prunedImage{}, [][]string{}
 	for _, image := range images {
 		if image.Needed() {
-			if s.app.flags.verbose {
-				s.app.notef("stays: %s@%s: %s", image, shortDigest(image.Digest), image.Reason)
+			if s.app.Flags.Verbose {
+				s.app.Notef("stays: %s@%s: %s", image, shortDigest(image.Digest), image.Reason)
 			}
 			continue
 		}
@@ -119,11 +120,11 @@ func (s *session) printPruned(images []release.Stored, deleted []string, o prune
 	})
 	switch {
 	case o.delete:
-		s.app.notef("deleted %d of %d images at the registry", len(pruned), len(images))
+		s.app.Notef("deleted %d of %d images at the registry", len(pruned), len(images))
 	case len(pruned) == 0:
-		s.app.notef("all %d images at the registry are needed", len(images))
+		s.app.Notef("all %d images at the registry are needed", len(images))
 	default:
-		s.app.notef("%d of %d images at the registry are not needed; nothing is deleted: rtbuild prune --delete does that", len(pruned), len(images))
+		s.app.Notef("%d of %d images at the registry are not needed; nothing is deleted: rtbuild prune --delete does that", len(pruned), len(images))
 	}
 	return err
 }
@@ -146,6 +147,6 @@ func (s *session) collect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.app.notef("freed %d MB in %s", freed/1e6, folder)
+	s.app.Notef("freed %d MB in %s", freed/1e6, folder)
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/kubectl"
 	"github.com/rtbuild/rtbuild/pkg/configmap"
 	"github.com/rtbuild/rtbuild/pkg/plural"
@@ -40,13 +41,13 @@ func (o *liveOptions) flags(set *pflag.FlagSet) {
 func (o *liveOptions) check() error {
 	switch {
 	case o.diff && o.apply:
-		return usagef("--diff changes nothing, and --apply prints the same: give one of them")
+		return invocation.Usagef("--diff changes nothing, and --apply prints the same: give one of them")
 	case o.restart != "" && !o.apply:
-		return usagef("--restart-controller goes with --apply")
+		return invocation.Usagef("--restart-controller goes with --apply")
 	case o.wait && o.restart == "":
-		return usagef("--wait is for the controller's restart: add --restart-controller; the ConfigMap itself is there when the command ends")
+		return invocation.Usagef("--wait is for the controller's restart: add --restart-controller; the ConfigMap itself is there when the command ends")
 	case o.context != "" && !o.apply && !o.diff:
-		return usagef("--context goes with --diff or --apply")
+		return invocation.Usagef("--context goes with --diff or --apply")
 	}
 	return nil
 }
@@ -110,7 +111,7 @@ func (s *session) restart(ctx context.Context, cluster *kubectl.Client, namespac
 
 // noteRestart tells what a running controller needs to read the ConfigMap.
 func (a *app) noteRestart(namespace string) {
-	a.notef("note: a running controller reads the ConfigMap only when it starts; once it is applied: kubectl rollout restart --namespace %s deployment/%s", namespace, controller)
+	a.Notef("note: a running controller reads the ConfigMap only when it starts; once it is applied: kubectl rollout restart --namespace %s deployment/%s", namespace, controller)
 }
 
 func (a *app) printPublication(p publication) error {
@@ -118,11 +119,11 @@ func (a *app) printPublication(p publication) error {
 	changes := plural.Count(len(p.Changes), "change")
 	switch {
 	case len(p.Changes) == 0:
-		a.notef("the cluster's ConfigMap %s in the namespace %s is the same", p.Name, p.Namespace)
+		a.Notef("the cluster's ConfigMap %s in the namespace %s is the same", p.Name, p.Namespace)
 	case p.Applied:
-		a.notef("applied %s to the ConfigMap %s in the namespace %s", changes, p.Name, p.Namespace)
+		a.Notef("applied %s to the ConfigMap %s in the namespace %s", changes, p.Name, p.Namespace)
 	default:
-		a.notef("the cluster's ConfigMap %s in the namespace %s differs: %s", p.Name, p.Namespace, changes)
+		a.Notef("the cluster's ConfigMap %s in the namespace %s differs: %s", p.Name, p.Namespace, changes)
 	}
 	return err
 }

@@ -19,7 +19,7 @@ func (a *app) registryCommand() *cobra.Command {
 with --registry local use this server while it is there.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			s, err := a.openSettings(cmd)
+			s, err := a.open()
 			if err != nil {
 				return err
 			}

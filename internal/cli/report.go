@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/git"
 	"github.com/rtbuild/rtbuild/pkg/plural"
 	"github.com/rtbuild/rtbuild/pkg/release"
@@ -23,7 +24,7 @@ func (s *session) finish(ctx context.Context, result *release.Result, o runOptio
 	if len(o.reports) > 0 {
 		s.sign(context.WithoutCancel(ctx), &r.Head)
 	}
-	s.app.notef("%s", r.Totals)
+	s.app.Notef("%s", r.Totals)
 	var errs []error
 	for _, path := range o.reports {
 		errs = append(errs, writeReport(path, r))
@@ -42,17 +43,17 @@ func (s *session) sign(ctx context.Context, head *report.Head) {
 	if s.project == nil {
 		return
 	}
-	repository, err := git.Open(ctx, s.root)
+	repository, err := git.Open(ctx, s.Root)
 	if err == nil {
 		head.Revision, err = repository.Head(ctx)
 	}
 	if err != nil && !errors.Is(err, git.ErrNoRepository) && !errors.Is(err, git.ErrUnknownRevision) {
-		s.app.warnf("the report does not say which commit it is of: %v", err)
+		s.app.Warnf("the report does not say which commit it is of: %v", err)
 	}
 }
 
 func (s *session) report(result *release.Result) *report.Report {
-	return result.Report(func(err error) string { return s.app.relative(err.Error()) })
+	return result.Report(func(err error) string { return s.app.Relative(err.Error()) })
 }
 
 // failures prints what went wrong, each target with the end of its log, unless that
@@ -62,12 +63,12 @@ func (a *app) failures(targets []report.Target, shown bool) error {
 		if t.Error == "" {
 			continue
 		}
-		fmt.Fprintf(a.streams.Err, "%s %s (%s): %s\n", t.Status, t.Name, t.Dockerfile, t.Error)
+		fmt.Fprintf(a.Streams.Err, "%s %s (%s): %s\n", t.Status, t.Name, t.Dockerfile, t.Error)
 		if len(t.Log) == 0 {
 			continue
 		}
 		if shown {
-			fmt.Fprintln(a.streams.Err, "    what it printed is above, at this step")
+			fmt.Fprintln(a.Streams.Err, "    what it printed is above, at this step")
 			continue
 		}
 		if err := a.printLog(t.Name+": the end of its log", t.Log); err != nil {
@@ -81,7 +82,7 @@ func (a *app) failures(targets []report.Target, shown bool) error {
 func checkReports(paths []string) error {
 	for _, path := range paths {
 		if ext := filepath.Ext(path); ext != ".json" && ext != ".xml" {
-			return usagef("--report %s: the name ends in .json, or in .xml for JUnit", path)
+			return invocation.Usagef("--report %s: the name ends in .json, or in .xml for JUnit", path)
 		}
 	}
 	return nil
@@ -149,11 +150,11 @@ func readReport(path string) (*report.Report, error) {
 // gitHub writes annotations and the step's summary where GitHub Actions runs
 // the command.
 func (a *app) gitHub(r *report.Report) error {
-	if actions, _ := a.lookupEnv("GITHUB_ACTIONS"); actions != "true" {
+	if actions, _ := a.LookupEnv("GITHUB_ACTIONS"); actions != "true" {
 		return nil
 	}
-	err := r.GitHubAnnotations(a.streams.Err)
-	path, ok := a.lookupEnv("GITHUB_STEP_SUMMARY")
+	err := r.GitHubAnnotations(a.Streams.Err)
+	path, ok := a.LookupEnv("GITHUB_STEP_SUMMARY")
 	if !ok || path == "" {
 		return err
 	}
@@ -167,11 +168,11 @@ func (a *app) gitHub(r *report.Report) error {
 // printLog prints the end of a failed step's log, folded where GitHub Actions
 // shows it.
 func (a *app) printLog(title string, log []string) error {
-	if actions, _ := a.lookupEnv("GITHUB_ACTIONS"); actions == "true" {
-		return report.GitHubGroup(a.streams.Err, title, log)
+	if actions, _ := a.LookupEnv("GITHUB_ACTIONS"); actions == "true" {
+		return report.GitHubGroup(a.Streams.Err, title, log)
 	}
 	for _, line := range log {
-		if _, err := fmt.Fprintln(a.streams.Err, "    "+line); err != nil {
+		if _, err := fmt.Fprintln(a.Streams.Err, "    "+line); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
 	"github.com/rtbuild/rtbuild/internal/edge/runlock"
 	"github.com/rtbuild/rtbuild/pkg/build"
@@ -46,10 +47,10 @@ func (o *runOptions) flags(set *pflag.FlagSet, push string) {
 // check refuses options that do not go together.
 func (o *runOptions) check() error {
 	if (o.verify || o.verifyCommand != "") && !o.push {
-		return usagef("--verify and --verify-command decide on pushed images: add --push")
+		return invocation.Usagef("--verify and --verify-command decide on pushed images: add --push")
 	}
 	if o.contentOnly && !o.push {
-		return usagef("--content-only pushes, but not under the version tags: add --push")
+		return invocation.Usagef("--content-only pushes, but not under the version tags: add --push")
 	}
 	return checkReports(o.reports)
 }
@@ -72,7 +73,7 @@ func (a *app) alone() (unlock func(), err error) {
 func (a *app) warned(release func() error) func() {
 	return func() {
 		if err := release(); err != nil {
-			a.warnf("%v", err)
+			a.Warnf("%v", err)
 		}
 	}
 }
@@ -94,7 +95,7 @@ func (s *session) release(ctx context.Context, names []string, o runOptions, pin
 	options.Pin, edges.Gates = pin, s.gates(options.Destination, o)
 	edges.OpenBuilder = func(ctx context.Context) (build.Builder, error) { return s.openBuilder(ctx, form) }
 	if form == progressLines {
-		edges.Watcher = newLineWatcher(s.app.streams.Err)
+		edges.Watcher = newLineWatcher(s.app.Streams.Err)
 	}
 	result, err := s.project.Release(ctx, edges, options)
 	if result == nil {
@@ -136,8 +137,8 @@ func (s *session) releaseOptions(ctx context.Context, o runOptions) (release.Opt
 	return release.Options{
 		Settings: build.Settings{
 			Destination: destination, Push: o.push, Rebuild: o.rebuild, FailFast: o.failFast,
-			Jobs: s.jobs, Labels: s.config.Labels, Platforms: s.platforms, State: filepath.Join(s.app.root, stateDir),
-			BuildPlatform: s.ownPlatform, KeepTimes: !o.rewriteTimestamp || s.config.KeepsTimes(), Secrets: secrets, SSH: ssh,
+			Jobs: s.Jobs, Labels: s.Config.Labels, Platforms: s.Platforms, State: filepath.Join(s.app.Root, invocation.StateDir),
+			BuildPlatform: s.ownPlatform, KeepTimes: !o.rewriteTimestamp || s.Config.KeepsTimes(), Secrets: secrets, SSH: ssh,
 		},
 		Since: o.since, Publish: o.push && !o.contentOnly,
 	}, nil
@@ -153,7 +154,7 @@ func (s *session) releaseEdges(ctx context.Context, o runOptions) (release.Edges
 		mode = release.LockOffer
 	}
 	client := s.registryClient()
-	bases, err := s.openBases(ctx, s.lockPath(), client, mode)
+	bases, err := s.openBases(ctx, s.LockPath(), client, mode)
 	if err != nil {
 		return release.Edges{}, err
 	}
@@ -176,14 +177,14 @@ func (s *session) prepare(ctx context.Context, names []string, o runOptions) (*b
 // An observer tells people what a release finds on its way.
 type observer struct{ *session }
 
-func (o observer) Undecided(u discover.Undecided) { o.app.warnf("not built, undecided: %s", u) }
+func (o observer) Undecided(u discover.Undecided) { o.app.Warnf("not built, undecided: %s", u) }
 
 func (o observer) Locked(images []string) {
-	o.app.notef("locked %s in %s", strings.Join(images, ", "), o.lockFile)
+	o.app.Notef("locked %s in %s", strings.Join(images, ", "), o.LockFile)
 }
 
 func (o observer) AllChanged(rev, why string) {
-	o.app.warnf("--since %s: all images count as changed: %s", rev, why)
+	o.app.Warnf("--since %s: all images count as changed: %s", rev, why)
 }
 
 // keyValues reads "id=x,src=y" lists into a map of one to the other.
@@ -194,12 +195,12 @@ func keyValues(values []string, flag, key, value string) (map[string]string, err
 		for _, pair := range strings.Split(text, ",") {
 			k, v, ok := strings.Cut(pair, "=")
 			if !ok || k != key && k != value {
-				return nil, usagef("--%s %q: write %s=…,%s=…", flag, text, key, value)
+				return nil, invocation.Usagef("--%s %q: write %s=…,%s=…", flag, text, key, value)
 			}
 			fields[k] = v
 		}
 		if fields[key] == "" || fields[value] == "" {
-			return nil, usagef("--%s %q: write %s=…,%s=…", flag, text, key, value)
+			return nil, invocation.Usagef("--%s %q: write %s=…,%s=…", flag, text, key, value)
 		}
 		path, err := filepath.Abs(fields[value])
 		if err != nil {
@@ -217,7 +218,7 @@ func (s *session) openBases(ctx context.Context, path string, client *registry.C
 		return nil, err
 	}
 	mirrors := map[string]string{}
-	for from, to := range s.mirrors {
+	for from, to := range s.Mirrors {
 		if mirrors[from], err = s.locate(ctx, to); err != nil {
 			return nil, err
 		}

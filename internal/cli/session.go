@@ -8,29 +8,24 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/internal/edge/engine"
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
 	"github.com/rtbuild/rtbuild/internal/registryserver"
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/config"
-	"github.com/rtbuild/rtbuild/pkg/manifest"
 	"github.com/rtbuild/rtbuild/pkg/provenance"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
-// stateDir is the folder under the repository that holds what may be thrown
-// away: the embedded registry and the embedded engine's cache.
-const stateDir = ".rtbuild"
-
 // stateFolder is the path of name under the state folder, which is made if it
 // is missing, and which git is told to ignore.
 func (a *app) stateFolder(name string) (string, error) {
-	folder := filepath.Join(a.root, stateDir)
+	folder := filepath.Join(a.Root, invocation.StateDir)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", fmt.Errorf("making the folder for state: %w", err)
 	}
@@ -45,7 +40,7 @@ func (a *app) stateFolder(name string) (string, error) {
 
 // A session is a repository with the edges that a command opened on it.
 type session struct {
-	*settings
+	*invocation.Settings
 	*edges
 	app     *app
 	project *release.Project
@@ -60,58 +55,23 @@ type edges struct {
 	enginePlatform string
 }
 
-// openSettings reads the settings alone.
-func (a *app) openSettings(cmd *cobra.Command) (*session, error) {
-	folder, err := filepath.Abs(a.flags.directory)
-	if err == nil {
-		folder, err = filepath.EvalSymlinks(folder)
-	}
-	if err != nil {
-		return nil, usagef("--directory: %v", err)
-	}
-	a.root, a.set = findRoot(folder, a.flags.manifest), cmd.Flags()
-	if base, err := filepath.Rel(a.root, folder); err == nil && base != "." {
-		a.base = filepath.ToSlash(base)
-	}
-	merged, err := a.settingsOf(a.root)
+// open finds the repository that the flags name, and reads its settings alone.
+func (a *app) open() (*session, error) {
+	settings, err := a.Open()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(a.machineSettings()); err == nil {
-		a.notef("settings of this machine: %s", a.machineSettings())
-	}
-	return &session{settings: merged, edges: &edges{}, app: a}, nil
-}
-
-// findRoot is the repository that a folder lies in: the nearest folder upwards that
-// has a settings file or the root document. Nothing is looked for outside of the git
-// repository. Without either it is the folder itself.
-func findRoot(folder, manifestPath string) string {
-	if manifestPath == "" {
-		manifestPath = manifest.DefaultEntry
-	}
-	exists := func(path string) bool {
-		_, err := os.Stat(path)
-		return err == nil
-	}
-	for dir := folder; ; dir = filepath.Dir(dir) {
-		if exists(filepath.Join(dir, config.FileName)) || exists(fromRoot(dir, manifestPath)) {
-			return dir
-		}
-		if dir == filepath.Dir(dir) || exists(filepath.Join(dir, ".git")) {
-			return folder
-		}
-	}
+	return &session{Settings: settings, edges: &edges{}, app: a}, nil
 }
 
 // at is the session of another tree: of the same flags, environment and edges,
 // with that tree's own settings file.
 func (s *session) at(root string) (*session, error) {
-	merged, err := s.app.settingsOf(root)
+	merged, err := s.app.SettingsOf(root)
 	if err != nil {
 		return nil, err
 	}
-	return &session{settings: merged, edges: s.edges, app: s.app}, nil
+	return &session{Settings: merged, edges: s.edges, app: s.app}, nil
 }
 
 // An opener loads the repository at root.
@@ -122,15 +82,15 @@ func (s *session) load(ctx context.Context) error { return s.loadWith(ctx, relea
 
 // loadWith evaluates the manifests by release.Open, or by what does less.
 func (s *session) loadWith(ctx context.Context, open opener) error {
-	ev, err := s.app.evaluator(s.root, s.config)
+	ev, err := s.app.Evaluator(s.Root, s.Config)
 	if err != nil {
 		return err
 	}
-	project, err := open(ctx, ev, s.root, s.config)
+	project, err := open(ctx, ev, s.Root, s.Config)
 	if err != nil {
 		return err
 	}
-	project.Platforms, project.Discovery.Base = s.platforms, s.app.base
+	project.Platforms, project.Discovery.Base = s.Platforms, s.app.Base
 	s.project = project
 	return nil
 }
@@ -138,11 +98,11 @@ func (s *session) loadWith(ctx context.Context, open opener) error {
 // destination is HOST[/PREFIX] to push to, or empty for where the manifests say.
 // It starts the embedded registry if that is the one.
 func (s *session) destination(ctx context.Context) (string, error) {
-	return s.locate(ctx, s.registry)
+	return s.locate(ctx, s.Registry)
 }
 
 func (s *session) locate(ctx context.Context, registry string) (string, error) {
-	prefix, isLocal := localPrefix(registry)
+	prefix, isLocal := invocation.LocalPrefix(registry)
 	if !isLocal {
 		return registry, nil
 	}
@@ -164,14 +124,8 @@ func (s *session) locate(ctx context.Context, registry string) (string, error) {
 // warnDisplaced says that references to the embedded registry change.
 func (a *app) warnDisplaced(server *registryserver.Server) {
 	if before := server.Displaced(); before != "" {
-		a.warnf("%s is taken by another process: the embedded registry is at %s from now on", before, server.Address())
+		a.Warnf("%s is taken by another process: the embedded registry is at %s from now on", before, server.Address())
 	}
-}
-
-// localPrefix splits "local/prefix" into "/prefix" and true.
-func localPrefix(registry string) (string, bool) {
-	prefix, ok := strings.CutPrefix(registry, "local")
-	return prefix, ok && (prefix == "" || prefix[0] == '/')
 }
 
 // close ends what the session started.
@@ -193,7 +147,7 @@ func (a *app) with(cmd *cobra.Command, do func(ctx context.Context, s *session) 
 
 // withTree is with, where the manifests are loaded by load.
 func (a *app) withTree(cmd *cobra.Command, load func(*session, context.Context) error, do func(ctx context.Context, s *session) error) (err error) {
-	s, err := a.openSettings(cmd)
+	s, err := a.open()
 	if err != nil {
 		return err
 	}
@@ -208,7 +162,7 @@ func (a *app) withTree(cmd *cobra.Command, load func(*session, context.Context) 
 // tokens.
 func (s *session) registryClient() *registry.Client {
 	if s.client == nil {
-		s.client = registry.New(registry.Config{Insecure: s.insecure, CAFiles: s.caFiles, Concurrency: 32, UserAgent: "rtbuild/" + version()})
+		s.client = registry.New(registry.Config{Insecure: s.Insecure, CAFiles: s.CAFiles, Concurrency: 32, UserAgent: "rtbuild/" + version()})
 	}
 	return s.client
 }
@@ -219,7 +173,7 @@ func (s *session) openBuilder(ctx context.Context, progress string) (build.Build
 	if err != nil {
 		return nil, err
 	}
-	config.Progress = engine.Progress{Out: s.app.streams.Err, Mode: engine.ProgressMode(progress)}
+	config.Progress = engine.Progress{Out: s.app.Streams.Err, Mode: engine.ProgressMode(progress)}
 	if progress == progressLines {
 		config.Progress.Mode = engine.ProgressQuiet
 	}
@@ -231,13 +185,13 @@ func (s *session) openBuilder(ctx context.Context, progress string) (build.Build
 
 // engineConfig says which engine to open, and how.
 func (s *session) engineConfig() (engine.Config, error) {
-	roots, err := registry.Roots(s.caFiles)
+	roots, err := registry.Roots(s.CAFiles)
 	if err != nil {
 		return engine.Config{}, err
 	}
 	return engine.Config{
-		Builder:            s.builder,
-		InsecureRegistries: s.insecure,
+		Builder:            s.Builder,
+		InsecureRegistries: s.Insecure,
 		Logins:             login,
 		Roots:              roots,
 		Log:                s.app.verboseLog(),
@@ -251,29 +205,8 @@ func login(_ context.Context, address string) (docker.Login, error) {
 }
 
 func (a *app) verboseLog() io.Writer {
-	if a.flags.verbose {
-		return a.streams.Err
+	if a.Flags.Verbose {
+		return a.Streams.Err
 	}
 	return nil
-}
-
-// notef tells people something; --quiet drops it.
-func (a *app) notef(format string, args ...any) {
-	if !a.flags.quiet {
-		fmt.Fprintln(a.streams.Err, a.relative(fmt.Sprintf(format, args...)))
-	}
-}
-
-// warnf tells people something that they should not miss.
-func (a *app) warnf(format string, args ...any) {
-	fmt.Fprintln(a.streams.Err, "warning: "+a.relative(fmt.Sprintf(format, args...)))
-}
-
-// relative shortens the paths in a message to what they are in the
-// repository.
-func (a *app) relative(text string) string {
-	if a.root == "" || a.root == string(filepath.Separator) {
-		return text
-	}
-	return strings.ReplaceAll(text, a.root+string(filepath.Separator), "")
 }

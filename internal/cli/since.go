@@ -9,7 +9,7 @@ import (
 
 // openHistory opens the tree's repository.
 func (s *session) openHistory(ctx context.Context) (release.History, error) {
-	return git.Open(ctx, s.root)
+	return git.Open(ctx, s.Root)
 }
 
 // lookAt says what the tree in another folder comes to, all of it.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/internal/edge/engine"
 	"github.com/rtbuild/rtbuild/pkg/contract"
@@ -50,18 +51,18 @@ func (o *verifyOptions) flags(set *pflag.FlagSet) {
 func (o *verifyOptions) check(names []string) error {
 	switch {
 	case o.image == "" && (o.functions != "" || o.examples != "" || o.suffix != ""):
-		return usagef("--contract, --examples and --suffix describe an image of no tree: add --image REF")
+		return invocation.Usagef("--contract, --examples and --suffix describe an image of no tree: add --image REF")
 	case o.image != "" && len(names) > 0:
-		return usagef("either --image, or names of runtimes, not both")
+		return invocation.Usagef("either --image, or names of runtimes, not both")
 	case o.image != "" && o.functions == "":
-		return usagef("--image %s: say where its contract functions are, with --contract FOLDER", o.image)
+		return invocation.Usagef("--image %s: say where its contract functions are, with --contract FOLDER", o.image)
 	case o.image != "" && o.since != "":
-		return usagef("--since is for images of a tree, not for --image")
+		return invocation.Usagef("--since is for images of a tree, not for --image")
 	case o.image != "" && o.pinned:
-		return usagef("--pinned is for images of manifests, not for --image")
+		return invocation.Usagef("--pinned is for images of manifests, not for --image")
 	}
 	if err := contract.CheckNames(o.checks); err != nil {
-		return &usageError{err: fmt.Errorf("--check: %w", err)}
+		return &invocation.UsageError{Err: fmt.Errorf("--check: %w", err)}
 	}
 	if _, err := o.variables(); err != nil {
 		return err
@@ -74,7 +75,7 @@ func (o *verifyOptions) variables() ([]function.Variable, error) {
 	for _, text := range o.env {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok || name == "" {
-			return nil, usagef("--env %q: write NAME=VALUE", text)
+			return nil, invocation.Usagef("--env %q: write NAME=VALUE", text)
 		}
 		variables = append(variables, function.Variable{Name: name, Value: value})
 	}
@@ -119,9 +120,9 @@ all checks. --jobs says how many versions are verified at once (default 2).
 func (a *app) verifyImage(cmd *cobra.Command, o verifyOptions) error {
 	ref, err := reference.Parse(o.image)
 	if err != nil {
-		return &usageError{err: err}
+		return &invocation.UsageError{Err: err}
 	}
-	s, err := a.openSettings(cmd)
+	s, err := a.open()
 	if err != nil {
 		return err
 	}
@@ -168,7 +169,7 @@ func (s *session) runVerify(ctx context.Context, subjects []contract.Subject, o 
 	if len(subjects) == 0 {
 		return contract.NewDocument("", time.Now(), 0, nil), nil
 	}
-	containers, err := s.openContainers(ctx, s.builder)
+	containers, err := s.openContainers(ctx, s.Builder)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +179,7 @@ func (s *session) runVerify(ctx context.Context, subjects []contract.Subject, o 
 // showVerified prints and writes what came of a verification. It is an error if
 // a check failed.
 func (s *session) showVerified(document *contract.Document, o verifyOptions) error {
-	printed := s.app.print(document, func(out io.Writer) error { return verifyTables(out, document, s.app.flags.verbose) })
+	printed := s.app.print(document, func(out io.Writer) error { return verifyTables(out, document, s.app.Flags.Verbose) })
 	errs := []error{printed}
 	for _, path := range o.reports {
 		errs = append(errs, writeReport(path, document))
@@ -205,7 +206,7 @@ func (s *session) openContainers(ctx context.Context, builder string) (*docker.E
 // error is what kept the suite from running at all.
 func (s *session) runSuite(ctx context.Context, containers *docker.Engine, subjects []contract.Subject, checks []string) (_ *contract.Document, err error) {
 	defer func() { err = errors.Join(err, containers.Close()) }()
-	jobs := s.app.flags.jobs
+	jobs := s.app.Flags.Jobs
 	if jobs == 0 {
 		jobs = verifyJobs
 	}
@@ -220,11 +221,11 @@ func (s *session) runSuite(ctx context.Context, containers *docker.Engine, subje
 }
 
 func (s *session) verifyOne(ctx context.Context, suite *contract.Suite, subject contract.Subject) *contract.SubjectReport {
-	s.app.notef("verifying %s with %s", subject, suite.Engine.Name())
+	s.app.Notef("verifying %s with %s", subject, suite.Engine.Name())
 	began := time.Now()
 	r, err := suite.Verify(ctx, subject)
 	if err != nil {
-		return contract.Unverified(subject, began, errors.New(s.app.relative(err.Error())))
+		return contract.Unverified(subject, began, errors.New(s.app.Relative(err.Error())))
 	}
 	return r
 }
@@ -237,7 +238,7 @@ func (a *app) printVerifyLogs(reports []*contract.SubjectReport) error {
 				continue
 			}
 			title := fmt.Sprintf("%s: %s: the end of the log", r.Name(), result.Check)
-			fmt.Fprintln(a.streams.Err, title)
+			fmt.Fprintln(a.Streams.Err, title)
 			if err := a.printLog(title, result.Log); err != nil {
 				return err
 			}

@@ -26,7 +26,7 @@ func (s *session) subjects(ctx context.Context, names []string, o verifyOptions)
 		return nil, err
 	}
 	if len(selected) == 0 {
-		s.app.notef("nothing to verify: %s", nothingSelected(names, o.since))
+		s.app.Notef("nothing to verify: %s", nothingSelected(names, o.since))
 		return nil, nil
 	}
 	env, err := o.variables()
@@ -42,7 +42,7 @@ func (s *session) subjects(ctx context.Context, names []string, o verifyOptions)
 		if len(names) > 0 {
 			return nil, without[name]
 		}
-		s.app.warnf("not verified: %v", without[name])
+		s.app.Warnf("not verified: %v", without[name])
 	}
 	for i := range subjects {
 		subjects[i].Env = env
@@ -88,7 +88,7 @@ func (s *session) sourcesOf(ctx context.Context, subjects []contract.Subject) *b
 			return today
 		}
 	}
-	s.app.warnf("whether the images are made of today's sources is not known: %v", err)
+	s.app.Warnf("whether the images are made of today's sources is not known: %v", err)
 	return &build.Prepared{}
 }
 
@@ -106,7 +106,7 @@ func (s *session) warnOlder(today *build.Prepared, document *contract.Document) 
 					continue
 				}
 				if why := release.Older(steps[u.Target], image.Labels); why != "" {
-					s.app.warnf("%s: the image of the %s phase, %s, %s: rtbuild build %s makes it anew", verified.Name(), image.Phase, image.Reference, why, u.Target)
+					s.app.Warnf("%s: the image of the %s phase, %s, %s: rtbuild build %s makes it anew", verified.Name(), image.Phase, image.Reference, why, u.Target)
 				}
 			}
 		}

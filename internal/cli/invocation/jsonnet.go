@@ -1,4 +1,4 @@
-package cli
+package invocation
 
 import (
 	"maps"
@@ -13,9 +13,9 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/provenance"
 )
 
-// jsonnetFlags are those of the jsonnet command that say what a document is
+// JsonnetFlags are those of the jsonnet command that say what a document is
 // evaluated with.
-type jsonnetFlags struct {
+type JsonnetFlags struct {
 	paths []string
 	// variables are the flags' values, by the flags' names.
 	variables map[string]*[]string
@@ -55,7 +55,7 @@ func variableKinds() []variableKind {
 	}
 }
 
-func (f *jsonnetFlags) flags(set *pflag.FlagSet) {
+func (f *JsonnetFlags) flags(set *pflag.FlagSet) {
 	set.StringArrayVarP(&f.paths, "jpath", "J", nil, "look for Jsonnet libraries in `FOLDER`, may be repeated, the last one first; then in JSONNET_PATH, then in vendor/")
 	if f.variables == nil {
 		f.variables = map[string]*[]string{}
@@ -68,52 +68,52 @@ func (f *jsonnetFlags) flags(set *pflag.FlagSet) {
 	}
 }
 
-// evaluator makes the evaluator of the tree at root, which is this one or an
+// Evaluator makes the evaluator of the tree at root, which is this one or an
 // older state of it, with its own settings c: libraries of this tree are looked
 // for in that state first.
-func (a *app) evaluator(root string, c *config.Config) (provenance.Evaluator, error) {
-	paths, err := a.libraryPaths(root, c)
+func (i *Invocation) Evaluator(root string, c *config.Config) (provenance.Evaluator, error) {
+	paths, err := i.libraryPaths(root, c)
 	if err != nil {
 		return nil, err
 	}
-	variables, err := a.variables(root, c)
+	variables, err := i.variables(root, c)
 	if err != nil {
 		return nil, err
 	}
 	ev, err := jsonnet.New(paths...).With(variables...)
 	if err != nil {
-		return nil, &usageError{err: err}
+		return nil, &UsageError{Err: err}
 	}
 	return ev, nil
 }
 
 // libraryPaths are the folders to look for libraries in, the first one first.
-func (a *app) libraryPaths(root string, c *config.Config) ([]string, error) {
+func (i *Invocation) libraryPaths(root string, c *config.Config) ([]string, error) {
 	var paths []string
-	given := slices.Clone(a.flags.jsonnet.paths)
+	given := slices.Clone(i.Flags.Jsonnet.paths)
 	if len(given) == 0 {
 		for _, path := range slices.Backward(c.Jsonnet.JPath) {
 			paths = append(paths, fromRoot(root, path))
 		}
 	}
 	slices.Reverse(given)
-	if list, ok := a.lookupEnv(jsonnetPathVariable); ok {
+	if list, ok := i.LookupEnv(jsonnetPathVariable); ok {
 		given = append(given, filepath.SplitList(list)...)
 	}
 	for _, path := range given {
 		absolute, err := filepath.Abs(path)
 		if err != nil {
-			return nil, usagef("--jpath %s: %v", path, err)
+			return nil, Usagef("--jpath %s: %v", path, err)
 		}
-		if within, err := filepath.Rel(a.root, absolute); err == nil && root != a.root && filepath.IsLocal(within) {
+		if within, err := filepath.Rel(i.Root, absolute); err == nil && root != i.Root && filepath.IsLocal(within) {
 			paths = append(paths, filepath.Join(root, within))
 		}
 		paths = append(paths, absolute)
 	}
 	paths = append(paths, filepath.Join(root, vendorFolder))
-	if root != a.root {
+	if root != i.Root {
 		// It may be left out of the repository: jsonnet-bundler fills it.
-		paths = append(paths, filepath.Join(a.root, vendorFolder))
+		paths = append(paths, filepath.Join(i.Root, vendorFolder))
 	}
 	return paths, nil
 }
@@ -126,7 +126,7 @@ func fromRoot(root, path string) string {
 }
 
 // variables are those of the settings, and those of flags, which win.
-func (a *app) variables(root string, c *config.Config) ([]jsonnet.Variable, error) {
+func (i *Invocation) variables(root string, c *config.Config) ([]jsonnet.Variable, error) {
 	type key struct {
 		name     string
 		argument bool
@@ -134,21 +134,21 @@ func (a *app) variables(root string, c *config.Config) ([]jsonnet.Variable, erro
 	var variables []jsonnet.Variable
 	given := map[key]string{}
 	for _, kind := range variableKinds() {
-		for _, text := range *a.flags.jsonnet.variables[kind.flag] {
+		for _, text := range *i.Flags.Jsonnet.variables[kind.flag] {
 			v := kind.make
 			var hasValue bool
 			if v.Name, v.Text, hasValue = strings.Cut(text, "="); !hasValue && !v.File {
-				v.Text, hasValue = a.lookupEnv(v.Name)
+				v.Text, hasValue = i.LookupEnv(v.Name)
 			}
 			switch {
 			case v.Name == "" || !hasValue && v.File:
-				return nil, usagef("--%s %q: write VAR=…", kind.flag, text)
+				return nil, Usagef("--%s %q: write VAR=…", kind.flag, text)
 			case !hasValue:
-				return nil, usagef("--%s %s: the environment has no variable %s; write %s=…", kind.flag, text, v.Name, v.Name)
+				return nil, Usagef("--%s %s: the environment has no variable %s; write %s=…", kind.flag, text, v.Name, v.Name)
 			}
 			other, twice := given[key{v.Name, v.Argument}]
 			if twice && other != kind.flag {
-				return nil, usagef("--%s and --%s both set %s", other, kind.flag, v.Name)
+				return nil, Usagef("--%s and --%s both set %s", other, kind.flag, v.Name)
 			}
 			if twice {
 				variables = slices.DeleteFunc(variables, func(o jsonnet.Variable) bool { return o.Name == v.Name && o.Argument == v.Argument })
