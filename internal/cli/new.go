@@ -233,6 +233,9 @@ func (s *session) sayNext(addition *scaffold.Addition, result added) {
 	default:
 		say("%s %s %s in %s: what %s is, under names of its own, until you change it", verb, result.Runtime, versions, addition.Folder, result.From)
 	}
+	if addition.Resumed {
+		say("%s was there, as a run leaves it that does not come to its end", addition.Folder)
+	}
 	if addition.Line != "" {
 		say("add to %s: %s", s.project.Tree.Entry, addition.Line)
 	}

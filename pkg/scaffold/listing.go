@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -59,13 +60,53 @@ func (a *Addition) listVersion(r *manifest.Runtime) error {
 	return a.replace(a.tree.path(readmeName), source, []byte(strings.Join(l.lines, "")))
 }
 
-// listRuntime adds a row for a new runtime, like that of the runtime that it is a copy
-// of, behind the last one of its suite.
+// listed is the runtime of the table's last row, or of the last one of the addition's
+// suite if it has runtimes; nil if there is no row.
+func (a *Addition) listed(l listing) *manifest.Runtime {
+	var last *manifest.Runtime
+	rank := func(r *manifest.Runtime) int {
+		row := l.row(r.Folder)
+		if path.Dir(r.Folder) == path.Dir(a.Folder) {
+			row += len(l.lines)
+		}
+		return row
+	}
+	for i := range a.tree.Project.Tree.Runtimes {
+		r := &a.tree.Project.Tree.Runtimes[i]
+		if l.row(r.Folder) >= 0 && (last == nil || rank(r) > rank(last)) {
+			last = r
+		}
+	}
+	return last
+}
+
+// onlyNames is a row with nothing in the cells that neither link nor list versions:
+// what they say is true of another runtime.
+func onlyNames(row string, versions []string) string {
+	cells := strings.Split(row, "|")
+	for i := 1; i < len(cells)-1; i++ {
+		if text := strings.TrimSpace(cells[i]); text != strings.Join(versions, ", ") && !strings.Contains(text, "/"+readmeName+")") {
+			cells[i] = " "
+		}
+	}
+	return strings.Join(cells, "|")
+}
+
+// listRuntime adds a row for a new runtime, behind the last one of its suite: like that
+// of the runtime that it is a copy of, and of a blank one with its name and versions
+// alone.
 func (a *Addition) listRuntime(template *manifest.Runtime) error {
 	l, source, ok, err := a.listing()
-	row := l.row(template.Folder)
-	if !ok || err != nil || row < 0 {
+	isCopy := template != nil
+	if !isCopy {
+		template = a.listed(l)
+	}
+	if !ok || err != nil || template == nil || l.row(a.Folder) >= 0 {
 		return err
+	}
+	row := l.row(template.Folder)
+	if row < 0 {
+		return nil
 	}
 	suite, _, _ := strings.Cut(a.Folder, "/")
 	at := row
@@ -75,6 +116,9 @@ func (a *Addition) listRuntime(template *manifest.Runtime) error {
 		}
 	}
 	changed := withVersions(l.lines[row], template, a.Versions)
+	if !isCopy {
+		changed = onlyNames(changed, a.Versions)
+	}
 	changed = strings.ReplaceAll(strings.ReplaceAll(changed, "("+template.Folder+"/", "("+a.Folder+"/"), "`"+template.ID+"`", "`"+a.Runtime+"`")
 	l.lines = slices.Insert(l.lines, at+1, changed)
 	return a.replace(a.tree.path(readmeName), source, []byte(strings.Join(l.lines, "")))

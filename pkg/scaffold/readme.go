@@ -26,7 +26,7 @@ func (a *Addition) addRow(r *manifest.Runtime, c elementChange, replaced map[str
 	}
 	lines := strings.SplitAfter(string(source), "\n")
 	row := rowOf(lines, r.ID, c.old)
-	if row < 0 {
+	if row < 0 || rowOf(lines, r.ID, c.new) >= 0 {
 		return nil
 	}
 	at := row + 1

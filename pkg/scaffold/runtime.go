@@ -70,8 +70,12 @@ func (t *Tree) Runtime(ctx context.Context, o RuntimeOptions) (*Addition, error)
 	if err != nil {
 		return nil, err
 	}
+	line := importOf(t, t.Project.Tree.Entry, manifestPath)
+	if err := a.resume(line); err != nil {
+		return nil, err
+	}
 	if o.NoImport {
-		a.Line = importOf(t, t.Project.Tree.Entry, manifestPath)
+		a.Line = line
 		return a, nil
 	}
 	edits, err := t.importing(ctx, s, manifestPath)
@@ -81,13 +85,11 @@ func (t *Tree) Runtime(ctx context.Context, o RuntimeOptions) (*Addition, error)
 	if err := a.patch(edits); err != nil {
 		return nil, err
 	}
-	if _, template := t.runtime(a.From); template != nil {
-		return a, a.listRuntime(template)
-	}
-	return a, nil
+	_, template := t.runtime(a.From)
+	return a, a.listRuntime(template)
 }
 
-// free wants the name to be a valid one that nothing has yet. It returns the folder
+// free wants the name to be a valid one that no runtime has yet. It returns the folder
 // for the runtime's folder.
 func (t *Tree) free(o RuntimeOptions) (suite string, err error) {
 	if !namePattern.MatchString(o.Name) || len(o.Name) > longestName {
@@ -106,11 +108,28 @@ func (t *Tree) free(o RuntimeOptions) (suite string, err error) {
 	}
 	for _, s := range suites {
 		folder := s + "/" + o.Name
-		if _, err := os.Lstat(t.path(folder)); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(t.path(folder)); s != suite && !errors.Is(err, fs.ErrNotExist) {
 			return "", inputf("%s is there already, and no runtime of that name: rtbuild check says what is wrong with it; remove it, or choose another name", folder)
 		}
 	}
 	return suite, nil
+}
+
+// resume looks whether the folder is there already, though no runtime's: as a run
+// leaves it that was killed before line was in the root document. Then its files need
+// no writing. A folder that holds something else is not touched.
+func (a *Addition) resume(line string) error {
+	if _, err := os.Lstat(a.tree.path(a.Folder)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, f := range a.Files {
+		if !f.in(a.tree.path(f.Path)) {
+			return inputf("%s is there already, and no runtime of that name; it is not what this command would write (%s differs), so that it stays as it is. If it is to be the runtime, add to %s: %s; else remove it, or choose another name",
+				a.Folder, f.Path, a.tree.relative(a.tree.Project.Tree.Entry), line)
+		}
+	}
+	a.Files, a.Resumed = nil, true
+	return nil
 }
 
 // copyOf fills the addition with a copy of another runtime, under the new name.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,6 +105,76 @@ func TestCopy(t *testing.T) {
 	}
 	if info, err := os.Stat(filepath.Join(root, "incubator/moon/data")); err != nil || info.Mode().Perm() != 0o755 {
 		t.Errorf("what was executable is %v (%v)", info.Mode(), err)
+	}
+}
+
+// TestListBlank gives a blank runtime a row in the table of runtimes, behind the last
+// one of its suite, without what is said of another one there.
+func TestListBlank(t *testing.T) {
+	files := lua()
+	files["README.md"] = "| runtime | versions | dependencies |\n|---|---|---|\n| [`lua`](stable/lua/README.md) | 5.3, 5.4 | rocks |\n| [`zed`](incubator/zed/README.md) | 1 | zeds |\n\nThe end.\n"
+	files["runtimes.jsonnet"] = "[import 'incubator/zed/zed.jsonnet', import 'stable/lua/lua.jsonnet']\n"
+	files["incubator/zed/zed.jsonnet"] = `{ ID: 'zed', versions: [{ name: 'z', version: '1', images: [{ phase: 'runtime', image: 'acme/zed:1' }] }] }`
+	files["incubator/zed/Dockerfile"] = "FROM debian\n"
+	for suite, want := range map[string]string{
+		"stable":    "| [`lua`](stable/lua/README.md) | 5.3, 5.4 | rocks |\n| [`moon`](stable/moon/README.md) | 1.0, 1.1 | |\n| [`zed`](incubator/zed/README.md) | 1 | zeds |\n\nThe end.\n",
+		"incubator": "| [`lua`](stable/lua/README.md) | 5.3, 5.4 | rocks |\n| [`zed`](incubator/zed/README.md) | 1 | zeds |\n| [`moon`](incubator/moon/README.md) | 1.0, 1.1 | |\n\nThe end.\n",
+	} {
+		changed := changedBy(t, written(t, files), func(tree *scaffold.Tree) (*scaffold.Addition, error) {
+			return tree.Runtime(t.Context(), scaffold.RuntimeOptions{Name: "moon", From: scaffold.Blank, Suite: suite, Versions: []string{"1.0", "1.1"}})
+		})
+		if got := changed["README.md"]; !strings.HasSuffix(got, "|---|---|---|\n"+want) {
+			t.Errorf("in %s, the README is\n%s\nwant\n%s", suite, got, want)
+		}
+	}
+}
+
+// TestResume comes to the end of what a run left that was killed: its folder is there,
+// with more or less of what belongs to it.
+func TestResume(t *testing.T) {
+	files := lua()
+	files["README.md"] = "| [`lua`](stable/lua/README.md) | 5.3, 5.4 | rocks |\n"
+	add := func(tree *scaffold.Tree, from string) (*scaffold.Addition, error) {
+		if from == "" {
+			return tree.Version(t.Context(), scaffold.VersionOptions{Runtime: "lua", Version: "5.5"})
+		}
+		return tree.Runtime(t.Context(), scaffold.RuntimeOptions{Name: "moon", From: from})
+	}
+	for _, from := range []string{"lua", scaffold.Blank, ""} {
+		whole := written(t, files)
+		changed := changedBy(t, whole, func(tree *scaffold.Tree) (*scaffold.Addition, error) { return add(tree, from) })
+		for _, missing := range [][]string{{"runtimes.jsonnet", "README.md"}, {"runtimes.jsonnet"}} {
+			root := written(t, files)
+			for name, text := range changed {
+				if slices.Contains(missing, name) || name == "stable/lua/lua.jsonnet" {
+					continue
+				}
+				if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if addition, err := add(opened(t, root), from); err != nil || addition.Write(t.Context()) != nil {
+				t.Errorf("of %q, without %q: %v", from, missing, err)
+			}
+			if left := differences(contents(t, whole), contents(t, root)); len(left) != 0 {
+				t.Errorf("of %q, without %q: different are %q", from, missing, left)
+			}
+		}
+	}
+}
+
+// TestKilledInTheMiddle removes the folder that a run was writing when it was killed.
+func TestKilledInTheMiddle(t *testing.T) {
+	files := lua()
+	files["incubator/.moon.rtbuild-123/Dockerfile"] = "FROM deb"
+	changed := changedBy(t, written(t, files), func(tree *scaffold.Tree) (*scaffold.Addition, error) {
+		return tree.Runtime(t.Context(), scaffold.RuntimeOptions{Name: "moon", From: scaffold.Blank})
+	})
+	if text, ok := changed["incubator/.moon.rtbuild-123/Dockerfile"]; !ok || text != "" {
+		t.Errorf("what was left is there: %q", changed)
 	}
 }
 
@@ -256,7 +327,8 @@ func TestRuntimeRefuses(t *testing.T) {
 		"a digit":            {scaffold.RuntimeOptions{Name: "moon2"}, `"moon2" cannot be a runtime's name`},
 		"too long":           {scaffold.RuntimeOptions{Name: strings.Repeat("a", 41)}, "cannot be a runtime's name"},
 		"taken":              {scaffold.RuntimeOptions{Name: "lua"}, "there is a runtime lua already, in stable/lua/lua.jsonnet"},
-		"a folder":           {scaffold.RuntimeOptions{Name: "half"}, "incubator/half is there already"},
+		"a folder":           {scaffold.RuntimeOptions{Name: "half", From: scaffold.Blank}, "(incubator/half/.dockerignore differs), so that it stays as it is. If it is to be the runtime, add to runtimes.jsonnet: import 'incubator/half/half.jsonnet'; else remove it"},
+		"in another suite":   {scaffold.RuntimeOptions{Name: "half", From: scaffold.Blank, Suite: "stable"}, "incubator/half is there already, and no runtime of that name: rtbuild check says"},
 		"no suite":           {scaffold.RuntimeOptions{Name: "moon", Suite: "stabel"}, `runtimes are in stable, incubator, and not in "stabel"; did you mean stable?`},
 		"no version":         {scaffold.RuntimeOptions{Name: "moon", Versions: []string{"v1"}}, `"v1" is not a version`},
 		"twice":              {scaffold.RuntimeOptions{Name: "moon", Versions: []string{"1", "1"}}, "version 1 is named twice"},

@@ -84,6 +84,9 @@ type Addition struct {
 	Files []File
 	// Patch changes files that are there.
 	Patch *pin.Patch
+	// Resumed tells that the runtime's folder is there, of a run that did not come to
+	// its end: what is left to do is to import it.
+	Resumed bool
 	// Line is what is left to be added to the root document by hand, if anything.
 	Line string
 

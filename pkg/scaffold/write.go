@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 	"github.com/rtbuild/rtbuild/pkg/pin"
@@ -83,11 +85,26 @@ func (a *Addition) write() (undo func() error, err error) {
 	if err := a.writeFiles(&done); err != nil {
 		return undo, err
 	}
-	if err := a.Patch.Write(); err != nil {
+	patch := a.manifestsLast()
+	if err := patch.Write(); err != nil {
 		return undo, err
 	}
-	done = append(done, reversed(a.Patch).Write)
+	done = append(done, reversed(patch).Write)
 	return undo, nil
+}
+
+// manifestsLast is the patch in the order in which it is written: with the manifests
+// the addition is there, and a run that is killed before can be done once more.
+func (a *Addition) manifestsLast() *pin.Patch {
+	patch := &pin.Patch{Files: slices.Clone(a.Patch.Files)}
+	page := func(f pin.PatchedFile) int {
+		if filepath.Base(f.Path) == readmeName {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(patch.Files, func(x, y pin.PatchedFile) int { return page(x) - page(y) })
+	return patch
 }
 
 // reversed is the patch that takes a patch back.
@@ -113,7 +130,11 @@ func (a *Addition) writeFiles(done *[]func() error) (err error) {
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return err
 	}
-	staging, err := os.MkdirTemp(parent, "."+path.Base(a.Folder)+".rtbuild-*")
+	prefix := "." + path.Base(a.Folder) + ".rtbuild-"
+	if err := removeLeft(parent, prefix); err != nil {
+		return err
+	}
+	staging, err := os.MkdirTemp(parent, prefix)
 	if err != nil {
 		return err
 	}
@@ -144,6 +165,17 @@ func (a *Addition) writeFiles(done *[]func() error) (err error) {
 	return nil
 }
 
+// removeLeft removes what runs left in a folder that were killed: what has this prefix.
+func removeLeft(folder, prefix string) error {
+	entries, err := os.ReadDir(folder)
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), prefix) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(folder, entry.Name())))
+		}
+	}
+	return err
+}
+
 // move gives a file or folder its name, which must not be taken.
 func move(from, to string, done *[]func() error) error {
 	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
@@ -154,6 +186,20 @@ func move(from, to string, done *[]func() error) error {
 	}
 	*done = append(*done, func() error { return os.RemoveAll(to) })
 	return nil
+}
+
+// in tells whether the file is at a path already.
+func (f File) in(path string) bool {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode().IsRegular() != (f.Link == "") {
+		return false
+	}
+	if f.Link != "" {
+		link, err := os.Readlink(path)
+		return err == nil && link == f.Link
+	}
+	content, err := os.ReadFile(path)
+	return err == nil && bytes.Equal(content, f.Content)
 }
 
 // write writes the file to a path.
