@@ -5,11 +5,13 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rtbuild/rtbuild/internal/cli/published"
 )
 
 func (a *app) allCommand() *cobra.Command {
 	var run runOptions
-	var configMap configMapOptions
+	var configMap published.Options
 	cmd := &cobra.Command{
 		Use:   "all [NAME...]",
 		Short: "Build, push, resolve, pin, and print the ConfigMap",
@@ -20,7 +22,7 @@ version tags, write the digests into the manifests, and print the ConfigMap.
 If anything fails, tags and manifests are as they were, and the next run goes on
 with what is missing. Without --push the images are built, and nothing else.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := configMap.check(); err != nil {
+			if err := configMap.Check(); err != nil {
 				return err
 			}
 			return a.with(cmd, func(ctx context.Context, s *session) error {
@@ -41,7 +43,7 @@ with what is missing. Without --push the images are built, and nothing else.`,
 		},
 	}
 	run.flags(cmd.Flags(), "push the images and pin their digests")
-	configMap.flags(cmd.Flags())
+	configMap.Flags(cmd.Flags())
 	return cmd
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rtbuild/rtbuild/internal/version"
 	"github.com/rtbuild/rtbuild/pkg/check"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 	"github.com/rtbuild/rtbuild/pkg/plural"
@@ -96,7 +97,7 @@ func (s *session) printFindings(findings []manifest.Finding) error {
 	}
 	switch a.Flags.Output {
 	case "sarif":
-		text = func(out io.Writer) error { return check.SARIF(out, s.Root, version(), findings) }
+		text = func(out io.Writer) error { return check.SARIF(out, s.Root, version.This().Version, findings) }
 	case "github":
 		text = func(out io.Writer) error {
 			var annotations []report.Annotation

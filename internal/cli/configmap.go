@@ -3,38 +3,15 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
-	"github.com/rtbuild/rtbuild/internal/cli/invocation"
+	"github.com/rtbuild/rtbuild/internal/cli/published"
 	"github.com/rtbuild/rtbuild/pkg/configmap"
-	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
-// configMapOptions are the flags of every command that prints the ConfigMap.
-type configMapOptions struct {
-	only            string
-	namespaceObject bool
-	serverSide      bool
-}
-
-func (o *configMapOptions) flags(set *pflag.FlagSet) {
-	set.StringVar(&o.only, "only", "", "print only this `KEY`; only runtime-images can be asked for")
-	set.BoolVar(&o.namespaceObject, "namespace-object", false, "print the Namespace before the ConfigMap")
-	set.BoolVar(&o.serverSide, "server-side", false, "it will be applied with kubectl apply --server-side, which takes larger ones")
-}
-
-func (o *configMapOptions) check() error {
-	if o.only != "" && o.only != configmap.Key {
-		return invocation.Usagef("--only %s: only %s can be asked for", o.only, configmap.Key)
-	}
-	return nil
-}
-
 func (a *app) configMapCommand() *cobra.Command {
-	var o configMapOptions
+	var o published.Options
 	var live liveOptions
 	cmd := &cobra.Command{
 		Use:   "configmap",
@@ -58,10 +35,10 @@ same keys. All other keys stay.`,
   rtbuild configmap --apply --restart-controller --wait`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := errors.Join(o.check(), live.check()); err != nil {
+			if err := errors.Join(o.Check(), live.check()); err != nil {
 				return err
 			}
-			return a.withTree(cmd, (*session).loadManifests, func(ctx context.Context, s *session) error {
+			return a.withSettings(cmd, func(ctx context.Context, s *session) error {
 				if live.apply || live.diff {
 					return s.publishConfigMap(ctx, o, live)
 				}
@@ -69,36 +46,30 @@ same keys. All other keys stay.`,
 			})
 		},
 	}
-	o.flags(cmd.Flags())
+	o.Flags(cmd.Flags())
 	live.flags(cmd.Flags())
 	return cmd
 }
 
-// loadManifests loads what the ConfigMap is made of: which images this tree builds
-// matters only where they are named elsewhere.
-func (s *session) loadManifests(ctx context.Context) error {
-	if s.Registry != "" {
-		return s.load(ctx)
+// makeConfigMap makes the ConfigMap of the manifests, and tells which images in
+// it have no digest. Which images this tree builds matters only where they are named
+// elsewhere.
+func (s *session) makeConfigMap(ctx context.Context, o published.Options) (*configmap.ConfigMap, error) {
+	if s.project == nil && s.Registry == "" {
+		tree, err := s.app.Manifests(ctx, s.Settings)
+		if err == nil {
+			err = tree.Valid()
+		}
+		if err != nil {
+			return nil, err
+		}
+		return o.Make(&s.app.Invocation, tree, nil, s.Config.ConfigMap)
 	}
-	return s.loadWith(ctx, release.OpenManifests)
-}
-
-// noteUnpinned tells of the images that have no digest yet.
-func (s *session) noteUnpinned() {
-	for _, r := range s.project.Tree.Runtimes {
-		for _, v := range r.Versions {
-			for _, image := range v.Images {
-				if image.Ref.Digest == "" {
-					s.app.Notef("note: %s (%s %s %s) has no digest", image.Ref, r.ID, v.Version, image.Phase)
-				}
-			}
+	if s.project == nil {
+		if err := s.load(ctx); err != nil {
+			return nil, err
 		}
 	}
-}
-
-// makeConfigMap makes the ConfigMap of the manifests, and tells which images in
-// it have no digest.
-func (s *session) makeConfigMap(ctx context.Context, o configMapOptions) (*configmap.ConfigMap, error) {
 	if err := s.project.Tree.Valid(); err != nil {
 		return nil, err
 	}
@@ -106,29 +77,13 @@ func (s *session) makeConfigMap(ctx context.Context, o configMapOptions) (*confi
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.project.ConfigMap(destination, configmap.Options{OnlyRuntimes: o.only != "", NamespaceObject: o.namespaceObject, ServerSide: o.serverSide})
-	if err != nil {
-		return nil, err
-	}
-	s.noteUnpinned()
-	return c, nil
+	return o.Make(&s.app.Invocation, s.project.Tree, s.project.Relocated(destination), s.Config.ConfigMap)
 }
 
-func (s *session) printConfigMap(ctx context.Context, o configMapOptions) error {
-	if o.only != "" {
-		s.app.Warnf("this ConfigMap holds %s alone: applying it over one that was applied with the other keys deletes those, and the controller does not start without them; kubectl patch --type merge keeps them", configmap.Key)
-	}
+func (s *session) printConfigMap(ctx context.Context, o published.Options) error {
 	c, err := s.makeConfigMap(ctx, o)
 	if err != nil {
 		return err
 	}
-	out, err := s.app.format.configMap(c)
-	if err != nil {
-		return err
-	}
-	if _, err := s.app.Streams.Out.Write(out); err != nil {
-		return fmt.Errorf("printing the ConfigMap: %w", err)
-	}
-	s.app.noteRestart(c.Namespace())
-	return nil
+	return o.Print(&s.app.Invocation, c, s.app.format.configMap)
 }

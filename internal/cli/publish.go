@@ -11,14 +11,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/rtbuild/rtbuild/internal/cli/invocation"
+	"github.com/rtbuild/rtbuild/internal/cli/published"
 	"github.com/rtbuild/rtbuild/internal/edge/kubectl"
 	"github.com/rtbuild/rtbuild/pkg/configmap"
 	"github.com/rtbuild/rtbuild/pkg/plural"
 )
-
-// controller is the Deployment of the function controller, as its own manifest
-// names it.
-const controller = "kubeless-controller-manager"
 
 // liveOptions are the flags that have configmap look at a cluster.
 type liveOptions struct {
@@ -32,7 +29,7 @@ func (o *liveOptions) flags(set *pflag.FlagSet) {
 	set.BoolVar(&o.diff, "diff", false, "print what applying it would change in the cluster, and change nothing")
 	set.BoolVar(&o.apply, "apply", false, "apply it, with kubectl, and print what that changed")
 	set.StringVar(&o.restart, "restart-controller", "", "with --apply: restart the controller, if something changed, so that it reads the ConfigMap; `DEPLOYMENT` is its name")
-	set.Lookup("restart-controller").NoOptDefVal = controller
+	set.Lookup("restart-controller").NoOptDefVal = published.Controller
 	set.BoolVar(&o.wait, "wait", false, "with --restart-controller: wait until it has restarted")
 	set.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to --wait")
 	set.StringVar(&o.context, "context", "", "the `CONTEXT` of kubectl's configuration (default: its current one)")
@@ -62,8 +59,8 @@ type publication struct {
 }
 
 // publishConfigMap compares the ConfigMap with the cluster's, or applies it.
-func (s *session) publishConfigMap(ctx context.Context, o configMapOptions, live liveOptions) error {
-	o.serverSide = true
+func (s *session) publishConfigMap(ctx context.Context, o published.Options, live liveOptions) error {
+	o.ServerSide = true
 	c, err := s.makeConfigMap(ctx, o)
 	if err != nil {
 		return err
@@ -91,7 +88,7 @@ func (s *session) publishConfigMap(ctx context.Context, o configMapOptions, live
 		return err
 	}
 	if live.apply && live.restart == "" && len(changes) > 0 {
-		s.app.noteRestart(c.Namespace())
+		published.NoteRestart(&s.app.Invocation, c.Namespace())
 	}
 	return nil
 }
@@ -107,11 +104,6 @@ func (s *session) restart(ctx context.Context, cluster *kubectl.Client, namespac
 		return fmt.Errorf("the controller %s has not restarted: %w", live.restart, err)
 	}
 	return nil
-}
-
-// noteRestart tells what a running controller needs to read the ConfigMap.
-func (a *app) noteRestart(namespace string) {
-	a.Notef("note: a running controller reads the ConfigMap only when it starts; once it is applied: kubectl rollout restart --namespace %s deployment/%s", namespace, controller)
 }
 
 func (a *app) printPublication(p publication) error {

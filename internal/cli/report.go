@@ -11,6 +11,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/git"
+	"github.com/rtbuild/rtbuild/internal/version"
 	"github.com/rtbuild/rtbuild/pkg/plural"
 	"github.com/rtbuild/rtbuild/pkg/release"
 	"github.com/rtbuild/rtbuild/pkg/report"
@@ -39,7 +40,7 @@ func (s *session) finish(ctx context.Context, result *release.Result, o runOptio
 // sign says in a document which rtbuild wrote it and, if it is of a tree, of which
 // commit.
 func (s *session) sign(ctx context.Context, head *report.Head) {
-	head.Tool = "rtbuild " + version()
+	head.Tool = "rtbuild " + version.This().Version
 	if s.project == nil {
 		return
 	}

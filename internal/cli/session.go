@@ -16,9 +16,8 @@ import (
 	"github.com/rtbuild/rtbuild/internal/edge/engine"
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
 	"github.com/rtbuild/rtbuild/internal/registryserver"
+	"github.com/rtbuild/rtbuild/internal/version"
 	"github.com/rtbuild/rtbuild/pkg/build"
-	"github.com/rtbuild/rtbuild/pkg/config"
-	"github.com/rtbuild/rtbuild/pkg/provenance"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -74,19 +73,13 @@ func (s *session) at(root string) (*session, error) {
 	return &session{Settings: merged, edges: s.edges, app: s.app}, nil
 }
 
-// An opener loads the repository at root.
-type opener func(ctx context.Context, ev provenance.Evaluator, root string, c *config.Config) (*release.Project, error)
-
 // load evaluates the manifests, again after they were changed.
-func (s *session) load(ctx context.Context) error { return s.loadWith(ctx, release.Open) }
-
-// loadWith evaluates the manifests by release.Open, or by what does less.
-func (s *session) loadWith(ctx context.Context, open opener) error {
+func (s *session) load(ctx context.Context) error {
 	ev, err := s.app.Evaluator(s.Root, s.Config)
 	if err != nil {
 		return err
 	}
-	project, err := open(ctx, ev, s.Root, s.Config)
+	project, err := release.Open(ctx, ev, s.Root, s.Config)
 	if err != nil {
 		return err
 	}
@@ -142,19 +135,21 @@ func (s *session) close() error {
 // with opens the repository that the flags name, does something with it, and
 // closes what that started.
 func (a *app) with(cmd *cobra.Command, do func(ctx context.Context, s *session) error) error {
-	return a.withTree(cmd, (*session).load, do)
+	return a.withSettings(cmd, func(ctx context.Context, s *session) error {
+		if err := s.load(ctx); err != nil {
+			return err
+		}
+		return do(ctx, s)
+	})
 }
 
-// withTree is with, where the manifests are loaded by load.
-func (a *app) withTree(cmd *cobra.Command, load func(*session, context.Context) error, do func(ctx context.Context, s *session) error) (err error) {
+// withSettings is with, where the manifests are not loaded yet.
+func (a *app) withSettings(cmd *cobra.Command, do func(ctx context.Context, s *session) error) (err error) {
 	s, err := a.open()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := load(s, cmd.Context()); err != nil {
-		return err
-	}
 	return do(cmd.Context(), s)
 }
 
@@ -162,7 +157,7 @@ func (a *app) withTree(cmd *cobra.Command, load func(*session, context.Context) 
 // tokens.
 func (s *session) registryClient() *registry.Client {
 	if s.client == nil {
-		s.client = registry.New(registry.Config{Insecure: s.Insecure, CAFiles: s.CAFiles, Concurrency: 32, UserAgent: "rtbuild/" + version()})
+		s.client = registry.New(registry.Config{Insecure: s.Insecure, CAFiles: s.CAFiles, Concurrency: 32, UserAgent: "rtbuild/" + version.This().Version})
 	}
 	return s.client
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/rtbuild/rtbuild/pkg/config"
 )
 
 // Key is the data key that holds the runtimes.
@@ -42,6 +44,12 @@ type Options struct {
 	// ServerSide says that the ConfigMap will be applied on the server's
 	// side, where maxAnnotations does not bound it.
 	ServerSide bool
+}
+
+// With is o with what a repository's settings say of what is published.
+func (o Options) With(settings config.Published) Options {
+	o.Name, o.Namespace, o.Data = settings.Name, settings.Namespace, settings.Data
+	return o
 }
 
 // Defaults are the keys beside runtime-images with the values of the

@@ -10,7 +10,6 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/check"
 	"github.com/rtbuild/rtbuild/pkg/config"
-	"github.com/rtbuild/rtbuild/pkg/configmap"
 	"github.com/rtbuild/rtbuild/pkg/discover"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 	"github.com/rtbuild/rtbuild/pkg/provenance"
@@ -44,17 +43,6 @@ func Open(ctx context.Context, ev provenance.Evaluator, root string, c *config.C
 		return nil, err
 	}
 	return &Project{Tree: tree, Discovery: discovery, evaluator: ev, config: c, Platforms: c.Platforms}, nil
-}
-
-// OpenManifests loads the manifests of the repository at root alone: enough for
-// ConfigMap at no destination. Nothing is traced to its source and no Dockerfile
-// looked for, which takes longer than the rest.
-func OpenManifests(ctx context.Context, ev provenance.Evaluator, root string, c *config.Config) (*Project, error) {
-	tree, err := manifest.Load(ctx, ev, manifest.Options{Root: root, Entry: c.Manifest, Folders: c.Roots, Unlocated: true})
-	if err != nil {
-		return nil, err
-	}
-	return &Project{Tree: tree, Discovery: &discover.Discovery{}, evaluator: ev, config: c}, nil
 }
 
 // Plan puts the named targets, all that the manifests use if none are named, in
@@ -115,21 +103,15 @@ func (p *Project) Unpinnable(usages []discover.Usage) []manifest.Finding {
 	return findings
 }
 
-// ConfigMap makes the ConfigMap of the manifests as they are. With a destination
-// (HOST[/PREFIX]), the images that this tree builds are named there.
-func (p *Project) ConfigMap(destination string, opts configmap.Options) (*configmap.ConfigMap, error) {
-	if opts.Name == "" {
-		opts.Name = p.config.ConfigMap.Name
-	}
-	if opts.Namespace == "" {
-		opts.Namespace = p.config.ConfigMap.Namespace
-	}
-	opts.Data = p.config.ConfigMap.Data
+// Relocated are the references of the images that this tree builds at a destination
+// (HOST[/PREFIX]), by the JSON pointers of those in the manifests; none at no
+// destination.
+func (p *Project) Relocated(destination string) map[string]string {
 	relocated := map[string]string{}
 	for _, u := range p.Discovery.Usages {
 		if u.Origin == discover.OriginBuilt && destination != "" {
 			relocated[u.Pointer] = u.Ref.Relocate(destination).String()
 		}
 	}
-	return configmap.New(p.Tree.JSON, relocated, opts)
+	return relocated
 }

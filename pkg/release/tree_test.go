@@ -14,6 +14,7 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/config"
 	"github.com/rtbuild/rtbuild/pkg/configmap"
 	"github.com/rtbuild/rtbuild/pkg/contract"
+	"github.com/rtbuild/rtbuild/pkg/manifest"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -77,23 +78,22 @@ func TestCheck(t *testing.T) {
 	contains(t, "an invalid tree", s.project.Releasable([]string{"a"}), `no function can be deployed with the ID "b2"`)
 }
 
-// The ConfigMap is the same whether or not the Dockerfiles were looked at, and
-// names what the tree builds elsewhere on request.
+// The ConfigMap is the same whether or not things were located, and names what the
+// tree builds elsewhere on request.
 func TestConfigMap(t *testing.T) {
 	s := newStage(t)
 	s.edges(s.root)
-	c := &config.Config{ConfigMap: config.Published{Name: "n", Namespace: "s", Data: map[string]string{"k": "v"}}}
-	bare, err := release.OpenManifests(t.Context(), jsonnet.New(), s.root, c)
+	published := config.Published{Name: "n", Namespace: "s", Data: map[string]string{"k": "v"}}
+	bare, err := manifest.Load(t.Context(), jsonnet.New(), manifest.Options{Root: s.root, Unlocated: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	full, err := release.Open(t.Context(), jsonnet.New(), s.root, c)
+	full, err := release.Open(t.Context(), jsonnet.New(), s.root, &config.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var texts []string
-	for _, p := range []*release.Project{bare, full} {
-		made, err := p.ConfigMap("", configmap.Options{})
+	printed := func(tree *manifest.Tree, replace map[string]string) string {
+		made, err := configmap.New(tree.JSON, replace, configmap.Options{}.With(published))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,24 +101,14 @@ func TestConfigMap(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		texts = append(texts, string(text))
+		return string(text)
 	}
-	if texts[0] != texts[1] {
-		t.Errorf("got\n%s\nand\n%s", texts[0], texts[1])
+	text := printed(bare, nil)
+	if other := printed(full.Tree, full.Relocated("")); text != other {
+		t.Errorf("got\n%s\nand\n%s", text, other)
 	}
-	contains(t, "ConfigMap", texts[0], "name: \"n\"\n", "namespace: s\n", "k: v\n", `"acme/a:1"`)
-	moved, err := full.ConfigMap("ghcr.io/x", configmap.Options{Name: "other"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := moved.YAML()
-	if err != nil {
-		t.Fatal(err)
-	}
-	contains(t, "elsewhere", string(text), "name: other\n", `"ghcr.io/x/acme/a:1"`)
-	if _, err := release.OpenManifests(t.Context(), jsonnet.New(), t.TempDir(), c); err == nil {
-		t.Error("no error without manifests")
-	}
+	contains(t, "ConfigMap", text, "name: \"n\"\n", "namespace: s\n", "k: v\n", `"acme/a:1"`)
+	contains(t, "elsewhere", printed(full.Tree, full.Relocated("ghcr.io/x")), `"ghcr.io/x/acme/a:1"`)
 }
 
 // An audit tells what is there, and whether today's sources make it.
