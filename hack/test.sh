@@ -130,7 +130,7 @@ runtimes() {
 		pushes php:8.4 stable/php/worker.php '// more' 200000 &&
 		pushes go:1.26 stable/go/pkg/worker/worker.go 'var _ = 1' 200000 &&
 		pushes java:25 stable/java/Worker.java 'class More { }' 200000 &&
-		pushes binary incubator/binary/worker/main.go 'var _ = 1' 3000000
+		pushes binary incubator/binary/worker/worker.c 'const int more = 1;' 200000
 }
 
 # Every runtime's examples on Docker, by the Makefiles: deployed and called, a

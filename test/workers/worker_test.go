@@ -1,7 +1,6 @@
 package workers
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
@@ -87,13 +86,26 @@ func languages() []language {
 		}},
 		{"go", []string{"go"}, []string{"text", "write", "stream"}, goWorker},
 		{"java", []string{"java", "javac"}, nil, javaWorker},
-		{"binary", []string{"go"}, nil, func(t *testing.T, folder string) []string {
+		{"binary", []string{"cc"}, nil, func(t *testing.T, folder string) []string {
 			copyFile(t, "testdata/wire.sh", filepath.Join(folder, "wire"))
-			sources := absolute(t, "incubator/binary/worker")
-			made := compile(t, "binary", func(made string) { run(t, sources, "go", "build", "-o", filepath.Join(made, "worker"), ".") })
-			return []string{filepath.Join(made, "worker"), filepath.Join(folder, "wire")}
+			return []string{binaryWorker(t), filepath.Join(folder, "wire")}
 		}},
 	}
+}
+
+// binaryWorker compiles the worker of programs, so that it ends where it uses
+// memory that is not its own.
+func binaryWorker(t *testing.T) string {
+	t.Helper()
+	sources, err := filepath.Glob(filepath.Join(absolute(t, "incubator/binary/worker"), "*.c"))
+	if err != nil || len(sources) == 0 {
+		t.Fatalf("no sources: %v", err)
+	}
+	made := compile(t, "binary", func(made string) {
+		run(t, made, "cc", append(sources, "-std=gnu17", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g", "-O1", "-pthread",
+			"-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-o", "worker")...)
+	})
+	return filepath.Join(made, "worker")
 }
 
 // goWorker compiles the function into its worker, as go-function does.
@@ -138,7 +150,11 @@ func javaWorker(t *testing.T, folder string) []string {
 // worker is one that runs.
 type worker struct {
 	language
-	socket string
+	socket  string
+	log     string // the file of its stdout and stderr
+	process *os.Process
+	ended   chan struct{} // closed at its end
+	stopped bool          // as the test wants
 }
 
 // each runs a test on a worker of every language.
@@ -168,7 +184,7 @@ func start(t *testing.T, l language, env ...string) *worker {
 	}
 	folder := t.TempDir()
 	command := l.prepare(t, folder)
-	w := &worker{language: l, socket: filepath.Join(folder, "1.sock")}
+	w := &worker{language: l, socket: filepath.Join(folder, "1.sock"), log: filepath.Join(t.TempDir(), "log"), ended: make(chan struct{})}
 	module, handler := "wire", "handler"
 	if l.name == "java" {
 		module = "Wire"
@@ -177,24 +193,29 @@ func start(t *testing.T, l language, env ...string) *worker {
 	cmd.Env = append(os.Environ(), "KUBELESS_INSTALL_VOLUME="+folder, "MOD_NAME="+module, "FUNC_HANDLER="+handler,
 		"FUNC_SOCKET="+w.socket, "FUNC_TIMEOUT=180", "FUNC_RUNTIME=test")
 	cmd.Env = append(cmd.Env, env...)
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
+	log, err := os.Create(w.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
+	w.process = cmd.Process
+	go func() { _ = cmd.Wait(); close(w.ended) }()
 	t.Cleanup(func() {
 		select {
-		case <-ended:
-			t.Error("the worker has ended")
+		case <-w.ended:
+			if !w.stopped {
+				t.Error("the worker has ended")
+			}
 		default:
 		}
-		_ = cmd.Process.Kill()
-		<-ended
+		w.stop(syscall.SIGKILL)
 		if t.Failed() {
-			t.Logf("the worker's log:\n%s", log.String())
+			t.Logf("the worker's log:\n%s", w.logged(t))
 		}
 	})
 	for deadline := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
@@ -203,14 +224,31 @@ func start(t *testing.T, l language, env ...string) *worker {
 			return w
 		}
 		select {
-		case <-ended:
-			t.Fatalf("the worker does not start:\n%s", log.String())
+		case <-w.ended:
+			t.Fatalf("the worker does not start:\n%s", w.logged(t))
 		default:
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the worker does not listen:\n%s", log.String())
+			t.Fatalf("the worker does not listen:\n%s", w.logged(t))
 		}
 	}
+}
+
+// stop ends the worker by a signal, and waits for its end.
+func (w *worker) stop(signal syscall.Signal) {
+	w.stopped = true
+	_ = w.process.Signal(signal) // it may have ended
+	<-w.ended
+}
+
+// logged is what the worker has written so far.
+func (w *worker) logged(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(w.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // dial connects to the worker.

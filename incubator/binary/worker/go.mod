@@ -1,3 +1,0 @@
-module github.com/rtbuild/rtbuild/incubator/binary/worker
-
-go 1.24
