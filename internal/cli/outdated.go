@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/rtbuild/rtbuild/pkg/plural"
 	"github.com/spf13/cobra"
+
+	"github.com/rtbuild/rtbuild/pkg/plural"
 )
 
 func (a *app) outdatedCommand() *cobra.Command {
