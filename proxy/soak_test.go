@@ -34,6 +34,8 @@ func soakWorkers() []soakWorker {
 		{"php", "php", "", "php %[1]s/php/worker.php", "contract", "%[1]s/php/contract"},
 		{"java", "javac", "cd %[1]s/java && javac -nowarn -d %[2]s params/*.java Worker.java contract/Contract.java", "java -cp %[2]s Worker",
 			"Contract", "%[2]s"},
+		{"binary", "cc", "cc -O2 -pthread -o %[2]s/worker %[1]s/../incubator/binary/worker/*.c && install %[1]s/../incubator/binary/contract/contract %[2]s",
+			"%[2]s/worker %[2]s/contract", "contract", "%[2]s"},
 	}
 }
 
@@ -64,7 +66,7 @@ func TestSoak(t *testing.T) {
 					t.Fatalf("%v: %s", err, text)
 				}
 			}
-			p := start(t, []string{"FUNC_LOOPS=1", "FUNC_LOOPS=0"}[i%2], "FUNC_PROCESS="+in(w.process), "FUNC_MAX_WORKERS=3", "MOD_NAME="+w.module,
+			p := start(t, []string{"FUNC_LOOPS=1", "FUNC_LOOPS=0"}[i%2], "FUNC_PROCESS="+in(w.process), "FUNC_MAX_WORKERS=3", "FUNC_WORKER_CONCURRENCY=16", "MOD_NAME="+w.module,
 				"FUNC_HANDLER=handler", "FUNC_TIMEOUT=20", "KUBELESS_INSTALL_VOLUME="+in(w.volume)).ready()
 			soak(t, p, within/time.Duration(len(installed)))
 		})
