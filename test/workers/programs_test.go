@@ -231,3 +231,22 @@ func TestProgramsSideBySide(t *testing.T) {
 		t.Errorf("%+v, %v", a, err)
 	}
 }
+
+// TestLongStreams sends a long body in chunks that end in the middle of what the
+// worker reads at once.
+func TestLongStreams(t *testing.T) {
+	const size, rounds = 100_000, 300
+	w := startProgram(t, "exec wc -c")
+	conn := w.dial(t)
+	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+	go func() {
+		chunk := fmt.Sprintf("%x\r\n%s\r\n", size, strings.Repeat("x", size))
+		for range rounds {
+			fmt.Fprint(conn, chunk)
+		}
+		fmt.Fprint(conn, "0\r\n\r\n")
+	}()
+	if a, err := readAnswer(bufio.NewReader(conn), "POST"); err != nil || a.body != fmt.Sprintln(size*rounds) {
+		t.Fatalf("%+v, %v", a, err)
+	}
+}

@@ -61,8 +61,11 @@ const char *header(const struct request *r, const char *name) {
 
 // fill reads what there is. It is false at the end.
 static bool fill(struct connection *c) {
-	if (c->used == c->in.length)
-		c->used = c->in.length = 0;
+	if (c->used > 0) {
+		c->in.length -= c->used;
+		memmove(c->in.data, c->in.data + c->used, c->in.length);
+		c->used = 0;
+	}
 	make_room(&c->in, piece);
 	ssize_t n;
 	do

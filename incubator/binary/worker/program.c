@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -65,8 +66,9 @@ static void become(const char *program, char **environment, const int files[3], 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve(program, (char *[]){(char *)program, NULL}, environment);
-	dprintf(2, "%s: %s\n", program, strerror(errno));
-	_exit(127);
+	const char *why = strerror(errno);
+	struct iovec line[] = {{(char *)program, strlen(program)}, {": ", 2}, {(char *)why, strlen(why)}, {"\n", 1}};
+	_exit(writev(2, line, 4) < 0 ? 126 : 127);
 }
 
 // start starts the program, and sets our ends of its files.
@@ -87,6 +89,8 @@ static pid_t start(const char *program, const struct request *r, int files[3]) {
 	files[0] = pipes[0][1];
 	files[1] = pipes[1][0];
 	files[2] = pipes[2][0];
+	for (int i = 0; pid < 0 && i < 3; i++)
+		shut(&files[i]);
 	free_environment(&environment);
 	errno = error;
 	return pid;

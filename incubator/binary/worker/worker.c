@@ -106,8 +106,8 @@ int main(int count, char **arguments) {
 	pthread_t thread;
 	errno = pthread_create(&thread, NULL, accept_all, NULL);
 	check(!errno, "starting a thread");
-	int signal;
-	sigwait(&term, &signal);
+	int received;
+	sigwait(&term, &received);
 	stop_all();
 	return 0;
 }
