@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/baseimage"
@@ -102,34 +104,87 @@ func (f *fingerprinting) step(ctx context.Context, p *PreparedStep) error {
 
 // convert converts the step's Dockerfile for each platform.
 func (f *fingerprinting) convert(ctx context.Context, p *PreparedStep) ([]*dockerfile.Conversion, error) {
-	buildPlatform := ""
-	if namesBuildPlatform(p.Source) {
-		var err error
-		if buildPlatform, err = f.run.buildPlatform(ctx); err != nil {
-			return nil, fmt.Errorf("%s: finding the platform that it is built on: %w", p.Dockerfile, err)
-		}
+	named := namesBuildPlatform(p.Source)
+	conversions, shows, err := f.convertOn(ctx, p, named)
+	if err == nil && shows && !named {
+		conversions, _, err = f.convertOn(ctx, p, true)
 	}
-	var conversions []*dockerfile.Conversion
-	for _, platform := range f.platforms {
-		opts := p.options(platform, f.image)
-		opts.BuildPlatform = buildPlatform
-		converted, err := dockerfile.Convert(ctx, p.Source, opts)
-		if err != nil {
-			return nil, err
-		}
-		conversions = append(conversions, converted)
+	if err != nil {
+		return nil, err
+	}
+	for _, converted := range conversions {
 		p.add(converted.Images, f.targets)
 	}
-	p.BuildPlatform = buildPlatform
 	return conversions, p.addFrontend(f.targets)
 }
 
+// convertOn converts for the platform that the step is built on, if that is known
+// to show in what it comes to. If not, it tells whether it shows.
+func (f *fingerprinting) convertOn(ctx context.Context, p *PreparedStep, known bool) (conversions []*dockerfile.Conversion, shows bool, err error) {
+	p.BuildPlatform = ""
+	if known {
+		if p.BuildPlatform, err = f.run.buildPlatform(ctx); err != nil {
+			return nil, false, fmt.Errorf("%s: finding the platform that it is built on: %w", p.Dockerfile, err)
+		}
+	}
+	for _, platform := range f.platforms {
+		answers := &answers{ask: f.image}
+		opts := p.options(platform, answers.image)
+		opts.BuildPlatform = p.BuildPlatform
+		converted, err := dockerfile.Convert(ctx, p.Source, opts)
+		if err != nil {
+			return nil, false, err
+		}
+		conversions = append(conversions, converted)
+		if known {
+			continue
+		}
+		opts.Images, opts.BuildPlatform = answers.again, elsewhere
+		other, err := dockerfile.Convert(ctx, p.Source, opts)
+		shows = shows || err != nil || !reflect.DeepEqual(converted, other)
+	}
+	return conversions, shows, nil
+}
+
+// elsewhere is a platform that nothing is built on.
+const elsewhere = "elsewhere/elsewhere/elsewhere"
+
 // namesBuildPlatform tells whether a Dockerfile may use one of the arguments
-// that tell where it is built.
+// that tell where it is built. It may also be an ONBUILD instruction of a base
+// that does, and a name may go on in the next line.
 func namesBuildPlatform(source []byte) bool {
 	return slices.ContainsFunc([]string{"BUILDPLATFORM", "BUILDOS", "BUILDARCH", "BUILDVARIANT"}, func(name string) bool {
 		return strings.Contains(string(source), name)
 	})
+}
+
+// answers keeps what was asked of images in one conversion, for another.
+type answers struct {
+	ask   dockerfile.Images
+	mu    sync.Mutex
+	known map[string]baseimage.Config // by image and platform
+}
+
+// image implements dockerfile.Images.
+func (a *answers) image(ctx context.Context, image, platform string) (baseimage.Config, bool, error) {
+	config, known, err := a.ask(ctx, image, platform)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.known == nil {
+		a.known = map[string]baseimage.Config{}
+	}
+	if known {
+		a.known[image+" "+platform] = config
+	}
+	return config, known, err
+}
+
+// again implements dockerfile.Images: nobody is asked again.
+func (a *answers) again(_ context.Context, image, platform string) (baseimage.Config, bool, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	config, known := a.known[image+" "+platform]
+	return config, known, nil
 }
 
 // image implements dockerfile.Images.

@@ -125,6 +125,42 @@ func TestBuildPlatform(t *testing.T) {
 	}
 }
 
+// Wherever the name of an argument stands that tells where an image is built, it
+// counts: in an ONBUILD instruction of a base, or over two lines.
+func TestBuildPlatformWithoutItsName(t *testing.T) {
+	dockerfiles := map[string]string{
+		"parent": "FROM scratch\nONBUILD ARG BUILDARCH\nONBUILD ARG TARGETARCH\nONBUILD COPY bin/$BUILDARCH-$TARGETARCH /\n",
+		"child":  "FROM acme/parent:1\n",
+		"staged": "FROM acme/parent:1 AS tools\nFROM scratch\nCOPY --from=tools / /\n",
+		"lines":  "FROM scratch\nARG BUILD\\\nARCH\nARG TARGETARCH\nCOPY bin/${BUILD\\\nARCH}-$TARGETARCH /\n",
+		"stage":  "FROM scratch AS on-s390x\nCOPY bin/s390x-amd64 /\nFROM scratch AS on-amd64\nFROM scratch AS on-arm64\nFROM on-$BUILD\\\nARCH\n",
+		"unused": "FROM acme/parent:1 AS tools\nFROM scratch\n",
+		"plain":  "FROM debian\nRUN echo BUILD\n",
+	}
+	var files []string
+	for _, from := range []string{"amd64", "arm64", "s390x"} {
+		files = append(files, "bin/"+from+"-amd64", "bin/"+from+"-arm64")
+	}
+	settings := build.Settings{Platforms: []string{"linux/amd64", "linux/arm64"}, BuildPlatform: func(context.Context) (string, error) { return "linux/s390x", nil }}
+	there := fingerprint(t, settings, dockerfiles, files...)
+	settings.BuildPlatform = func(context.Context) (string, error) { return "linux/amd64", nil }
+	here := fingerprint(t, settings, dockerfiles, files...)
+	for name, want := range map[string][]string{
+		"child": {"bin", "bin/s390x-amd64", "bin/s390x-arm64"}, "staged": {"bin", "bin/s390x-amd64", "bin/s390x-arm64"},
+		"lines": {"bin", "bin/s390x-amd64", "bin/s390x-arm64"}, "stage": {"bin", "bin/s390x-amd64"},
+		"unused": nil, "plain": nil,
+	} {
+		step := there[name]
+		if got := slices.Sorted(maps.Keys(step.Inputs.Files)); step.Err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s reads %q, %v; want %q", name, got, step.Err, want)
+		}
+		shows := want != nil
+		if shows != (step.BuildPlatform == "linux/s390x") || shows != (step.Fingerprint != here[name].Fingerprint) {
+			t.Errorf("%s is built on %q, and has the fingerprint %s, elsewhere %s", name, step.BuildPlatform, step.Fingerprint, here[name].Fingerprint)
+		}
+	}
+}
+
 // Where an image reads the Dockerfile, the text and the whole context count, and
 // that image as a base.
 func TestFrontendInputs(t *testing.T) {

@@ -62,16 +62,20 @@ func (g *generator) byArgument() {
 
 // byPlatform chooses one by the platform.
 func (g *generator) byPlatform() {
-	if g.oneIn(2) {
+	switch g.IntN(4) {
+	case 0:
 		g.add("FROM scratch AS bin-amd64")
 		g.copy("COPY ", "bin/amd64/tool")
 		g.add("FROM scratch AS bin-arm64")
 		g.copy("COPY ", "bin/arm64/tool")
 		g.add("FROM bin-${TARGETARCH}")
-	} else {
+	case 1:
+		g.add("FROM %s/onarch", pick(g, "acme", "ext"))
+	default:
 		g.add("FROM scratch")
-		g.add("ARG TARGETARCH")
-		g.copy("COPY ", "bin/${TARGETARCH}/tool")
+		name := pick(g, "TARGETARCH", "BUILDARCH", "BUILD\\\nARCH")
+		g.add("ARG %s", name)
+		g.copy("COPY ", "bin/${"+name+"}/tool")
 	}
 	g.instructions("scratch")
 }
@@ -170,8 +174,7 @@ func (g *generator) reading(base string) {
 	case 9:
 		g.copy("ADD ", pick(g, "pack.t*", "*", g.source()))
 	case 10:
-		g.add("COPY <<EOF <<\"OTHER\" %s", g.destination())
-		g.add("src $HOME %d\nEOF\nconf/main.conf $none\nOTHER", g.IntN(9))
+		g.add("COPY <<EOF <<\"OTHER\" %s\nsrc $HOME %d\nEOF\nconf/main.conf $none\nOTHER", g.destination(), g.IntN(9))
 	case 11:
 		g.add("ARG SOURCE=src")
 		if g.oneIn(2) {

@@ -99,8 +99,13 @@ func (g *generator) changes() []variant {
 			})
 		case e.kind == file && len(tokens(e.content)) > 0:
 			change("edit", false, func(files tree, e entry) {
-				// Sometimes of equal length.
-				e.content = strings.TrimSuffix(e.content, "\n") + pick(g, "!", "edited")
+				// Sometimes of equal length, as always in an archive, whose end nothing may
+				// follow.
+				if ending := pick(g, "!", "edited"); strings.ContainsRune(e.content, 0) {
+					e.content = strings.Replace(e.content, ";\n", ";!", 1)
+				} else {
+					e.content = strings.TrimSuffix(e.content, "\n") + ending
+				}
 				files[name] = e
 			})
 			if g.oneIn(3) {

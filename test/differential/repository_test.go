@@ -36,6 +36,7 @@ func parents(busybox string) map[string]tree {
 	return map[string]tree{
 		"envs":    {"Dockerfile": text("FROM scratch\nENV FROM_PARENT=conf ENDING=txt\nCOPY p.txt /parent/\n"), "p.txt": text(parentToken)},
 		"onbuild": {"Dockerfile": text("FROM scratch\nONBUILD ARG HIDDEN=conf\nONBUILD COPY $HIDDEN /onbuild/\nONBUILD COPY src/*.txt /onbuild/src/\n")},
+		"onarch":  {"Dockerfile": text("FROM scratch\nONBUILD ARG BUILDARCH\nONBUILD COPY bin/$BUILDARCH/tool /on/\n")},
 		"tool":    {"Dockerfile": text("FROM scratch\nCOPY busybox /bin/\nCOPY busybox /bin/sh\n"), "busybox": program},
 	}
 }

@@ -95,8 +95,8 @@ func (f finding) reductions() []reduction {
 		return all
 	}
 	for _, line := range f.c.instructions {
-		if strings.HasPrefix(line, "FROM ") {
-			continue // others need the stage
+		if strings.HasPrefix(line, "FROM ") || strings.HasPrefix(line, "ARG ") {
+			continue // others may need it, and one that cannot be read ends the release
 		}
 		all = append(all, func(c *testCase, v *variant) {
 			if i := slices.Index(c.instructions, line); i >= 0 {
