@@ -14,9 +14,12 @@ BIN   := bin/rtbuild
 .DEFAULT_GOAL := build
 .PHONY: build demo test unit lint notices print-notices reference goreleaser release-check release-snapshot renovate-check bench bench-runtimes soak fuzz clean
 
-# Without cgo, as releases are built: a start takes a millisecond less.
+# Two programs that lie side by side, as in releases: the launcher, which starts
+# quickly, and the whole of rtbuild. Without cgo, as releases are built: a start takes a
+# millisecond less.
 build:
-	@CGO_ENABLED=0 $(GO) build -o $(BIN) ./cmd/rtbuild
+	@CGO_ENABLED=0 $(GO) build -o $(BIN)-full ./cmd/rtbuild
+	@CGO_ENABLED=0 $(GO) build -o $(BIN) ./cmd/rtbuild-launcher
 
 # Its stdout is the ConfigMap alone.
 demo: build

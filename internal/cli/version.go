@@ -1,9 +1,6 @@
 package cli
 
 import (
-	"fmt"
-	"io"
-
 	"github.com/spf13/cobra"
 
 	"github.com/rtbuild/rtbuild/internal/version"
@@ -16,10 +13,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			v := version.This()
-			return a.print(v, func(out io.Writer) error {
-				_, err := fmt.Fprintln(out, v)
-				return err
-			})
+			return a.print(v, v.Print)
 		},
 	}
 }

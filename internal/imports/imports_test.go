@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,6 +40,15 @@ var rules = []rule{
 	{from: module + "/internal/edge/docker", to: []string{module + "/internal/edge/engine", module + "/internal/edge/registry", module + "/internal/edge/jsonnet"}, why: "edges do not know each other, but building in Docker's engine takes its edge"},
 	{from: module + "/internal/edge/registry", to: []string{module + "/internal/edge/engine", module + "/internal/edge/docker", module + "/internal/edge/jsonnet"}, why: "edges do not know each other"},
 	{from: module + "/internal/edge/jsonnet", to: []string{module + "/internal/edge/engine", module + "/internal/edge/docker", module + "/internal/edge/registry"}, why: "edges do not know each other"},
+}
+
+// light are the packages of others that cmd/rtbuild-launcher holds. It has to start in
+// a fifth of the time of the whole program: what comes in here was measured.
+func light() []string {
+	return []string{
+		"github.com/agext/levenshtein", "github.com/google/go-containerregistry/pkg/name", "github.com/google/go-jsonnet", "github.com/opencontainers/go-digest",
+		"github.com/spf13/pflag", "go.yaml.in/yaml/v2", "golang.org/x/crypto/sha3", "golang.org/x/sys/cpu", "gopkg.in/yaml.v3", "sigs.k8s.io/yaml",
+	}
 }
 
 type listed struct {
@@ -93,6 +103,25 @@ func anyUnder(path string, prefixes []string) bool {
 		}
 	}
 	return false
+}
+
+// TestLauncher holds that the program that has to start quickly stays small.
+func TestLauncher(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", module+"/cmd/rtbuild-launcher").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	held := strings.Fields(string(out))
+	for _, path := range held {
+		if !under(path, module) && !anyUnder(path, light()) {
+			t.Errorf("cmd/rtbuild-launcher holds %s", path)
+		}
+	}
+	for _, path := range light() {
+		if !slices.ContainsFunc(held, func(h string) bool { return under(h, path) }) {
+			t.Errorf("cmd/rtbuild-launcher does not hold %s: take it off the list", path)
+		}
+	}
 }
 
 // list is what every package of the module imports.

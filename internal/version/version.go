@@ -3,6 +3,7 @@ package version
 
 import (
 	"fmt"
+	"io"
 	"regexp"
 	"runtime"
 	"runtime/debug"
@@ -36,6 +37,12 @@ func (v Info) String() string {
 	return fmt.Sprintf("rtbuild %s%s %s %s", v.Version, commit, v.Go, v.Platform)
 }
 
+// Print prints the version for people.
+func (v Info) Print(out io.Writer) error {
+	_, err := fmt.Fprintln(out, v)
+	return err
+}
+
 // This is the running program's.
 func This() Info {
 	info, _ := debug.ReadBuildInfo()
@@ -51,6 +58,9 @@ func Of(info *debug.BuildInfo) Info {
 	v := Info{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if info == nil {
 		return v
+	}
+	if info.GoVersion != "" {
+		v.Go = info.GoVersion
 	}
 	if info.Main.Version != "" && info.Main.Version != "(devel)" {
 		v.Version = info.Main.Version
