@@ -33,6 +33,7 @@ need ip iproute2
 need docker-registry docker-registry
 need htpasswd apache2-utils
 need jq jq
+need skopeo skopeo
 need busybox busybox-static
 # It is all that the images of the tests hold, so it must need nothing else.
 ! ldd "$(command -v busybox)" >/dev/null 2>&1 || apt_install "a static busybox" busybox-static

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -16,7 +17,7 @@ import (
 func TestHowToSeveralBuilders(t *testing.T) {
 	host := harness.Registry(t, harness.RegistryConfig{})
 	root := clone(t, small(t))
-	follow(t, "how-to/several-builders.md", 3, root, "RTBUILD_REGISTRY="+host)
+	harness.Follow(t, "../../docs/how-to/several-builders.md", 3, root, "RTBUILD_REGISTRY="+host)
 	manifest := harness.Read(t, filepath.Join(root, "stable/web/web.jsonnet"))
 	for _, tag := range []string{"1", "2"} {
 		digest := harness.DigestAt(t, host+"/acme/web:"+tag)
@@ -45,9 +46,48 @@ func TestHowToPrivateRegistry(t *testing.T) {
 		_ = os.Remove(filepath.Dir(trust)) // if nobody else has something there
 	})
 	root := clone(t, small(t))
-	follow(t, "how-to/private-registry.md", 2, root, "REGISTRY="+host, "HOME="+t.TempDir(), "DOCKER_CONFIG="+t.TempDir(), "RTBUILD_BUILDER=docker://")
+	harness.Follow(t, "../../docs/how-to/private-registry.md", 2, root, "REGISTRY="+host, "HOME="+t.TempDir(), "DOCKER_CONFIG="+t.TempDir(), "RTBUILD_BUILDER=docker://")
 	images := imagesOf(t, harness.Read(t, filepath.Join(root, "configmap.yaml")))
 	if len(images) != 2 || !strings.HasPrefix(images[0], host+"/functions/acme/web:1@sha256:") {
 		t.Errorf("released %q", images)
 	}
+}
+
+// Base images are copied to a mirror by what the lock file says, and images built
+// where nothing else is.
+func TestHowToAirGapped(t *testing.T) {
+	const builder = "docker"
+	outside := destinationOf(harness.Registry(t, harness.RegistryConfig{}), "hub")
+	inside := harness.Registry(t, harness.RegistryConfig{}) + "/hub"
+	hub(t, builder, outside, "debian:trixie-slim")
+	tree := small(t)
+	harness.Write(t, filepath.Join(tree, "stable/web/Dockerfile.2"), "FROM debian:trixie-slim\nCOPY sh /bin/\n")
+	root, home, medium := clone(t, tree), t.TempDir(), t.TempDir()
+	// Docker Hub is where these say, for rtbuild on this side and for skopeo.
+	harness.Write(t, filepath.Join(root, ".rtbuild/settings.yaml"), "mirrors: {docker.io: "+outside+"}\n")
+	registries := filepath.Join(home, ".config/containers/registries.conf")
+	harness.Write(t, registries, fmt.Sprintf("[[registry]]\nprefix = \"docker.io\"\nlocation = %q\ninsecure = true\n\n[[registry]]\nlocation = %q\ninsecure = true\n", outside, inside))
+	harness.Follow(t, "../../docs/how-to/air-gapped.md", 2, root,
+		"MEDIUM="+medium, "MIRROR="+inside, "HOME="+home, "RTBUILD_BUILDER="+builder)
+	if was, is := harness.DigestAt(t, outside+"/library/debian:trixie-slim"), harness.DigestAt(t, inside+"/library/debian:trixie-slim"); is != was || was == "" {
+		t.Errorf("the mirror has %q, and Docker Hub %q", is, was)
+	}
+	if lock := harness.Read(t, filepath.Join(home, "runtimes/rtbuild.lock")); lock != harness.Read(t, filepath.Join(root, "rtbuild.lock")) {
+		t.Errorf("the lock file is another one inside:\n%s", lock)
+	}
+}
+
+// hub puts an image of each name into a mirror of Docker Hub.
+func hub(t *testing.T, builder, mirror string, images ...string) {
+	t.Helper()
+	tree, settings := t.TempDir(), "images:\n"
+	for i, image := range images {
+		name, tag, _ := strings.Cut(image, ":")
+		folder := fmt.Sprintf("base-%d", i)
+		settings += fmt.Sprintf("- {name: %[1]s, folder: %[1]s, repository: library/%[2]s, tag: %[3]s}\n", folder, name, tag)
+		harness.Write(t, filepath.Join(tree, folder, "Dockerfile"), "FROM scratch\nCOPY Dockerfile /\n")
+	}
+	harness.Write(t, filepath.Join(tree, "runtimes.jsonnet"), "[]\n")
+	harness.Write(t, filepath.Join(tree, "rtbuild.yaml"), settings)
+	harness.Want(t, 0, tree, "build", "--push", "--builder", builder, "--registry", mirror)
 }

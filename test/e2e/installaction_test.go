@@ -57,7 +57,7 @@ func TestInstallAction(t *testing.T) {
 	}))
 	defer server.Close()
 	var a action
-	readYAML(t, "action.yml", &a)
+	readYAML(t, "../../action.yml", &a)
 	here, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)

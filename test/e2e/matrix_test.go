@@ -56,14 +56,7 @@ func stamped(from, name, more string) string {
 // the versions has an init image, too.
 func matrixProject(t *testing.T, mirror string) project {
 	t.Helper()
-	for name, value := range map[string]string{
-		"GIT_AUTHOR_NAME": "n", "GIT_AUTHOR_EMAIL": "n@example.org", "GIT_COMMITTER_NAME": "n", "GIT_COMMITTER_EMAIL": "n@example.org",
-		"GIT_CONFIG_GLOBAL": "/dev/null",
-	} {
-		t.Setenv(name, value)
-	}
-	p := project{t: t, root: t.TempDir(), origin: t.TempDir()}
-	for name, content := range map[string]string{
+	return newProject(t, map[string]string{
 		"rtbuild.yaml":     "images:\n  - {name: hub, folder: hub, repository: jobs/hub}\nmirrors: {docker.io: " + mirror + "}\n",
 		"hub/Dockerfile":   stamped("acme/base", "hub", ""),
 		"runtimes.jsonnet": "[import 'stable/a/a.jsonnet', import 'stable/b/b.jsonnet']\n",
@@ -77,7 +70,20 @@ func matrixProject(t *testing.T, mirror string) project {
 		"stable/a/Dockerfile.init.1": stamped("acme/base", "a-init.1", ""),
 		"stable/a/Dockerfile.2":      stamped("jobs/hub", "a-2", ""),
 		"stable/b/Dockerfile.1":      stamped("jobs/hub", "b-1", ""),
+	})
+}
+
+// newProject is a project with files, whose base images are locked.
+func newProject(t *testing.T, files map[string]string) project {
+	t.Helper()
+	for name, value := range map[string]string{
+		"GIT_AUTHOR_NAME": "n", "GIT_AUTHOR_EMAIL": "n@example.org", "GIT_COMMITTER_NAME": "n", "GIT_COMMITTER_EMAIL": "n@example.org",
+		"GIT_CONFIG_GLOBAL": "/dev/null",
 	} {
+		t.Setenv(name, value)
+	}
+	p := project{t: t, root: t.TempDir(), origin: t.TempDir()}
+	for name, content := range files {
 		harness.Write(t, filepath.Join(p.root, name), content)
 	}
 	p.git("init", "-q", "-b", "main")

@@ -31,25 +31,11 @@ type releaseTest struct {
 // the run after it, a change of the manifests alone, a branch that moves
 // meanwhile, and a branch of its own.
 func TestReleaseWorkflow(t *testing.T) {
-	dir := t.TempDir()
-	harness.Write(t, filepath.Join(dir, "htpasswd"), password)
-	host := harness.Registry(t, harness.RegistryConfig{Settings: "auth: {htpasswd: {realm: test, path: " + dir + "/htpasswd}}\n"})
-	harness.Write(t, filepath.Join(dir, "auth.json"), `{"auths":{"`+host+`":{"auth":"dXNlcjpzZWNyZXQ="}}}`)
-	t.Setenv("REGISTRY_AUTH_FILE", filepath.Join(dir, "auth.json"))
+	host := withLogin(t)
 	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
-			r := releaseTest{t: t, dest: destinationOf(host, builder), builder: builder, bases: small(t), images: []string{"hub:latest", "a:1", "a-init:1", "a:2", "b:1"}}
-			r.mirror = r.dest + "-mirror"
-			r.pushBase()
-			r.p = matrixProject(t, r.mirror)
-			r.runner = runner{
-				origin: r.p.origin, branch: "main",
-				vars:    map[string]any{"RTBUILD_REGISTRY": r.dest, "REGISTRY_USERNAME": "user", "VERIFY": "no"},
-				secrets: map[string]any{"REGISTRY_PASSWORD": "secret"},
-				env:     []string{"PATH=" + harness.PathWithBinary(), "RTBUILD_BUILDER=" + builder},
-				before:  map[string]func(){},
-			}
-			readYAML(t, ".github/workflows/release.yml", &r.runner.workflow)
+			r := newReleaseTest(t, host, builder)
+			readYAML(t, "../../.github/workflows/release.yml", &r.runner.workflow)
 			r.releases()
 			r.failure()
 			r.manifestsAlone()
@@ -59,6 +45,35 @@ func TestReleaseWorkflow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// withLogin is a registry that wants the login that this process has until the test
+// ends.
+func withLogin(t *testing.T) string {
+	t.Helper()
+	host := harness.Registry(t, harness.RegistryConfig{Users: password})
+	logins := filepath.Join(t.TempDir(), "auth.json")
+	harness.Write(t, logins, `{"auths":{"`+host+`":{"auth":"dXNlcjpzZWNyZXQ="}}}`)
+	t.Setenv("REGISTRY_AUTH_FILE", logins)
+	return host
+}
+
+// newReleaseTest has a project and what its repository at GitHub has set; which
+// workflow it is, is left to say.
+func newReleaseTest(t *testing.T, host, builder string) *releaseTest {
+	t.Helper()
+	r := &releaseTest{t: t, dest: destinationOf(host, builder), builder: builder, bases: small(t), images: []string{"hub:latest", "a:1", "a-init:1", "a:2", "b:1"}}
+	r.mirror = r.dest + "-mirror"
+	r.pushBase()
+	r.p = matrixProject(t, r.mirror)
+	r.runner = runner{
+		origin: r.p.origin, branch: "main",
+		vars:    map[string]any{"RTBUILD_REGISTRY": r.dest, "REGISTRY_USERNAME": "user", "VERIFY": "no"},
+		secrets: map[string]any{"REGISTRY_PASSWORD": "secret"},
+		env:     []string{"PATH=" + harness.PathWithBinary(), "RTBUILD_BUILDER=" + builder},
+		before:  map[string]func(){},
+	}
+	return r
 }
 
 func (r *releaseTest) pushBase() {

@@ -75,7 +75,7 @@ func (m *machine) step(step workflowStep, files string) error {
 	switch {
 	case step.Run != "":
 		return m.shell(step, files)
-	case action == "./", action == "actions/setup-go":
+	case action == "./", action == "rtbuild/rtbuild", action == "actions/setup-go":
 		return nil // rtbuild is in PATH, and Go is
 	case action == "actions/checkout":
 		args := []string{"clone", "-q", "--branch", m.on.branch}

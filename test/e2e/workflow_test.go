@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -57,10 +56,10 @@ func (l *list) UnmarshalYAML(node *yaml.Node) error {
 	return node.Decode((*[]string)(l))
 }
 
-// readYAML reads a file of this repository whose keys are all known.
+// readYAML reads a file whose keys are all known.
 func readYAML(t *testing.T, path string, into any) {
 	t.Helper()
-	decoder := yaml.NewDecoder(strings.NewReader(harness.Read(t, filepath.Join("../..", path))))
+	decoder := yaml.NewDecoder(strings.NewReader(harness.Read(t, path)))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(into); err != nil {
 		t.Fatalf("%s: %v", path, err)
@@ -74,8 +73,6 @@ type runner struct {
 	origin   string
 	// branch is what jobs check out.
 	branch string
-	// only, if there are some, are the jobs that run.
-	only []string
 	// event is github.event; vars and secrets are the repository's.
 	event         map[string]any
 	vars, secrets map[string]any
@@ -103,9 +100,6 @@ func (o runner) run(t *testing.T) *workflowRun {
 	t.Helper()
 	r := &workflowRun{runner: o, t: t, dir: t.TempDir(), status: map[string]string{}, outputs: map[string]map[string]any{}}
 	jobs := slices.Sorted(maps.Keys(r.workflow.Jobs))
-	if len(r.only) > 0 {
-		jobs = r.only
-	}
 	for len(r.status) < len(jobs) {
 		ran := len(r.status)
 		for _, name := range jobs {
