@@ -240,7 +240,7 @@ main() {
 	go build -o "$work/tree" ./bench/tree
 	if [ -z "$rtbuild" ]; then
 		rtbuild=$work/rtbuild
-		go build -o "$rtbuild" ./cmd/rtbuild
+		make -s BIN="$rtbuild" build
 	fi
 	start_registry
 	{ date -u; uptime; "$rtbuild" version; docker buildx version; } | tee "$out/summary.tsv"

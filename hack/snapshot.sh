@@ -24,20 +24,25 @@ mv "$clone/dist" dist
 holds() { grep -q "$2\$" <<<"$3" || die "dist/$1 lacks $2:
 $3"; }
 
-# runs PROGRAM: it says which commit it is of, and links to no library.
+# runs PROGRAM: it says which commit it is of, with the whole program beside it, which
+# does what it does not, and neither links to a library.
 built="rtbuild $tag ($(git rev-parse --short=12 HEAD) of $(TZ=UTC git show -s --date=format-local:%Y-%m-%d --format=%cd))"
 runs() {
-	local said
+	local said file
 	said=$("$1" version)
 	[[ $said == "$built "* ]] || die "$1 says \"$said\", want \"$built\""
-	! ldd "$1" >/dev/null 2>&1 || die "$1 links to libraries"
+	said=$("$1" version --output json | jq -r .revision) # by the whole program
+	[ "$said" = "$(git rev-parse HEAD)" ] || die "$1-full is of the commit \"$said\""
+	for file in "$1" "$1-full"; do
+		! ldd "$file" >/dev/null 2>&1 || die "$file links to libraries"
+	done
 }
 
 (cd dist && sha256sum --check --strict --quiet checksums.txt)
 arch=$(go env GOARCH)
 for platform in $platforms; do
 	list=$(tar --list --file "dist/rtbuild_$platform.tar.gz")
-	for name in rtbuild LICENSE THIRD_PARTY_NOTICES CHANGELOG.md man/rtbuild.1 completion/rtbuild.bash; do
+	for name in rtbuild rtbuild-full LICENSE THIRD_PARTY_NOTICES CHANGELOG.md man/rtbuild.1 completion/rtbuild.bash; do
 		holds "rtbuild_$platform.tar.gz" "$name" "$list"
 	done
 	jq -e '[.components[].purl] | any(startswith("pkg:golang/github.com/moby/buildkit@"))' "dist/rtbuild_$platform.cdx.json" >/dev/null ||
@@ -46,7 +51,7 @@ for platform in $platforms; do
 done
 for package in amd64 arm64; do
 	for list in "deb $(dpkg-deb --contents dist/rtbuild_$package.deb)" "rpm $(rpm --query --list --package dist/rtbuild_$package.rpm)"; do
-		for name in /usr/bin/rtbuild /usr/share/man/man1/rtbuild.1 /usr/share/bash-completion/completions/rtbuild /usr/share/doc/rtbuild/copyright; do
+		for name in /usr/bin/rtbuild /usr/bin/rtbuild-full /usr/share/man/man1/rtbuild.1 /usr/share/bash-completion/completions/rtbuild /usr/share/doc/rtbuild/copyright; do
 			holds "rtbuild_$package.${list%% *}" "$name" "$list"
 		done
 	done

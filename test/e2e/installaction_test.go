@@ -31,9 +31,10 @@ type action struct {
 // The action puts a release into PATH if its checksum holds, and nothing else.
 func TestInstallAction(t *testing.T) {
 	dir := t.TempDir()
-	harness.Write(t, filepath.Join(dir, "rtbuild"), "#!/bin/sh\necho rtbuild v1.2.3\n")
+	harness.Write(t, filepath.Join(dir, "rtbuild"), "#!/bin/sh\nexec \"$0-full\" \"$@\"\n")
+	harness.Write(t, filepath.Join(dir, "rtbuild-full"), "#!/bin/sh\necho rtbuild v1.2.3\n")
 	archive := fmt.Sprintf("rtbuild_linux_%s.tar.gz", runtime.GOARCH)
-	if out, err := exec.Command("sh", "-c", "chmod +x "+dir+"/rtbuild && tar -czf "+dir+"/"+archive+" -C "+dir+" rtbuild").CombinedOutput(); err != nil {
+	if out, err := exec.Command("sh", "-c", "chmod +x "+dir+"/rtbuild* && tar -czf "+dir+"/"+archive+" -C "+dir+" rtbuild rtbuild-full").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	content := harness.Read(t, filepath.Join(dir, archive))
