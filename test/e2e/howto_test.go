@@ -77,6 +77,45 @@ func TestHowToAirGapped(t *testing.T) {
 	}
 }
 
+// A fork of kubeless/runtimes comes to be released by rtbuild, to a registry with a
+// login. What it does not build any more stays as it is pinned.
+func TestHowToMigrate(t *testing.T) {
+	const builder = "docker"
+	mirror := destinationOf(harness.Registry(t, harness.RegistryConfig{}), "hub")
+	hub(t, builder, mirror, "debian:buster-slim", "golang:1.13", "golang:1.14", "python:3.8", "ruby:2.6")
+	fork := t.TempDir()
+	if err := os.CopyFS(fork, os.DirFS("testdata/fork")); err != nil {
+		t.Fatal(err)
+	}
+	root := clone(t, fork)
+	harness.Write(t, filepath.Join(root, ".rtbuild/settings.yaml"), "mirrors: {docker.io: "+mirror+"}\n")
+	registry := withLogin(t) + "/you"
+	harness.Follow(t, "../../docs/how-to/migrate.md", 7, root,
+		"REGISTRY="+registry, "PASSWORD=secret", "HOME="+t.TempDir(), "DOCKER_CONFIG="+t.TempDir(), "REGISTRY_AUTH_FILE=", "RTBUILD_BUILDER="+builder)
+
+	var built, kept []string
+	for _, image := range imagesOf(t, harness.Read(t, filepath.Join(root, "configmap.yaml"))) {
+		name, digest, _ := strings.Cut(image, "@")
+		if own, ok := strings.CutPrefix(name, registry+"/"); !ok {
+			kept = append(kept, image)
+		} else if built = append(built, own); harness.DigestAt(t, image) != digest {
+			t.Errorf("the registry does not have %s", image)
+		}
+	}
+	if want := "[kubeless/go-init kubeless/go kubeless/go-init kubeless/go kubeless/python kubeless/ruby-init:2.6 kubeless/ruby:2.6]"; fmt.Sprint(built) != want {
+		t.Errorf("released are %s, want %s", built, want)
+	}
+	if want := 3; len(kept) != want || !strings.HasPrefix(kept[1], "kubeless/python@sha256:0272") {
+		t.Errorf("kept are %q, want %d", kept, want)
+	}
+	for _, manifest := range []string{"stable/go/go.jsonnet", "stable/python/python.jsonnet", "incubator/ruby/ruby.jsonnet"} {
+		before, after := harness.Read(t, filepath.Join(fork, manifest)), harness.Read(t, filepath.Join(root, manifest))
+		if after == before || digests.ReplaceAllString(after, "") != digests.ReplaceAllString(before, "") {
+			t.Errorf("more than digests changed, or nothing:\n%s", after)
+		}
+	}
+}
+
 // hub puts an image of each name into a mirror of Docker Hub.
 func hub(t *testing.T, builder, mirror string, images ...string) {
 	t.Helper()

@@ -1,0 +1,3 @@
+require "webrick"
+
+WEBrick::HTTPServer.new(Port: (ENV["FUNC_PORT"] || 8080).to_i).start

@@ -1,0 +1,2 @@
+#!/bin/sh
+exec "$KUBELESS_INSTALL_VOLUME/server"
