@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rtbuild/rtbuild/pkg/provenance"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
@@ -22,16 +21,15 @@ type decoding struct {
 	origins origins
 	hidden  [][]hiddenVersion
 	folders []string
+	known   map[Object][]Field // what fieldsOf says, once asked
 }
 
-// document reads and checks the list of runtimes that source evaluates to.
-func (d *decoding) document(list []any, source *provenance.Document) {
+// document reads and checks the list of runtimes.
+func (d *decoding) document(list []any) {
 	for i, item := range list {
 		d.runtime(fmt.Sprintf("/%d", i), item)
 	}
 	d.validate()
-	d.carriageReturns(source)
-	SortFindings(d.tree.Findings)
 }
 
 func (d *decoding) report(severity Severity, rule Rule, pointer, subject, format string, args ...any) {

@@ -39,10 +39,12 @@ func (d *decoding) object(pointer, subject string, value any, object Object) (ma
 		d.errorf(RuleWrongType, pointer, subject, "is %s, want an object", kindOf(value))
 		return nil, false
 	}
-	fields := map[string]field{}
-	var known []string
-	for _, f := range fieldsOf(object) {
-		known = append(known, f.Name)
+	if d.known[object] == nil {
+		d.known[object] = fieldsOf(object)
+	}
+	known := d.known[object]
+	fields := make(map[string]field, len(known))
+	for _, f := range known {
 		fields[f.Name] = field{pointer: pointer + "/" + f.Name}
 	}
 	var unknown []string
@@ -99,10 +101,10 @@ func (d *decoding) unknownField(pointer, subject, key string, object Object, fie
 	report[near[0]](RuleUnknownField, pointer, subject, "unknown field %q; did you mean %s?", key, near[0])
 }
 
-func matchFold(key string, known []string) (string, bool) {
-	for _, name := range known {
-		if strings.EqualFold(key, name) {
-			return name, true
+func matchFold(key string, known []Field) (string, bool) {
+	for _, f := range known {
+		if strings.EqualFold(key, f.Name) {
+			return f.Name, true
 		}
 	}
 	return "", false

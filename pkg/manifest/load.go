@@ -40,12 +40,12 @@ func Load(ctx context.Context, ev provenance.Evaluator, opts Options) (*Tree, er
 	if err != nil {
 		return nil, err
 	}
-	source, hidden, err := evaluate(ctx, ev, entry)
+	result, hidden, err := evaluate(ctx, ev, entry)
 	if err != nil {
 		return nil, err
 	}
 	var document any
-	decoder := json.NewDecoder(bytes.NewReader(source.JSON))
+	decoder := json.NewDecoder(bytes.NewReader(result.JSON))
 	decoder.UseNumber()
 	if err := decoder.Decode(&document); err != nil {
 		return nil, fmt.Errorf("reading the evaluated %s: %w", filepath.Base(entry), err)
@@ -54,19 +54,29 @@ func Load(ctx context.Context, ev provenance.Evaluator, opts Options) (*Tree, er
 	if !ok {
 		return nil, fmt.Errorf("%s:1: evaluates to %s, want a list of runtimes: [ (import 'stable/…'), … ]", entry, kindOf(document))
 	}
+	returns, err := withCarriageReturns(result.JSON)
+	if err != nil {
+		return nil, err
+	}
 	folders := opts.Folders
 	if len(folders) == 0 {
 		folders = DefaultFolders()
 	}
 	decode := func(known map[string]provenance.Position) *Tree {
-		d := &decoding{tree: &Tree{Root: root, Entry: entry, JSON: source.JSON, Files: slices.Sorted(maps.Keys(source.Files))}, origins: newOrigins(known, entry), hidden: hidden, folders: folders}
-		d.document(list, source)
+		d := &decoding{tree: &Tree{Root: root, Entry: entry, JSON: result.JSON, Files: slices.Sorted(maps.Keys(result.Files))}, origins: newOrigins(known, entry), hidden: hidden, folders: folders, known: map[Object][]Field{}}
+		d.document(list)
+		d.carriageReturns(returns, result)
+		SortFindings(d.tree.Findings)
 		return d.tree
 	}
 	if opts.Unlocated {
 		if tree := decode(nil); len(tree.Findings) == 0 {
 			return tree, nil
 		}
+	}
+	source, err := provenance.NewDocument(ev, entry, result)
+	if err != nil {
+		return nil, err
 	}
 	origins, err := source.Origins(ctx)
 	if err != nil {
@@ -165,21 +175,21 @@ type hiddenVersion struct {
 // and version. An evaluation is the most expensive part of
 // loading, so there is one for both, unless it fails: then the two apart say
 // why.
-func evaluate(ctx context.Context, ev provenance.Evaluator, entry string) (*provenance.Document, [][]hiddenVersion, error) {
-	source, fields, err := provenance.LoadWith(ctx, ev, entry, hiddenFields)
+func evaluate(ctx context.Context, ev provenance.Evaluator, entry string) (provenance.Result, [][]hiddenVersion, error) {
+	result, fields, err := provenance.EvaluateWith(ctx, ev, entry, hiddenFields)
 	if err != nil {
-		if source, err = provenance.Load(ctx, ev, entry); err != nil {
-			return nil, nil, fmt.Errorf("evaluating %s: %w", filepath.Base(entry), err)
+		if result, err = ev.Evaluate(ctx, provenance.Request{File: entry}); err != nil {
+			return result, nil, fmt.Errorf("evaluating %s: %w", filepath.Base(entry), err)
 		}
 		if fields, err = evaluateHidden(ctx, ev, entry); err != nil {
-			return nil, nil, fmt.Errorf("evaluating the hidden fields of %s: %w", filepath.Base(entry), err)
+			return result, nil, fmt.Errorf("evaluating the hidden fields of %s: %w", filepath.Base(entry), err)
 		}
 	}
 	var hidden [][]hiddenVersion
 	if err := json.Unmarshal(fields, &hidden); err != nil {
-		return nil, nil, fmt.Errorf("reading the hidden fields of %s: %w", filepath.Base(entry), err)
+		return result, nil, fmt.Errorf("reading the hidden fields of %s: %w", filepath.Base(entry), err)
 	}
-	return source, hidden, nil
+	return result, hidden, nil
 }
 
 // evaluateHidden evaluates the hidden fields alone.

@@ -35,34 +35,34 @@ func Load(ctx context.Context, ev Evaluator, entry string) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDocument(ev, entry, result)
+	return NewDocument(ev, entry, result)
 }
 
-// LoadWith is Load together with an expression about the document, which is
-// called document there: a second evaluation would do all of the first one's
-// work again. The expression's value comes as JSON. The positions in an error
-// may be those of the text that was evaluated, so ask for the document and for
-// the expression apart to tell anybody what is wrong.
-func LoadWith(ctx context.Context, ev Evaluator, entry, expression string) (*Document, []byte, error) {
+// EvaluateWith evaluates the document in the file entry, an absolute path, together
+// with an expression about it, which is called document there: a second evaluation
+// would do all of the first one's work again. The expression's value comes as JSON. The
+// positions in an error may be those of the text that was evaluated, so ask for the
+// document and for the expression apart to tell anybody what is wrong.
+func EvaluateWith(ctx context.Context, ev Evaluator, entry, expression string) (Result, []byte, error) {
 	result, err := ev.Evaluate(ctx, Request{
 		File:    entry,
 		Snippet: fmt.Appendf(nil, "{ document: document, expression: %s }", expression),
 	})
 	if err != nil {
-		return nil, nil, err
+		return Result{}, nil, err
 	}
 	var both struct{ Document, Expression json.RawMessage }
 	if err := json.Unmarshal(result.JSON, &both); err != nil {
-		return nil, nil, fmt.Errorf("reading the evaluated document: %w", err)
+		return Result{}, nil, fmt.Errorf("reading the evaluated document: %w", err)
 	}
 	// As it is on its own: one level of indentation less. No string of a JSON
 	// document holds a line break as such.
 	result.JSON = append(bytes.ReplaceAll(both.Document, []byte("\n   "), []byte("\n")), '\n')
-	doc, err := newDocument(ev, entry, result)
-	return doc, both.Expression, err
+	return result, both.Expression, nil
 }
 
-func newDocument(ev Evaluator, entry string, result Result) (*Document, error) {
+// NewDocument is the document in the file entry of which result is the evaluation.
+func NewDocument(ev Evaluator, entry string, result Result) (*Document, error) {
 	tokens, err := Strings(result.JSON)
 	if err != nil {
 		return nil, err

@@ -40,9 +40,9 @@ type Result struct {
 	// Files holds every file that was read: real absolute path to the bytes
 	// on disk (not what Replace made of them).
 	Files map[string][]byte
-	// Imported holds the paths in Files that were read as Jsonnet, not by
-	// importstr.
-	Imported map[string]bool
+	// Imported are the paths in Files that were read as Jsonnet, not by
+	// importstr. Few ask, and it takes a while to find out.
+	Imported func() map[string]bool
 }
 
 // A Literal is one string literal in a source file.

@@ -76,7 +76,7 @@ func (l FileLiteral) Position() Position {
 func (d *Document) Literals() ([]FileLiteral, error) {
 	var all []FileLiteral
 	for _, file := range sortedFiles(d.Files) {
-		if !d.Imported[file] {
+		if !d.Imported()[file] {
 			continue
 		}
 		literals, err := d.evaluator.Literals(file, d.Files[file])

@@ -45,7 +45,7 @@ func TestStrings(t *testing.T) {
 
 // A document that is evaluated with an expression is the same to the byte as on
 // its own, whatever is in its strings.
-func TestLoadWith(t *testing.T) {
+func TestEvaluateWith(t *testing.T) {
 	for name, source := range map[string]string{
 		"runtimes": `[{ ID: 'a', versions: [{ images: [{ image: 'x', build:: 1 }], empty: [], none: {} }] }, import "other"]`,
 		"breaks":   "{ a: 'one\\n   two', b: \"\\n      \", c: |||\n  text\n     more\n|||, '\\n   key': null }",
@@ -68,14 +68,14 @@ func TestLoadWith(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, expression, err := provenance.LoadWith(t.Context(), jsonnet.New(), entry, "local x = 1;\n[std.type(document), x]")
+			got, expression, err := provenance.EvaluateWith(t.Context(), jsonnet.New(), entry, "local x = 1;\n[std.type(document), x]")
 			if err != nil {
 				t.Fatal(err)
 			}
 			if string(got.JSON) != string(want.JSON) {
 				t.Errorf("the document is %q, want %q", got.JSON, want.JSON)
 			}
-			if got.Entry != want.Entry || !reflect.DeepEqual(got.Strings, want.Strings) || !reflect.DeepEqual(got.Files, want.Files) || !reflect.DeepEqual(got.Imported, want.Imported) {
+			if !reflect.DeepEqual(got.Files, want.Files) || !reflect.DeepEqual(got.Imported(), want.Imported()) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 			if fields := strings.Fields(string(expression)); len(fields) != 4 || fields[2] != "1" {
@@ -83,7 +83,7 @@ func TestLoadWith(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := provenance.LoadWith(t.Context(), jsonnet.New(), filepath.Join(t.TempDir(), "none"), "1"); err == nil {
+	if _, _, err := provenance.EvaluateWith(t.Context(), jsonnet.New(), filepath.Join(t.TempDir(), "none"), "1"); err == nil {
 		t.Error("no error for a document that is not there")
 	}
 }

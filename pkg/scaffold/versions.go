@@ -38,7 +38,7 @@ func (t *Tree) sources(ctx context.Context) (*sources, error) {
 	for _, l := range all {
 		s.literals[l.File] = append(s.literals[l.File], l.Literal)
 	}
-	for file := range doc.Imported {
+	for file := range doc.Imported() {
 		if s.outlines[file], err = t.Evaluator.Outline(file, doc.Files[file]); err != nil {
 			return nil, err
 		}

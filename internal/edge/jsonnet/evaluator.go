@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"sync"
 
 	gojsonnet "github.com/google/go-jsonnet"
 	"github.com/google/go-jsonnet/ast"
@@ -99,7 +100,7 @@ func (e *Evaluator) evaluate(ctx context.Context, req provenance.Request) (resul
 	return provenance.Result{
 		JSON:     []byte(out),
 		Files:    imp.files(),
-		Imported: imported(vm, imp, req, e.sources(root, node)),
+		Imported: sync.OnceValue(func() map[string]bool { return imported(vm, imp, req, e.sources(root, node)) }),
 	}, nil
 }
 

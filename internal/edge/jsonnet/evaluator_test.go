@@ -58,8 +58,8 @@ func TestEvaluate(t *testing.T) {
 	for _, name := range []string{"main.jsonnet", "lib/a.libsonnet", "lib/deep.json", "lib/asserted.libsonnet"} {
 		wantImported[filepath.Join(dir, name)] = true
 	}
-	if !reflect.DeepEqual(result.Imported, wantImported) {
-		t.Errorf("imported are %v", result.Imported)
+	if !reflect.DeepEqual(result.Imported(), wantImported) {
+		t.Errorf("imported are %v", result.Imported())
 	}
 }
 
@@ -100,7 +100,7 @@ func TestEvaluateSnippet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(result.JSON) != "1\n" || !result.Imported[filepath.Join(dir, "main.jsonnet")] || len(result.Files) != 1 {
+	if string(result.JSON) != "1\n" || !result.Imported()[filepath.Join(dir, "main.jsonnet")] || len(result.Files) != 1 {
 		t.Errorf("the result is %+v", result)
 	}
 }
@@ -137,8 +137,8 @@ func TestVariables(t *testing.T) {
 			}
 			for file, asJsonnet := range map[string]bool{"main.jsonnet": true, "code.jsonnet": true, "more.jsonnet": true, "text": false} {
 				path := filepath.Join(dir, file)
-				if _, read := result.Files[path]; !read || result.Imported[path] != asJsonnet {
-					t.Errorf("%s: read %t, as Jsonnet %t", file, read, result.Imported[path])
+				if _, read := result.Files[path]; !read || result.Imported()[path] != asJsonnet {
+					t.Errorf("%s: read %t, as Jsonnet %t", file, read, result.Imported()[path])
 				}
 			}
 		})

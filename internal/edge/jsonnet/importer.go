@@ -130,14 +130,34 @@ func (i *importer) realPath(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	folder, ok := i.folders[filepath.Dir(path)]
-	if !ok {
-		if folder, err = filepath.EvalSymlinks(filepath.Dir(path)); err != nil {
+	folder, err := i.realFolder(filepath.Dir(path))
+	if err != nil {
+		return "", err
+	}
+	return withoutLink(filepath.Join(folder, filepath.Base(path)))
+}
+
+// realFolder is realPath of a folder, an absolute path, by way of those that it is in.
+func (i *importer) realFolder(path string) (string, error) {
+	if folder, ok := i.folders[path]; ok {
+		return folder, nil
+	}
+	folder := path
+	if parent := filepath.Dir(path); parent != path {
+		outer, err := i.realFolder(parent)
+		if err != nil {
 			return "", err
 		}
-		i.folders[filepath.Dir(path)] = folder
+		if folder, err = withoutLink(filepath.Join(outer, filepath.Base(path))); err != nil {
+			return "", err
+		}
 	}
-	path = filepath.Join(folder, filepath.Base(path))
+	i.folders[path] = folder
+	return folder, nil
+}
+
+// withoutLink is a path in a real folder, or what the link that lies there leads to.
+func withoutLink(path string) (string, error) {
 	info, err := os.Lstat(path)
 	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return filepath.EvalSymlinks(path)
