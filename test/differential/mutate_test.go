@@ -148,7 +148,9 @@ func (g *generator) additions() []variant {
 		files := g.c.files.clone()
 		files[name] = pick(g, entry{kind: file, mode: 0o644, content: g.token()}, entry{kind: file, mode: 0o644, content: g.token()},
 			entry{kind: folder, mode: 0o755}, entry{kind: link, content: "a.txt"})
-		all = append(all, variant{what: fmt.Sprintf("add %s %s", files[name].kind, name), files: files, changed: inside})
+		// Of an empty folder that a wildcard matches, nothing gets into the image.
+		loose := files[name].kind == folder
+		all = append(all, variant{what: fmt.Sprintf("add %s %s", files[name].kind, name), files: files, changed: inside, loose: loose})
 	}
 	return all
 }

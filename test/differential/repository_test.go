@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -62,6 +63,9 @@ func (r *repository) write(tb testing.TB, targets []built, mask fs.FileMode) {
 	var versions []map[string]any
 	for i, b := range targets {
 		b.files.write(tb, r.folder(b.name), mask)
+		if err := os.MkdirAll(filepath.Join(r.folder(b.name), b.c.root), 0o755); err != nil { // all in it may be gone
+			tb.Fatal(err)
+		}
 		// The runtime's folder is two levels below the root.
 		place := "../../cases/" + b.name + "/"
 		spec := map[string]any{"context": place + b.c.context, "dockerfile": place + b.c.dockerfile, "args": b.c.args}
