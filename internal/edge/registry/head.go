@@ -12,8 +12,8 @@ import (
 )
 
 // headState is what is known of how a host answers HEAD of manifests. Some
-// answer 400, 403, 404, 405 or 501 for manifests that GET shows (Nexus, proxies
-// before registries), so that a HEAD without success proves nothing until
+// answer 400, 403, 404, 405, 406, 500 or 501 for manifests that GET shows (Nexus,
+// proxies before registries), so that a HEAD without success proves nothing until
 // another one had success. Once something was missing by GET, one more GET
 // takes the place of a HEAD that would not be believed: no question takes more
 // requests for that, unless it is the first.
@@ -72,12 +72,12 @@ func (h *headState) wantsGet(ctx context.Context, ref name.Reference, err error)
 		return unreachable(err) == nil && !isCredentialError(err) && !isCAError(err)
 	}
 	switch answer.StatusCode {
-	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotImplemented:
-		return true
 	case http.StatusForbidden, http.StatusNotFound:
 		return !h.trusted(ref)
+	case http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return false // a GET would be told the same
 	}
-	return false
+	return true
 }
 
 // got takes note of what a GET had, after a HEAD without success or without

@@ -2,7 +2,9 @@ package registry
 
 import (
 	"errors"
+	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,46 @@ func TestInspect(t *testing.T) {
 		}
 		if seen := requests.take(); len(seen) != test.requests {
 			t.Errorf("%s: requests %v, want %d", test.ref, seen, test.requests)
+		}
+	}
+}
+
+// typeParameters adds what proxies before registries add to media types.
+type typeParameters struct{ http.ResponseWriter }
+
+func (w typeParameters) WriteHeader(status int) {
+	if kind := w.Header().Get("Content-Type"); kind != "" {
+		w.Header().Set("Content-Type", kind+"; charset=utf-8")
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// An image is one whatever parameters its media type has, and so is an index.
+func TestMediaTypeWithParameters(t *testing.T) {
+	noCredentials(t)
+	registry := newRegistry()
+	host, _ := startServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		registry.ServeHTTP(typeParameters{w}, r)
+	}))
+	image := platformImage(t, "amd64", map[string]string{"inputs": "abc"})
+	single := write(t, host+"/acme/go:single", image)
+	entry := mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}}}
+	multi := writeIndex(t, host+"/acme/go:multi", mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: mutate.AppendManifests(empty.Index, entry)}))
+	c := New(Config{})
+	for _, pushed := range []Descriptor{single, multi} {
+		ref := host + "/acme/go@" + pushed.Digest
+		got, err := c.Inspect(t.Context(), ref)
+		if err != nil || got.Descriptor != pushed || !slices.Equal(got.Platforms, []string{"linux/amd64"}) || got.Labels["inputs"] != "abc" {
+			t.Errorf("%s: %+v, %v, want %+v", ref, got, err, pushed)
+		}
+		if _, err := c.Config(t.Context(), ref, "linux/amd64"); err != nil {
+			t.Errorf("its configuration: %v", err)
+		}
+		if err := c.Tag(t.Context(), host+"/acme/go:new", pushed.Digest); err != nil {
+			t.Errorf("tagging it: %v", err)
+		}
+		if there, err := c.Resolve(t.Context(), host+"/acme/go:new"); err != nil || there != pushed {
+			t.Errorf("tagged: %+v, %v, want %+v", there, err, pushed)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -40,8 +41,10 @@ func (e *plainHTTPError) Error() string {
 	return fmt.Sprintf("plain HTTP to %s is not allowed", e.host)
 }
 
-// registryTransport refuses plain HTTP where it is not allowed, and hands on
-// what a registry's answers say of what it wants to be shown.
+// registryTransport refuses plain HTTP where it is not allowed, hands on what a
+// registry's answers say of what it wants to be shown, and takes parameters from
+// media types ("; charset=utf-8", as proxies before registries add them): the
+// library compares the types of manifests with those of images and indexes.
 type registryTransport struct {
 	inner    http.RoundTripper
 	insecure insecureHosts
@@ -55,10 +58,14 @@ func (t *registryTransport) RoundTrip(req *http.Request) (*http.Response, error)
 		return nil, &plainHTTPError{host: req.URL.Host}
 	}
 	resp, err := t.inner.RoundTrip(req)
-	if err == nil {
-		t.learn(req, resp)
+	if err != nil {
+		return nil, err
 	}
-	return resp, err
+	t.learn(req, resp)
+	if kind, parameters, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil && len(parameters) > 0 {
+		resp.Header.Set("Content-Type", kind)
+	}
+	return resp, nil
 }
 
 // schemeTransport speaks to a registry over the scheme on which it answers: the

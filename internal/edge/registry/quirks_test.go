@@ -165,7 +165,7 @@ func TestWrongPasswordIsNotMissing(t *testing.T) {
 // TestHeadThatIsNotAnswered finds what a GET shows, and counts: a registry that
 // answers HEAD as it should is never asked with both for long.
 func TestHeadThatIsNotAnswered(t *testing.T) {
-	for _, status := range []int{0, 400, 403, 404, 405, 501} {
+	for _, status := range []int{0, 400, 403, 404, 405, 406, 500, 501, 502} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			host, count := quirks{head: status}.serve(t)
 			login(t, host, "")

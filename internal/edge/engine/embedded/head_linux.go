@@ -13,8 +13,8 @@ import (
 // for. Before it pushes, BuildKit asks with HEAD whether that is there already,
 // and gives up unless the answer is 200 or 404. Registries that do not tell what
 // is missing from what is secret answer 401 or 403 to somebody whose push they
-// take, and some do not do HEAD. There, GET decides, and what it does not show
-// counts as missing: the push, or the pull, that follows tells the rest.
+// take, and some do not do HEAD, or fail at it. There, GET decides, and what it does
+// not show counts as missing: the push, or the pull, that follows tells the rest.
 type headTransport struct{ inner http.RoundTripper }
 
 // maxManifest bounds how much of a manifest is read for its digest.
@@ -28,6 +28,9 @@ func (t *headTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	_ = resp.Body.Close()
 	if !strings.Contains(req.URL.Path, "/manifests/") {
+		if resp.StatusCode >= http.StatusInternalServerError {
+			return resp, nil
+		}
 		return missing(resp), nil
 	}
 	get := req.Clone(req.Context())
@@ -37,7 +40,10 @@ func (t *headTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer got.Body.Close()
-	if got.StatusCode != http.StatusOK {
+	switch {
+	case got.StatusCode >= http.StatusInternalServerError:
+		return resp, nil
+	case got.StatusCode != http.StatusOK:
 		return missing(resp), nil
 	}
 	manifest, err := io.ReadAll(io.LimitReader(got.Body, maxManifest))
@@ -55,7 +61,8 @@ func (t *headTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 // is known to exist, unless it is pushed.
 func leavesOpen(req *http.Request, status int) bool {
 	switch status {
-	case http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotAcceptable,
+		http.StatusInternalServerError, http.StatusNotImplemented, http.StatusBadGateway:
 		return true
 	case http.StatusUnauthorized:
 		return req.Header.Get("Authorization") != ""

@@ -25,7 +25,12 @@ func TestHead(t *testing.T) {
 		"404 for a digest":          {manifest, 404, 200, false, 200, true},
 		"not implemented":           {manifest, 501, 200, false, 200, true},
 		"forbidden blob":            {blob, 403, 0, true, 404, false},
-		"a server that is at fault": {tag, 500, 0, false, 500, false},
+		"not acceptable":            {tag, 406, 200, false, 200, true},
+		"fails at HEAD":             {tag, 500, 200, false, 200, true},
+		"fails at HEAD, missing":    {tag, 502, 404, false, 404, false},
+		"a server that is at fault": {tag, 500, 500, false, 500, false},
+		"at fault for a blob":       {blob, 500, 0, false, 500, false},
+		"not available":             {tag, 503, 0, false, 503, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
