@@ -153,16 +153,17 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// TestLineEndings wants a text block to be the same whatever its lines end in,
-// and a file that is read as text to be as it is.
+// TestLineEndings wants a text block to be the same whatever its lines end in and
+// whether a byte order mark is before it, and a file that is read as text to be as
+// it is.
 func TestLineEndings(t *testing.T) {
 	source := "{ a: |||\n    one\n\n    two\n  |||, b: importstr 'script.sh', c: @'x\ny' }\n"
-	dir := testfile.Tree(t, map[string]string{"main.jsonnet": strings.ReplaceAll(source, "\n", "\r\n"), "script.sh": "one\r\n"})
+	dir := testfile.Tree(t, map[string]string{"main.jsonnet": "\ufeff" + strings.ReplaceAll(source, "\n", "\r\n"), "script.sh": "\ufeffone\r\n"})
 	result, err := jsonnet.New().Evaluate(t.Context(), provenance.Request{File: filepath.Join(dir, "main.jsonnet")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"a":"one\n\ntwo\n","b":"one\r\n","c":"x\ny"}`
+	want := `{"a":"one\n\ntwo\n","b":"` + "\ufeff" + `one\r\n","c":"x\ny"}`
 	if got := strings.Join(strings.Fields(string(result.JSON)), ""); got != want {
 		t.Errorf("the document is %s, want %s", got, want)
 	}

@@ -116,7 +116,7 @@ func (i *importer) read(path string) (gojsonnet.Contents, error) {
 		served = i.replace(resolved, source)
 	}
 	if isJsonnet(resolved) {
-		served = withoutCR(served)
+		served = asJsonnet(served)
 	}
 	file := servedFile{onDisk: source, served: gojsonnet.MakeContentsRaw(served)}
 	i.byRealPath[resolved] = file
@@ -172,10 +172,14 @@ func isJsonnet(path string) bool {
 	return ext == ".jsonnet" || ext == ".libsonnet"
 }
 
-// withoutCR is Jsonnet source with lines that end in LF alone. In a checkout
-// with CRLF, Jsonnet itself keeps the CR in the lines of a text block, and takes
-// an empty line for the block's end.
-func withoutCR(source []byte) []byte {
+// asJsonnet is source as Jsonnet takes it, with the same lines and columns: lines
+// end in LF alone, and spaces are in place of the byte order mark that some editors
+// put before it. In a checkout with CRLF, Jsonnet itself keeps the CR in the lines of
+// a text block, and takes an empty line for the block's end.
+func asJsonnet(source []byte) []byte {
+	if text, ok := bytes.CutPrefix(source, []byte("\ufeff")); ok {
+		source = append([]byte("   "), text...)
+	}
 	return bytes.ReplaceAll(source, []byte("\r\n"), []byte("\n"))
 }
 

@@ -71,7 +71,7 @@ func locate(node *ast.LiteralString, source []byte, lines []int) (provenance.Lit
 		return provenance.Literal{}, fmt.Errorf("the string literal is not where the Jsonnet parser says")
 	}
 	if node.Kind.FullyEscaped() && bytes.IndexByte(source[open:literal.End], '\\') >= 0 {
-		value, err := unescape(string(withoutCR(source[literal.Start:literal.End])))
+		value, err := unescape(string(asJsonnet(source[literal.Start:literal.End])))
 		if err != nil {
 			return provenance.Literal{}, err
 		}

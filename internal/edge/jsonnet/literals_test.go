@@ -20,6 +20,7 @@ func TestLiterals(t *testing.T) {
 		{"empty", `["", @""]`, []string{"", ""}},
 		{"letters of several bytes", "/* Größe 😀 */ ['漢字', 'b']", []string{"漢字", "b"}},
 		{"several lines", "[\r\n  'a\r\nb',\r\n  'c']\r\n", []string{"a\nb", "c"}},
+		{"a byte order mark", "\ufeff['a',\n'b']", []string{"a", "b"}},
 		{"no text blocks", "[|||\n  text\n|||, 'a']", []string{"a"}},
 		{"no field names", `{ "a": "1", 'b'():: "2", ["c"]: "3", [("d")]: "4", ["e" + x]: "5", local x = "6" }`, []string{"1", "2", "3", "4", "e", "5", "6"}},
 		{"no imports", `[import "a", importstr "b", importbin "c", "d"]`, []string{"d"}},

@@ -40,7 +40,7 @@ func (e *Evaluator) Outline(file string, source []byte) (outline provenance.Outl
 func parse(file string, source []byte) (ast.Node, []int, error) {
 	text := source
 	if isJsonnet(file) {
-		text = withoutCR(source) // what is evaluated; lines and columns are the same
+		text = asJsonnet(source)
 	}
 	root, _, err := formatter.SnippetToRawAST(file, string(text))
 	if err != nil {
