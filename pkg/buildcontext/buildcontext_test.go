@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -210,6 +211,12 @@ func TestRequire(t *testing.T) {
 	link(t, "/hidden", filepath.Join(dir, "to-hidden"))
 	link(t, "/folder", filepath.Join(dir, "to-folder"))
 	link(t, "/gone", filepath.Join(dir, "nowhere"))
+	socket, err := net.Listen("unix", filepath.Join(dir, "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	link(t, "socket", filepath.Join(dir, "to-socket"))
 	write(t, filepath.Join(dir, ".dockerignore"), "hidden\nhidden-link\nabsolute\n")
 	files := read(t, dir, filepath.Join(dir, "Dockerfile"), buildcontext.Everything)
 	if err := files.Require([]string{".", "/", "a", "/folder/b", "link/b", "link/../a", "folder/../../a", "to-folder/b"}); err != nil {
@@ -227,6 +234,8 @@ func TestRequire(t *testing.T) {
 		"hidden-link/b": "the build reads hidden-link/b, which the ignore file hides: add !hidden-link/b to it",
 		"to-hidden":     "the build reads to-hidden, a link that leads to hidden, which the ignore file hides: add !hidden to it",
 		"a/b":           "the build reads a/b: ",
+		"socket":        "the build reads socket, which is a socket, a pipe or a device: those are in no build context",
+		"to-socket":     "the build reads to-socket, which is a socket, a pipe or a device",
 	} {
 		if err := files.Require([]string{"a", path}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %q", path, err, want)
@@ -345,5 +354,41 @@ func TestSize(t *testing.T) {
 	total, largest, err := opened.Size(t.Context())
 	if err != nil || total != 66 || len(largest) != 5 || largest[0] != (buildcontext.File{Path: "sub/b", Size: 30}) || largest[4].Path != "e" {
 		t.Errorf("%d, %v, %v", total, largest, err)
+	}
+}
+
+// What cannot be sent is an error that names it, unless it is ignored.
+func TestNamesThatAreNoText(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "names/caf\xe9/x"), "x")
+	link(t, "caf\xe9", filepath.Join(dir, "link"))
+	write(t, filepath.Join(dir, "plain"), "x")
+	for path, want := range map[string]string{
+		"plain": "", "names": `the name of "names/caf\xe9" is not UTF-8`, "link": `"link" is a link to "caf\xe9", which is not UTF-8`,
+	} {
+		opened, err := buildcontext.Open(dir, filepath.Join(dir, "Dockerfile"), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = opened.Read(t.Context(), &buildcontext.Hasher{}, []string{path})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: error %v, want one with %q", path, err, want)
+		}
+	}
+	write(t, filepath.Join(dir, ".dockerignore"), "names/*\nlink\n")
+	if got := names(read(t, dir, filepath.Join(dir, "Dockerfile"), buildcontext.Everything)); !slices.Equal(got, []string{".dockerignore", "names", "plain"}) {
+		t.Errorf("ignored: %q", got)
+	}
+}
+
+// The pattern that is wrong is named, and the file that has it.
+func TestWrongIgnoreFile(t *testing.T) {
+	dir := t.TempDir()
+	for _, pattern := range []string{"[a", "!"} {
+		write(t, filepath.Join(dir, ".dockerignore"), "good\n"+pattern+"\n")
+		_, err := buildcontext.Open(dir, filepath.Join(dir, "Dockerfile"), "")
+		if want := ".dockerignore: " + strconv.Quote(pattern) + ": "; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 )
 
@@ -57,6 +58,11 @@ func Open(dir, dockerfile, state string) (*Dir, error) {
 		}
 		if d.excludes, err = ignorefile.ReadAll(bytes.NewReader(source)); err != nil {
 			return nil, fmt.Errorf("reading the ignore file %s: %w", file, err)
+		}
+		for _, pattern := range d.excludes {
+			if _, err := patternmatcher.New([]string{pattern}); err != nil {
+				return nil, fmt.Errorf("reading the ignore file %s: %q: %w", file, pattern, err)
+			}
 		}
 		break
 	}

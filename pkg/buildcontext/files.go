@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"unicode/utf8"
 
 	"github.com/tonistiigi/fsutil"
 	fstypes "github.com/tonistiigi/fsutil/types"
@@ -48,6 +50,9 @@ func (d *Dir) Read(ctx context.Context, hasher *Hasher, paths []string) (*Files,
 		return files, nil
 	}
 	err := d.walk(ctx, paths, func(rel string, stat *fstypes.Stat) error {
+		if !utf8.ValidString(rel) || !utf8.ValidString(stat.Linkname) {
+			return notUTF8(rel, stat.Linkname)
+		}
 		e := &entry{path: rel, mode: fs.FileMode(stat.Mode)}
 		switch e.mode.Type() {
 		case fs.ModeDir:
@@ -69,6 +74,16 @@ func (d *Dir) Read(ctx context.Context, hasher *Hasher, paths []string) (*Files,
 		return nil, fmt.Errorf("reading the build context: %w", err)
 	}
 	return files, nil
+}
+
+// notUTF8 says that a file cannot be sent: the protocol of engines has text for
+// names, and so has the label that lists them.
+func notUTF8(rel, link string) error {
+	what := "the name of %q is not UTF-8"
+	if utf8.ValidString(rel) {
+		what = "%q is a link to " + strconv.Quote(link) + ", which is not UTF-8"
+	}
+	return fmt.Errorf(what+", and cannot be sent to an engine: rename it, or have the ignore file hide it", rel)
 }
 
 // walk visits what the paths reach and the ignore file leaves, in the order in

@@ -48,6 +48,13 @@ func (f *Files) onDisk(p string) (link string, isLink, found bool) {
 	return link, true, err == nil
 }
 
+// special tells whether a path without links leads to what is neither a file nor a
+// folder.
+func (f *Files) special(p string) bool {
+	info, err := os.Lstat(filepath.Join(f.root, filepath.FromSlash(p)))
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
+}
+
 // A way is where a path leads.
 type way struct {
 	found bool
@@ -92,8 +99,11 @@ func follow(p string, lookUp func(p string) (link string, isLink, found bool)) w
 // missing says why a path is not among the files, which leads as far as it does
 // there.
 func (f *Files) missing(rel string, listed way) error {
+	there := follow(rel, f.onDisk)
 	switch {
-	case !follow(rel, f.onDisk).found:
+	case !there.found:
+	case f.special(there.end):
+		return fmt.Errorf("the build reads %s, which is a socket, a pipe or a device: those are in no build context", rel)
 	case listed.links == 0:
 		return fmt.Errorf("the build reads %s, which the ignore file hides: add !%s to it", rel, rel)
 	default:
