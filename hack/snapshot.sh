@@ -15,6 +15,7 @@ clone=$(mktemp -d)
 trap 'rm -rf "$clone"' EXIT
 tag=v0.0.0-snapshot
 git clone -q . "$clone"
+commit=$(git -C "$clone" rev-parse HEAD)
 git -C "$clone" tag -f $tag >/dev/null
 (cd "$clone" && "${goreleaser[@]}" release --snapshot --clean --skip=docker) >&2
 rm -rf dist
@@ -26,13 +27,13 @@ $3"; }
 
 # runs PROGRAM: it says which commit it is of, with the whole program beside it, which
 # does what it does not, and neither links to a library.
-built="rtbuild $tag ($(git rev-parse --short=12 HEAD) of $(TZ=UTC git show -s --date=format-local:%Y-%m-%d --format=%cd))"
+built="rtbuild $tag (${commit:0:12} of $(TZ=UTC git show -s --date=format-local:%Y-%m-%d --format=%cd "$commit"))"
 runs() {
 	local said file
 	said=$("$1" version)
 	[[ $said == "$built "* ]] || die "$1 says \"$said\", want \"$built\""
 	said=$("$1" version --output json | jq -r .revision) # by the whole program
-	[ "$said" = "$(git rev-parse HEAD)" ] || die "$1-full is of the commit \"$said\""
+	[ "$said" = "$commit" ] || die "$1-full is of the commit \"$said\""
 	for file in "$1" "$1-full"; do
 		! ldd "$file" >/dev/null 2>&1 || die "$file links to libraries"
 	done
