@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rtbuild/rtbuild/internal/cli/invocation"
-	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/internal/edge/engine"
+	"github.com/rtbuild/rtbuild/internal/edge/logins"
 	"github.com/rtbuild/rtbuild/internal/edge/registry"
 	"github.com/rtbuild/rtbuild/internal/registryserver"
 	"github.com/rtbuild/rtbuild/internal/version"
@@ -187,16 +187,10 @@ func (s *session) engineConfig() (engine.Config, error) {
 	return engine.Config{
 		Builder:            s.Builder,
 		InsecureRegistries: s.Insecure,
-		Logins:             login,
+		Logins:             logins.Find,
 		Roots:              roots,
 		Log:                s.app.verboseLog(),
 	}, nil
-}
-
-// login is the registry client's login, for engines.
-func login(_ context.Context, address string) (docker.Login, error) {
-	found, err := registry.FindLogin(address)
-	return docker.Login(found), err
 }
 
 func (a *app) verboseLog() io.Writer {

@@ -15,6 +15,7 @@ import (
 	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/internal/edge/engine"
+	"github.com/rtbuild/rtbuild/internal/edge/logins"
 	"github.com/rtbuild/rtbuild/pkg/contract"
 	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
@@ -198,7 +199,7 @@ func (s *session) openContainers(ctx context.Context, builder string) (*docker.E
 	if err != nil {
 		return nil, err
 	}
-	return docker.Open(ctx, docker.Config{Context: name, Logins: login})
+	return docker.Open(ctx, docker.Config{Context: name, Logins: logins.Find})
 }
 
 // runSuite verifies the subjects, some at once, with the checks of these names

@@ -81,7 +81,7 @@ func TestPack(t *testing.T) {
 		{"volume/empty", 0o644, 1000, 1000, false, ""},
 		{"volume/sub/", 0o2775, 1000, 1000, true, ""},
 		{"volume/sub/run", 0o755, 1000, 1000, false, ""},
-		{"volume/sub/link", 0o644, 1000, 1000, false, "../a.py"},
+		{"volume/sub/link", 0o777, 1000, 1000, false, "../a.py"},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)

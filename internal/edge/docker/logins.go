@@ -12,20 +12,9 @@ import (
 	"github.com/docker/docker/api/types/registry"
 )
 
-// A Login is what a registry is shown, so that it knows who asks. The zero
-// value is nobody's.
-type Login struct {
-	Username, Password string
-	// IdentityToken is shown instead of a password to the server that hands
-	// out tokens.
-	IdentityToken string
-	// RegistryToken is a token to show as it is.
-	RegistryToken string
-}
-
 // Logins finds the login to show at an address: HOST, or HOST/PATH of a
-// repository. It is called by several builds at once.
-type Logins func(ctx context.Context, address string) (Login, error)
+// repository; the zero value is nobody's. It is called by several builds at once.
+type Logins func(ctx context.Context, address string) (types.AuthConfig, error)
 
 // Credentials answer an engine that asks for logins.
 type Credentials struct {
@@ -45,7 +34,7 @@ type knownLogin struct {
 // NewCredentials makes the credentials that find finds; nil finds none.
 func NewCredentials(find Logins) *Credentials {
 	if find == nil {
-		find = func(context.Context, string) (Login, error) { return Login{}, nil }
+		find = func(context.Context, string) (types.AuthConfig, error) { return types.AuthConfig{}, nil }
 	}
 	return &Credentials{find: find, known: map[string]knownLogin{}}
 }
@@ -66,15 +55,11 @@ func (c *Credentials) Lookup(ctx context.Context, address string) (types.AuthCon
 	if err != nil {
 		return types.AuthConfig{}, err
 	}
-	host, _, _ := strings.Cut(address, "/")
-	found := types.AuthConfig{
-		ServerAddress: host, Username: login.Username, Password: login.Password,
-		IdentityToken: login.IdentityToken, RegistryToken: login.RegistryToken,
-	}
+	login.ServerAddress, _, _ = strings.Cut(address, "/")
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.known[address] = knownLogin{login: found, since: time.Now()}
-	return found, nil
+	c.known[address] = knownLogin{login: login, since: time.Now()}
+	return login, nil
 }
 
 // Header is the Engine API's authentication header for ref. Without a login it

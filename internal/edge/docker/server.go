@@ -133,7 +133,7 @@ func (r *runningContainer) Follow(ctx context.Context, follow bool, out io.Write
 func (r *runningContainer) Write(ctx context.Context, folder string, files []function.File) error {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
-	err := errors.Join(packFiles(w, ".", function.Group, 0o644, files), w.Close())
+	err := errors.Join(packingFor("", function.Group, 0o644).Write(w, files), w.Close())
 	if err == nil {
 		err = r.engine.api.CopyToContainer(ctx, r.id, folder, &archive, container.CopyToContainerOptions{})
 	}

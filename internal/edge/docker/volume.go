@@ -118,42 +118,17 @@ func (c *Engine) FindVolumes(ctx context.Context, labels map[string]string) ([]s
 func pack(group int, mode int64, files []function.File) ([]byte, error) {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
-	err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: volumeFolder + "/", Mode: 0o2777, Gid: group, ModTime: time.Now()})
-	err = errors.Join(err, packFiles(w, volumeFolder, group, mode, files), w.Close())
-	if err != nil {
-		return nil, fmt.Errorf("packing files: %w", err)
+	packing := packingFor(volumeFolder, group, mode)
+	err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: volumeFolder + "/", Mode: 0o2777, Gid: group, ModTime: packing.Modified})
+	if err := errors.Join(err, packing.Write(w, files), w.Close()); err != nil {
+		return nil, err
 	}
 	return archive.Bytes(), nil
 }
 
-// packFiles writes files, and the folders that they are in, under a folder.
-func packFiles(w *tar.Writer, folder string, group int, mode int64, files []function.File) error {
-	var errs []error
-	seen := map[string]bool{".": true}
-	var parents func(name string)
-	parents = func(name string) {
-		if parent := path.Dir(name); !seen[parent] {
-			seen[parent] = true
-			parents(parent)
-			errs = append(errs, w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: path.Join(folder, parent) + "/", Mode: 0o2775, Uid: group, Gid: group, ModTime: time.Now()}))
-		}
-	}
-	for _, file := range files {
-		parents(file.Name)
-		header := &tar.Header{Name: path.Join(folder, file.Name), Mode: mode, Uid: group, Gid: group, Size: int64(len(file.Content)), ModTime: time.Now()}
-		if file.Executable {
-			header.Mode |= 0o111
-		}
-		if file.Link != "" {
-			header.Typeflag, header.Linkname, header.Size = tar.TypeSymlink, file.Link, 0
-		}
-		errs = append(errs, w.WriteHeader(header))
-		if header.Size > 0 {
-			_, err := w.Write(file.Content)
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+// packingFor has folders stay the group's, with what is made in them.
+func packingFor(folder string, group int, mode int64) function.Packing {
+	return function.Packing{Folder: folder, Owner: group, FolderMode: 0o2775, FileMode: mode, Modified: time.Now()}
 }
 
 // unpack reads an archive of volumeFolder that an engine made. A hard link is

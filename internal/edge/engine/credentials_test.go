@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/distribution/reference"
+	"github.com/docker/cli/cli/config/types"
 	"github.com/docker/docker/api/types/registry"
 	sessionauth "github.com/moby/buildkit/session/auth"
 
@@ -19,15 +20,15 @@ import (
 
 // found is a Logins that has a user for some addresses, and counts the questions.
 func found(users map[string]string, asked map[string]int) docker.Logins {
-	return func(_ context.Context, address string) (docker.Login, error) {
+	return func(_ context.Context, address string) (types.AuthConfig, error) {
 		asked[address]++
 		if address == "broken.example/x" {
-			return docker.Login{}, errors.New("the helper is gone")
+			return types.AuthConfig{}, errors.New("the helper is gone")
 		}
 		if users[address] == "" {
-			return docker.Login{}, nil
+			return types.AuthConfig{}, nil
 		}
-		return docker.Login{Username: users[address], Password: "secret"}, nil
+		return types.AuthConfig{Username: users[address], Password: "secret"}, nil
 	}
 }
 
@@ -109,8 +110,8 @@ func TestFetchToken(t *testing.T) {
 	t.Cleanup(server.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	logins := func(_ context.Context, address string) (docker.Login, error) {
-		return map[string]docker.Login{
+	logins := func(_ context.Context, address string) (types.AuthConfig, error) {
+		return map[string]types.AuthConfig{
 			"r.example/acme/web": {Username: "ann", Password: "secret"},
 			"r.example/acme/id":  {IdentityToken: "identity"},
 			"r.example/acme/reg": {RegistryToken: "ready"},

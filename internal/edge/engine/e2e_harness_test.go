@@ -24,8 +24,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
-	"github.com/rtbuild/rtbuild/internal/edge/docker"
-	"github.com/rtbuild/rtbuild/internal/edge/registry"
+	"github.com/rtbuild/rtbuild/internal/edge/logins"
 	"github.com/rtbuild/rtbuild/internal/harness"
 	"github.com/rtbuild/rtbuild/pkg/build"
 )
@@ -56,10 +55,7 @@ func openBuilderTo(t *testing.T, choice string, out io.Writer) *builder {
 		StateDir: t.TempDir(),
 		Progress: Progress{Out: out, Mode: ProgressPlain},
 		Log:      out,
-		Logins: func(_ context.Context, address string) (docker.Login, error) {
-			login, err := registry.FindLogin(address)
-			return docker.Login(login), err
-		},
+		Logins:   logins.Find,
 	})
 	if err != nil {
 		t.Fatalf("opening builder %s: %v", choice, err)

@@ -7,11 +7,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
@@ -22,7 +19,7 @@ func writeAuthFile(t *testing.T, content string) string {
 	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv(authFileVariable, file)
+	t.Setenv("REGISTRY_AUTH_FILE", file)
 	return file
 }
 
@@ -67,38 +64,7 @@ func TestAuthFile(t *testing.T) {
 			if user != test.want {
 				t.Errorf("user %q, want %q", user, test.want)
 			}
-			login, err := FindLogin(host + "/acme/go")
-			if err != nil || login.Username != test.want || login.Password != "pass" {
-				t.Errorf("FindLogin = %q with its password %q, %v; want %q", login.Username, login.Password, err, test.want)
-			}
 		})
-	}
-}
-
-// Docker Hub goes by three names; identity tokens are no passwords.
-func TestFindLogin(t *testing.T) {
-	noCredentials(t)
-	writeAuthFile(t, `{"auths": {
-		"docker.io": {"auth": "`+encode("hub:pass")+`"},
-		"r.example/acme": {"auth": "`+encode("ann:pass")+`"},
-		"id.example": {"identitytoken": "token"}}}`)
-	for address, want := range map[string]Login{
-		"docker.io":                {Username: "hub", Password: "pass"},
-		"docker.io/library/debian": {Username: "hub", Password: "pass"},
-		"r.example/acme/x":         {Username: "ann", Password: "pass"},
-		"id.example/x":             {IdentityToken: "token"},
-		"other.example/x":          {},
-	} {
-		if got, err := FindLogin(address); err != nil || got != want {
-			t.Errorf("%s: %+v, %v; want %+v", address, got, err, want)
-		}
-	}
-	if _, err := FindLogin("r.example/NO"); err == nil {
-		t.Error("a name that is not a repository's has a login")
-	}
-	writeAuthFile(t, `{"auths": {"r.example": {"auth": "%"}}}`)
-	if _, err := FindLogin("r.example/x"); !isCredentialError(err) {
-		t.Errorf("error %v", err)
 	}
 }
 
@@ -129,27 +95,9 @@ func TestAuthFileErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := writeAuthFile(t, content)
-			mustContain(t, resolve(), "reading the credentials for "+host, file, authFileVariable)
+			mustContain(t, resolve(), "reading the credentials for "+host, file, "REGISTRY_AUTH_FILE")
 		})
 	}
-	t.Setenv(authFileVariable, filepath.Join(t.TempDir(), "absent.json"))
+	t.Setenv("REGISTRY_AUTH_FILE", filepath.Join(t.TempDir(), "absent.json"))
 	mustContain(t, resolve(), "reading the credentials for "+host, "absent.json", "no such file")
-}
-
-func TestAuthKeys(t *testing.T) {
-	for ref, want := range map[string][]string{
-		"quay.io/acme/go": {"quay.io/acme/go", "quay.io/acme", "quay.io"},
-		"kubeless/go": {
-			"index.docker.io/kubeless/go", "index.docker.io/kubeless", "index.docker.io",
-			"docker.io/kubeless/go", "docker.io/kubeless", "docker.io", "https://index.docker.io/v1/",
-		},
-	} {
-		repository, err := name.NewRepository(ref)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := authKeys(repository); !slices.Equal(got, want) {
-			t.Errorf("%s: %v, want %v", ref, got, want)
-		}
-	}
 }

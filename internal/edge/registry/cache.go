@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"golang.org/x/sync/singleflight"
@@ -15,53 +14,27 @@ type cache[T comparable] struct {
 	made    sync.Map // T by key
 }
 
-// errAbandoned is what becomes of one whose maker was told to stop: that is
-// nothing to the others.
-var errAbandoned = errors.New("abandoned")
-
-func (c *cache[T]) get(ctx context.Context, key string, create func() (T, error)) (T, error) {
-	var none T
-	for {
-		flight := c.flights.DoChan(key, func() (any, error) {
-			if one, ok := c.peek(key); ok {
-				return one, nil
-			}
-			one, err := create()
-			switch {
-			case err == nil:
-				c.made.Store(key, one)
-			case ctx.Err() != nil:
-				err = errAbandoned
-			}
-			return one, err
-		})
-		select {
-		case <-ctx.Done():
-			return none, ctx.Err()
-		case result := <-flight:
-			switch {
-			case result.Err == nil:
-				return result.Val.(T), nil
-			case !errors.Is(result.Err, errAbandoned):
-				return none, result.Err
-			case ctx.Err() != nil:
-				return none, ctx.Err()
-			}
+// get is the one that is made, or has create make it. That goes on for the others
+// where the first who wants it wants it no more.
+func (c *cache[T]) get(ctx context.Context, key string, create func(context.Context) (T, error)) (T, error) {
+	flight := c.flights.DoChan(key, func() (any, error) {
+		if one, ok := c.made.Load(key); ok {
+			return one, nil
 		}
-	}
-}
-
-// peek is what is made already.
-func (c *cache[T]) peek(key string) (T, bool) {
-	one, ok := c.made.Load(key)
-	if !ok {
+		one, err := create(context.WithoutCancel(ctx))
+		if err == nil {
+			c.made.Store(key, one)
+		}
+		return one, err
+	})
+	select {
+	case <-ctx.Done():
 		var none T
-		return none, false
+		return none, ctx.Err()
+	case result := <-flight:
+		return result.Val.(T), result.Err
 	}
-	return one.(T), true
 }
-
-func (c *cache[T]) put(key string, one T) { c.made.Store(key, one) }
 
 // forget has another one made in place of one.
 func (c *cache[T]) forget(key string, one T) { c.made.CompareAndDelete(key, one) }

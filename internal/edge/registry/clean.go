@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -20,17 +19,16 @@ var _ release.Cleaner = (*Client)(nil)
 // makes of them.
 func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) {
 	doing := "listing the tags of " + repository
-	parsed, err := c.parse(repository + ":latest")
+	repo, err := c.parseRepository(doing, repository)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
-	}
-	tags, err := ask(ctx, c, parsed, func(p *remote.Puller) ([]string, error) { return p.List(ctx, parsed.Context()) })
-	if err != nil {
-		err = explain(ctx, doing, parsed.Context(), err)
-		if errors.Is(err, reference.ErrNotFound) {
-			return nil, nil
-		}
 		return nil, err
+	}
+	tags, err := ask(ctx, c, repo, func(p *remote.Puller) ([]string, error) { return p.List(ctx, repo) })
+	switch {
+	case statusOf(err, http.StatusNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, explain(ctx, doing, repo, err)
 	}
 	return tags, nil
 }
@@ -39,19 +37,15 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 // of a manifest with it.
 func (c *Client) Delete(ctx context.Context, ref string) error {
 	doing := "deleting " + ref
-	parsed, err := c.parse(ref)
+	parsed, err := c.parse(doing, ref)
 	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return err
 	}
 	if _, ok := parsed.(name.Digest); !ok {
 		return fmt.Errorf("%s: the reference names a tag, not a digest", doing)
 	}
-	s, err := c.session(ctx, parsed.Context(), transport.DeleteScope)
-	if err == nil {
-		err = s.pusher.Delete(ctx, parsed)
-	}
-	var refused *transport.Error
-	if errors.As(err, &refused) && refused.StatusCode == http.StatusMethodNotAllowed {
+	err = c.write(ctx, parsed.Context(), transport.DeleteScope, func(p *remote.Pusher) error { return p.Delete(ctx, parsed) })
+	if statusOf(err, http.StatusMethodNotAllowed) {
 		return fmt.Errorf("%s: %w; its operator can allow them (Docker's registry: REGISTRY_STORAGE_DELETE_ENABLED=true), or cleans up in a way of its own: %w", doing, reference.ErrNoDeletes, err)
 	}
 	if err != nil {

@@ -10,13 +10,8 @@
 // answer it. Where a HEAD has no success, headState tells whether a GET decides.
 //
 // A request goes through these layers, from the outside: the library's
-// authentication; schemeTransport; registryTransport, which refuses plain HTTP;
-// retryTransport; the connection, of which each host has only so many.
-//
-// Credentials are those of the file that REGISTRY_AUTH_FILE names, if it has
-// some for the repository; else those of docker's configuration (DOCKER_CONFIG,
-// ~/.docker/config.json), its credential helpers included; where there is no
-// docker configuration, those of podman's auth.json.
+// authentication; hosts, which refuses plain HTTP; retry.Transport; the connection,
+// of which each host has only so many. Credentials are those of package logins.
 package registry
 
 import (
@@ -32,6 +27,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/rtbuild/rtbuild/internal/edge/retry"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
@@ -53,14 +49,9 @@ type Config struct {
 	// request fail with an error that names it.
 	CAFiles []string
 	// Retries is how many more times a request is tried after a failure that
-	// may pass: 408, 429, 500, 502, 503, 504, a connection that is reset or
-	// ends early, a time-out. Zero means 5, below zero for none.
-	Retries int
-	// RetryBase is what the first wait stays below; it doubles with each
-	// further one. Zero means half a second. What a registry asks for in
-	// Retry-After comes on top, unless it is more than 30 seconds: then the
-	// request fails at once. No try starts later than two minutes after the
-	// first.
+	// may pass, and RetryBase what the first wait stays below, as retry.New takes
+	// them.
+	Retries   int
 	RetryBase time.Duration
 	// Concurrency is how many connections each host has to work on at once. Zero
 	// means 16.
@@ -73,30 +64,26 @@ type Config struct {
 
 // A Client asks registries. It is safe for concurrent use. Use New.
 type Client struct {
-	insecure insecureHosts
-	// transport carries requests below the library's authentication.
-	transport  http.RoundTripper
-	challenges cache[*transport.Challenge] // by host
-	plain      cache[bool]                 // whether a host speaks plain HTTP
+	hosts      *hosts
+	userAgent  string
+	challenges cache[*transport.Challenge] // by host, and whether it was asked
 	sessions   cache[*session]             // by host, repository and action
 	verdicts   cache[*verdict]             // of token servers, by host and login
 	logins     cache[bool]                 // whether a login is right, by host and login
 	heads      sync.Map                    // *headState by host
-	// manifests are those that Annotations read: rawManifest by full reference
-	// with the digest. They are small, and what is tagged is among them.
+	// manifests are those that Annotations read: *remote.Descriptor by full
+	// reference with the digest. They are small, and what is tagged is among them.
 	manifests sync.Map
 }
 
 // New makes a Client. It does not connect to anything.
 func New(cfg Config) *Client {
-	c := &Client{insecure: newInsecureHosts(cfg.Insecure)}
 	connections := cfg.Transport
 	if connections == nil {
 		connections = newTransport(cfg.CAFiles, cfg.Concurrency)
 	}
-	retrying := newRetryTransport(connections, cfg.Retries, cfg.RetryBase)
-	c.transport = transport.NewUserAgent(&registryTransport{inner: retrying, insecure: c.insecure, learn: c.learn}, cfg.UserAgent)
-	return c
+	retrying := retry.New(connections, cfg.Retries, cfg.RetryBase)
+	return &Client{hosts: &hosts{inner: retrying, insecure: newInsecureHosts(cfg.Insecure)}, userAgent: cfg.UserAgent}
 }
 
 // Resolve asks for ref (NAME:TAG or NAME@DIGEST) with one HEAD and returns its
@@ -104,20 +91,24 @@ func New(cfg Config) *Client {
 // should, or gives no digest with it. The error names the reference, the registry
 // and what to do, and wraps one of reference's reasons where one applies.
 func (c *Client) Resolve(ctx context.Context, ref string) (Descriptor, error) {
-	parsed, err := c.parse(ref)
+	doing := "resolving " + ref
+	parsed, err := c.parse(doing, ref)
 	if err != nil {
-		return Descriptor{}, fmt.Errorf("resolving %s: %w", ref, err)
+		return Descriptor{}, err
 	}
 	desc, err := c.describe(ctx, parsed)
 	if err != nil {
-		return Descriptor{}, c.refusal(ctx, "resolving "+ref, parsed.Context(), err)
+		return Descriptor{}, c.refusal(ctx, doing, parsed.Context(), err)
 	}
-	digest := desc.Digest.String()
-	if err := reference.CheckDigest(digest); err != nil {
-		return Descriptor{}, fmt.Errorf("resolving %s: registry %s answered with a digest that cannot be pinned: %w",
-			ref, parsed.Context().RegistryStr(), err)
+	return described(doing, parsed, desc)
+}
+
+// described is a descriptor whose digest can be pinned.
+func described(doing string, ref name.Reference, d *v1.Descriptor) (Descriptor, error) {
+	if err := reference.CheckDigest(d.Digest.String()); err != nil {
+		return Descriptor{}, fmt.Errorf("%s: registry %s answered with a digest that cannot be pinned: %w", doing, ref.Context().RegistryStr(), err)
 	}
-	return Descriptor{Digest: digest, MediaType: string(desc.MediaType), Size: desc.Size}, nil
+	return Descriptor{Digest: d.Digest.String(), MediaType: string(d.MediaType), Size: d.Size}, nil
 }
 
 // describe asks with HEAD where that can be relied on, else with GET.
@@ -125,9 +116,9 @@ func (c *Client) describe(ctx context.Context, ref name.Reference) (*v1.Descript
 	head := c.head(ref)
 	asked := head.worthAsking(ref)
 	if asked {
-		desc, err := ask(ctx, c, ref, func(p *remote.Puller) (*v1.Descriptor, error) { return p.Head(ctx, ref) })
+		desc, err := ask(ctx, c, ref.Context(), func(p *remote.Puller) (*v1.Descriptor, error) { return p.Head(ctx, ref) })
 		if err == nil {
-			head.worked()
+			head.good.Store(true)
 			return desc, nil
 		}
 		if !head.wantsGet(ctx, ref, err) {
@@ -139,49 +130,55 @@ func (c *Client) describe(ctx context.Context, ref name.Reference) (*v1.Descript
 		return nil, err
 	}
 	if asked {
-		head.failed()
+		head.bad.Store(true)
 	}
 	return &got.Descriptor, nil
 }
 
 // get is a manifest that is whole; it takes a GET.
 func (c *Client) get(ctx context.Context, ref name.Reference) (*remote.Descriptor, error) {
-	got, err := ask(ctx, c, ref, func(p *remote.Puller) (*remote.Descriptor, error) { return p.Get(ctx, ref) })
+	got, err := ask(ctx, c, ref.Context(), func(p *remote.Puller) (*remote.Descriptor, error) { return p.Get(ctx, ref) })
 	if err == nil {
 		err = checkComplete(got.Manifest)
 	}
-	c.head(ref).got(err)
+	if statusOf(err, http.StatusNotFound) {
+		c.head(ref).missed.Store(true)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return got, nil
 }
 
+// fetch is get for a reference as people write it.
+func (c *Client) fetch(ctx context.Context, doing, ref string) (name.Reference, *remote.Descriptor, error) {
+	parsed, err := c.parse(doing, ref)
+	if err != nil {
+		return nil, nil, err
+	}
+	got, err := c.get(ctx, parsed)
+	if err != nil {
+		return nil, nil, c.refusal(ctx, doing, parsed.Context(), err)
+	}
+	return parsed, got, nil
+}
+
 // Annotations implements reference.Resolver. It takes a GET of the manifest; of
 // Docker Hub, which counts those as pulls and so allows few of them, a HEAD,
 // and then there are no annotations.
 func (c *Client) Annotations(ctx context.Context, ref string) (Descriptor, map[string]string, error) {
-	parsed, err := c.parse(ref)
-	if err == nil && parsed.Context().RegistryStr() == name.DefaultRegistry {
+	doing := "resolving " + ref
+	if parsed, err := c.parse(doing, ref); err == nil && parsed.Context().RegistryStr() == name.DefaultRegistry {
 		desc, err := c.Resolve(ctx, ref)
 		return desc, nil, err
 	}
-	doing := "resolving " + ref
+	parsed, got, err := c.fetch(ctx, doing, ref)
 	if err != nil {
-		return Descriptor{}, nil, fmt.Errorf("%s: %w", doing, err)
+		return Descriptor{}, nil, err
 	}
-	got, err := c.get(ctx, parsed)
-	if err != nil {
-		return Descriptor{}, nil, c.refusal(ctx, doing, parsed.Context(), err)
-	}
-	var manifest struct {
-		Annotations map[string]string `json:"annotations"`
-	}
-	if err := json.Unmarshal(got.Manifest, &manifest); err != nil {
-		return Descriptor{}, nil, explain(ctx, doing, parsed.Context(), fmt.Errorf("reading its manifest: %w", err))
-	}
-	c.manifests.Store(parsed.Context().Digest(got.Digest.String()).Name(), rawManifest{content: got.Manifest, mediaType: got.MediaType})
-	return Descriptor{Digest: got.Digest.String(), MediaType: string(got.MediaType), Size: got.Size}, manifest.Annotations, nil
+	c.manifests.Store(parsed.Context().Digest(got.Digest.String()).Name(), got)
+	desc, err := described(doing, parsed, &got.Descriptor)
+	return desc, got.Annotations, err
 }
 
 // checkComplete refuses a manifest that was cut off where the protocol did not
@@ -195,14 +192,23 @@ func checkComplete(manifest []byte) error {
 
 // parse reads ref and allows plain HTTP where it is allowed: the library
 // tries HTTPS first everywhere, and falls back only with this option or for
-// hosts that it takes for local by itself, which the transport then refuses.
-func (c *Client) parse(ref string) (name.Reference, error) {
+// hosts that it takes for local by itself, which hosts then refuses.
+func (c *Client) parse(doing, ref string) (name.Reference, error) {
 	parsed, err := name.ParseReference(ref)
-	if err != nil {
-		return nil, err
+	if err == nil && c.hosts.insecure.allow(parsed.Context().RegistryStr()) {
+		parsed, err = name.ParseReference(ref, name.Insecure)
 	}
-	if c.insecure.allow(parsed.Context().RegistryStr()) {
-		return name.ParseReference(ref, name.Insecure)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	return parsed, nil
+}
+
+// parseRepository is parse for a repository.
+func (c *Client) parseRepository(doing, repository string) (name.Repository, error) {
+	parsed, err := c.parse(doing, repository+":latest")
+	if err != nil {
+		return name.Repository{}, err
+	}
+	return parsed.Context(), nil
 }

@@ -96,11 +96,11 @@ func write(t testing.TB, ref string, image v1.Image) Descriptor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	there, err := findLogin(parsed.Context())
+	login, err := findLogin(t.Context(), parsed.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	pusher, err := remote.NewPusher(remote.WithAuth(authenticator(there.login)))
+	pusher, err := remote.NewPusher(remote.WithAuth(authenticator(login)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func newTransport(caFiles []string, connections int) http.RoundTripper {
 	}
 	roots, err := Roots(caFiles)
 	if err != nil {
-		return brokenTransport{err}
+		return brokenTransport{&localError{err}}
 	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{

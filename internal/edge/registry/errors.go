@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -13,8 +14,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/rtbuild/rtbuild/internal/edge/logins"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
+
+// A localError is a fault of this machine's files: nobody was asked.
+type localError struct{ err error }
+
+func (e *localError) Error() string { return e.err.Error() }
 
 // explain turns the library's error into one that names what was done, the
 // registry, the reason and the next step.
@@ -24,18 +31,12 @@ func explain(ctx context.Context, doing string, repo name.Repository, err error)
 		// The library's error says only that some request was cut off.
 		return fmt.Errorf("%s at %s: %w", doing, host, ctxErr)
 	}
-	if isCAError(err) {
-		var requested *url.Error
-		if errors.As(err, &requested) {
-			err = requested.Err
-		}
-		return fmt.Errorf("%s: %w", doing, err)
+	var local *localError
+	if errors.As(err, &local) {
+		return fmt.Errorf("%s: %w", doing, local.err)
 	}
-	if isCredentialError(err) {
-		return fmt.Errorf("%s: reading the credentials for %s: %w", doing, host, err)
-	}
-	if reason := unreachable(err); reason != nil {
-		return fmt.Errorf("%s: %w: %s: %w%s", doing, reference.ErrUnreachable, host, reason, reachAdvice(host, err))
+	if advice, reason := unreachable(host, err); reason != nil {
+		return fmt.Errorf("%s: %w: %s: %w; %s", doing, reference.ErrUnreachable, host, reason, advice)
 	}
 	var answer *transport.Error
 	if errors.As(err, &answer) {
@@ -59,13 +60,13 @@ func refused(doing string, repo name.Repository, answer *transport.Error) error 
 			hint = ", which it also does for a repository that does not exist"
 		}
 		return fmt.Errorf("%s: %w: %s%s; credentials: %s; log in with `docker login %s`",
-			doing, reference.ErrUnauthorized, said, hint, credentialSource(repo), loginHost(host))
+			doing, reference.ErrUnauthorized, said, hint, logins.Source(repo.Name()), loginHost(host))
 	case http.StatusForbidden:
 		return fmt.Errorf("%s: %w: %s; credentials: %s; log in with `docker login %s` as a user who has access to %s",
-			doing, reference.ErrForbidden, said, credentialSource(repo), loginHost(host), repo.RepositoryStr())
+			doing, reference.ErrForbidden, said, logins.Source(repo.Name()), loginHost(host), repo.RepositoryStr())
 	case http.StatusTooManyRequests:
 		return fmt.Errorf("%s: %s; credentials: %s; wait, or log in with `docker login %s` for a higher limit",
-			doing, said, credentialSource(repo), loginHost(host))
+			doing, said, logins.Source(repo.Name()), loginHost(host))
 	}
 	return fmt.Errorf("%s: %s", doing, said)
 }
@@ -95,65 +96,37 @@ func loginHost(host string) string {
 	return host
 }
 
-// unreachable returns why there was no conversation, without the method and
-// address that net/http puts before it; nil if there was one.
-func unreachable(err error) error {
-	if reason := tlsReason(err); reason != nil {
-		return reason
-	}
-	var plain *plainHTTPError
-	isPlain := errors.As(err, &plain)
-	if errors.Is(err, http.ErrSchemeMismatch) && isPlain {
-		return plain
-	}
-	var op *net.OpError
-	var dns *net.DNSError
+// unreachable is why there was no conversation, without the method and address
+// that net/http puts before it, after the next step; nil if there was one.
+func unreachable(host string, err error) (advice string, reason error) {
+	var unknown x509.UnknownAuthorityError
+	var certificate *tls.CertificateVerificationError
 	switch {
-	case errors.As(err, &dns):
-		return dns
-	case errors.As(err, &op):
-		return op
-	case isPlain:
-		return plain
+	case errors.As(err, &unknown):
+		return "if the certificate is right, add its authority to the system's trusted certificates, " +
+			"name a PEM file of it as a CA file, " +
+			"or set SSL_CERT_FILE to a PEM file that holds the authority's certificate along with the usual ones", unknown
+	case errors.As(err, &certificate):
+		return "the registry's certificate must be renewed or be issued for this name", certificate.Err
 	}
+	advice = "check the host and port, and that the registry is running"
+	var plain *plainHTTPError
+	refused, mismatch := errors.As(err, &plain), errors.Is(err, http.ErrSchemeMismatch)
+	if refused || mismatch {
+		advice = fmt.Sprintf("if %s speaks plain HTTP on purpose, list it as an insecure registry", host)
+	}
+	var broken *net.OpError
 	var requested *url.Error
 	var answer *transport.Error
-	if errors.As(err, &requested) && !errors.As(err, &answer) {
-		return requested.Err
-	}
-	return nil
-}
-
-// tlsReason returns the certificate's fault, if err has one.
-func tlsReason(err error) error {
-	var unknown x509.UnknownAuthorityError
-	var wrongHost x509.HostnameError
-	var invalid x509.CertificateInvalidError
 	switch {
-	case errors.As(err, &unknown):
-		return unknown
-	case errors.As(err, &wrongHost):
-		return wrongHost
-	case errors.As(err, &invalid):
-		return invalid
+	case refused && mismatch:
+		return advice, plain
+	case errors.As(err, &broken):
+		return advice, broken
+	case refused:
+		return advice, plain
+	case errors.As(err, &requested) && !errors.As(err, &answer):
+		return advice, requested.Err
 	}
-	return nil
-}
-
-// reachAdvice is the next step for a registry that cannot be reached, with a
-// semicolon before it.
-func reachAdvice(host string, err error) string {
-	var unknown x509.UnknownAuthorityError
-	var plain *plainHTTPError
-	switch {
-	case errors.As(err, &unknown):
-		return "; if the certificate is right, add its authority to the system's trusted certificates, " +
-			"name a PEM file of it as a CA file, " +
-			"or set SSL_CERT_FILE to a PEM file that holds the authority's certificate along with the usual ones"
-	case tlsReason(err) != nil:
-		return "; the registry's certificate must be renewed or be issued for this name"
-	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &plain):
-		return fmt.Sprintf("; if %s speaks plain HTTP on purpose, list it as an insecure registry", host)
-	}
-	return "; check the host and port, and that the registry is running"
+	return "", nil
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"sync"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -18,10 +18,9 @@ import (
 // takes the place of a HEAD that would not be believed: no question takes more
 // requests for that, unless it is the first.
 type headState struct {
-	mu sync.Mutex
 	// good: a HEAD had success. bad: one had none where GET had. missed: a GET
 	// told that something is missing.
-	good, bad, missed bool
+	good, bad, missed atomic.Bool
 }
 
 // head is what is known of the host of ref.
@@ -33,28 +32,13 @@ func (c *Client) head(ref name.Reference) *headState {
 
 // worthAsking tells whether to begin with a HEAD.
 func (h *headState) worthAsking(ref name.Reference) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.trusted(ref) || !h.bad && !h.missed
+	return h.trusted(ref) || !h.bad.Load() && !h.missed.Load()
 }
 
 // trusted tells whether a 404 to a HEAD means that there is nothing. It does at
 // Docker Hub, where a GET counts as a pull.
 func (h *headState) trusted(ref name.Reference) bool {
-	return h.good && !h.bad || ref.Context().RegistryStr() == name.DefaultRegistry
-}
-
-func (h *headState) worked() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.good = true
-}
-
-// failed takes note of a HEAD that had no success where a GET had.
-func (h *headState) failed() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.bad = true
+	return h.good.Load() && !h.bad.Load() || ref.Context().RegistryStr() == name.DefaultRegistry
 }
 
 // wantsGet tells whether a HEAD failed in a way that a GET may not: the
@@ -65,11 +49,11 @@ func (h *headState) wantsGet(ctx context.Context, ref name.Reference, err error)
 	if ctx.Err() != nil {
 		return false
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
-		return unreachable(err) == nil && !isCredentialError(err) && !isCAError(err)
+		var local *localError
+		_, reason := unreachable("", err)
+		return reason == nil && !errors.As(err, &local)
 	}
 	switch answer.StatusCode {
 	case http.StatusForbidden, http.StatusNotFound:
@@ -78,14 +62,6 @@ func (h *headState) wantsGet(ctx context.Context, ref name.Reference, err error)
 		return false // a GET would be told the same
 	}
 	return true
-}
-
-// got takes note of what a GET had, after a HEAD without success or without
-// one.
-func (h *headState) got(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.missed = h.missed || statusOf(err, http.StatusNotFound)
 }
 
 // statusOf tells whether err is an answer with one of these statuses.

@@ -122,7 +122,7 @@ func TestInspectRefusals(t *testing.T) {
 	c := New(Config{})
 	writeIndex(t, host+"/acme/go:empty", empty.Index)
 	deep := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: randomImage(t)})
-	for range maxIndexes + 1 {
+	for range 9 { // one more than are followed
 		deep = mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: deep})
 	}
 	writeIndex(t, host+"/acme/go:deep", deep)

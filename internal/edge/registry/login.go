@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/docker/cli/cli/config/types"
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/rtbuild/rtbuild/pkg/reference"
@@ -28,22 +28,22 @@ func (c *Client) refusal(ctx context.Context, doing string, repo name.Repository
 // nothing where the registry wants one. Without a login, it tells whether none
 // is asked for.
 func (c *Client) loginIsRight(ctx context.Context, repo name.Repository) bool {
-	found, err := findLogin(repo)
+	login, err := findLogin(ctx, repo)
 	if err != nil {
 		return false
 	}
-	right, err := c.logins.get(ctx, loginKey(repo.Registry, found.login), func() (bool, error) {
-		return c.tryLogin(ctx, repo.Registry, found.login), nil
+	right, err := c.logins.get(ctx, loginKey(repo.Registry, login), func(ctx context.Context) (bool, error) {
+		return c.tryLogin(ctx, repo.Registry, login), nil
 	})
 	return right && err == nil
 }
 
-func (c *Client) tryLogin(ctx context.Context, registry name.Registry, login authn.AuthConfig) bool {
-	challenge, err := c.challenge(ctx, registry)
-	if err != nil || login == (authn.AuthConfig{}) {
+func (c *Client) tryLogin(ctx context.Context, registry name.Registry, login types.AuthConfig) bool {
+	challenge, err := c.challenge(ctx, registry, false)
+	if err != nil || login == (types.AuthConfig{}) {
 		return err == nil && challenge.Scheme == ""
 	}
-	authenticated, err := c.authenticate(ctx, registry, login, challenge)
+	authenticated, err := c.authenticate(ctx, registry, login, false)
 	if err != nil {
 		return false
 	}

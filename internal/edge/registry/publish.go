@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/containerd/platforms"
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -35,19 +35,15 @@ const earliest = 315532800 // 1980-01-01, in seconds since 1970
 // that no image loses its tag to a later one.
 func (c *Client) Publish(ctx context.Context, p function.Publication) (string, error) {
 	doing := "pushing to " + p.Repository
-	if _, err := name.NewRepository(p.Repository); err != nil {
-		return "", fmt.Errorf("%s: %w", doing, err)
-	}
-	parsed, err := c.parse(p.Repository)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", doing, err)
-	}
-	repository := parsed.Context()
-	base, err := c.base(ctx, p)
+	repository, err := c.parseRepository(doing, p.Repository)
 	if err != nil {
 		return "", err
 	}
-	image, err := appended(base, p)
+	base, config, err := c.image(ctx, "reading "+p.Base, p.Base, p.Platform)
+	if err != nil {
+		return "", err
+	}
+	image, err := appended(base, config, p)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", doing, err)
 	}
@@ -56,51 +52,18 @@ func (c *Client) Publish(ctx context.Context, p function.Publication) (string, e
 		return "", fmt.Errorf("%s: %w", doing, err)
 	}
 	tag := repository.Tag(p.Name + "-" + digest.Hex[:12])
-	s, err := c.session(ctx, repository, transport.PushScope)
-	if err == nil {
-		err = s.pusher.Push(ctx, tag, image)
-	}
+	err = c.write(ctx, repository, transport.PushScope, func(push *remote.Pusher) error { return push.Push(ctx, tag, image) })
 	if err != nil {
 		return "", explain(ctx, doing, repository, err)
 	}
-	there, err := c.Resolve(ctx, tag.Name())
-	if err != nil {
-		return "", fmt.Errorf("%s: confirming: %w", doing, err)
+	if err := c.confirm(ctx, doing, tag.Name(), digest.String()); err != nil {
+		return "", err
 	}
-	if there.Digest != digest.String() {
-		return "", fmt.Errorf("%s: registry %s took the image and then gave %s for it, not %s", doing, repository.RegistryStr(), there.Digest, digest)
-	}
-	return p.Repository + "@" + there.Digest, nil
-}
-
-// base is the image below.
-func (c *Client) base(ctx context.Context, p function.Publication) (v1.Image, error) {
-	doing := "reading " + p.Base
-	parsed, err := c.parse(p.Base)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
-	}
-	wanted, err := platforms.Parse(p.Platform)
-	if err != nil {
-		return nil, fmt.Errorf("%s: platform %q: %w", doing, p.Platform, err)
-	}
-	got, err := c.get(ctx, parsed)
-	if err != nil {
-		return nil, c.refusal(ctx, doing, parsed.Context(), err)
-	}
-	image, err := imageFor(got, wanted)
-	if err != nil {
-		return nil, explain(ctx, doing, parsed.Context(), err)
-	}
-	return image, nil
+	return p.Repository + "@" + digest.String(), nil
 }
 
 // appended is a base with a layer more.
-func appended(base v1.Image, p function.Publication) (v1.Image, error) {
-	config, err := base.ConfigFile()
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration of %s: %w", p.Base, err)
-	}
+func appended(base v1.Image, config *v1.ConfigFile, p function.Publication) (v1.Image, error) {
 	to, err := reference.Parse(p.Repository)
 	if err != nil {
 		return nil, err
@@ -133,47 +96,17 @@ func appended(base v1.Image, p function.Publication) (v1.Image, error) {
 	}})
 }
 
-// archive is the layer: in the order that files are in, all of one time and of
-// root, each folder before what is in it.
+// archive is the layer.
 func archive(p function.Publication, modified time.Time) ([]byte, error) {
+	files := slices.Clone(p.Files)
+	for i := range files {
+		files[i].Name = path.Join(strings.TrimPrefix(p.Folder, "/"), files[i].Name)
+	}
 	var content bytes.Buffer
 	w := tar.NewWriter(&content)
-	header := func(name string, kind byte, mode int64) *tar.Header {
-		return &tar.Header{Typeflag: kind, Name: name, Mode: mode, ModTime: modified, Format: tar.FormatPAX}
-	}
-	var errs []error
-	seen := map[string]bool{"/": true}
-	var folder func(name string)
-	folder = func(name string) {
-		if seen[name] {
-			return
-		}
-		seen[name] = true
-		folder(path.Dir(name))
-		errs = append(errs, w.WriteHeader(header(strings.TrimPrefix(name, "/")+"/", tar.TypeDir, 0o755)))
-	}
-	folder(p.Folder)
-	for _, file := range p.Files {
-		full := path.Join(p.Folder, file.Name)
-		folder(path.Dir(full))
-		h := header(strings.TrimPrefix(full, "/"), tar.TypeReg, 0o644)
-		switch {
-		case file.Link != "":
-			h.Typeflag, h.Linkname, h.Mode = tar.TypeSymlink, file.Link, 0o777
-		case file.Executable:
-			h.Mode = 0o755
-		}
-		if h.Typeflag == tar.TypeReg {
-			h.Size = int64(len(file.Content))
-		}
-		errs = append(errs, w.WriteHeader(h))
-		if h.Size > 0 {
-			_, err := w.Write(file.Content)
-			errs = append(errs, err)
-		}
-	}
-	if err := errors.Join(append(errs, w.Close())...); err != nil {
-		return nil, fmt.Errorf("packing the function: %w", err)
+	packing := function.Packing{FolderMode: 0o755, FileMode: 0o644, Modified: modified}
+	if err := errors.Join(packing.Write(w, files), w.Close()); err != nil {
+		return nil, err
 	}
 	return content.Bytes(), nil
 }

@@ -11,6 +11,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/docker/cli/cli/config/types"
+
+	"github.com/rtbuild/rtbuild/internal/edge/logins"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
@@ -228,8 +231,8 @@ func TestMissingCredentialStore(t *testing.T) {
 	if there, err := client.Resolve(t.Context(), open+"/acme/a:1"); err != nil || there.Digest != digest {
 		t.Errorf("a registry without logins: %v, %v", there, err)
 	}
-	if login, err := FindLogin(open + "/acme/a"); err != nil || login != (Login{}) {
-		t.Errorf("for an engine: %v, %v", login, err)
+	if there, err := logins.Find(t.Context(), open+"/acme/a"); err != nil || there != (types.AuthConfig{}) {
+		t.Errorf("for an engine: %v, %v", there, err)
 	}
 	if _, err := client.Resolve(t.Context(), listed+"/acme/a:1"); !errors.Is(err, reference.ErrNotFound) {
 		t.Errorf("a registry whose password is in the file: %v", err)
@@ -238,31 +241,6 @@ func TestMissingCredentialStore(t *testing.T) {
 		_, err := client.Resolve(t.Context(), host+"/acme/a:1")
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), file) {
 			t.Errorf("got %v, want %q and %s", err, want, file)
-		}
-	}
-}
-
-// TestLoginsByPath finds the login of the longest start of a repository's path.
-func TestLoginsByPath(t *testing.T) {
-	dockerConfig(t, `{"auths": {
-		"registry.example": {"username": "host", "password": "p"},
-		"registry.example/acme": {"auth": "YWNtZTpw"},
-		"registry.example/acme/tools/pip": {"auth": "cGlwOnA="},
-		"docker.io/acme": {"auth": "aHViOnA="}
-	}}`)
-	for place, want := range map[string]string{
-		"registry.example/other/a":          "host",
-		"registry.example":                  "host",
-		"registry.example/acme/a":           "acme",
-		"registry.example/acme/tools":       "acme",
-		"registry.example/acme/tools/pip":   "pip",
-		"registry.example/acme/tools/pip/x": "pip",
-		"registry.example/acmetoo/a":        "host",
-		"docker.io/acme/a":                  "hub",
-		"docker.io/library/a":               "",
-	} {
-		if login, err := FindLogin(place); err != nil || login.Username != want {
-			t.Errorf("%s: %q (%v), want %q", place, login.Username, err, want)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 )
@@ -16,27 +15,16 @@ func Roots(files []string) (*x509.CertPool, error) {
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
-		return nil, &caError{fmt.Errorf("reading the system's trusted certificates: %w", err)}
+		return nil, fmt.Errorf("reading the system's trusted certificates: %w", err)
 	}
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		if err != nil {
-			return nil, &caError{fmt.Errorf("reading the CA file: %w", err)}
+			return nil, fmt.Errorf("reading the CA file: %w", err)
 		}
 		if !pool.AppendCertsFromPEM(content) {
-			return nil, &caError{fmt.Errorf("CA file %s holds no certificate in PEM form", file)}
+			return nil, fmt.Errorf("CA file %s holds no certificate in PEM form", file)
 		}
 	}
 	return pool, nil
-}
-
-// A caError is why the certificates to trust could not be read.
-type caError struct{ err error }
-
-func (e *caError) Error() string { return e.err.Error() }
-func (e *caError) Unwrap() error { return e.err }
-
-func isCAError(err error) bool {
-	var ca *caError
-	return errors.As(err, &ca)
 }

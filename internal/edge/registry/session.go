@@ -1,15 +1,17 @@
 package registry
 
 import (
-	"cmp"
 	"context"
+	"fmt"
 	"net/http"
-	"strings"
 
+	"github.com/docker/cli/cli/config/types"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/rtbuild/rtbuild/internal/edge/logins"
 )
 
 // A session makes the requests about one repository, and shows its registry what
@@ -30,24 +32,13 @@ func sessionKey(repo name.Repository, action string) string {
 // PushScope). Where nobody has a login, asking what the registry wants is a round
 // trip before every other: it is left out of pulls until an answer says more.
 func (c *Client) session(ctx context.Context, repo name.Repository, action string) (*session, error) {
-	return c.sessions.get(ctx, sessionKey(repo, action), func() (*session, error) {
-		found, err := findLogin(repo)
+	return c.sessions.get(ctx, sessionKey(repo, action), func(ctx context.Context) (*session, error) {
+		login, err := findLogin(ctx, repo)
 		if err != nil {
 			return nil, err
 		}
-		challenge, asked := c.challenges.peek(repo.RegistryStr())
-		unasked := false
-		if !asked && action == transport.PullScope && found.login == (authn.AuthConfig{}) {
-			var scheme string
-			scheme, unasked = c.scheme(ctx, repo.Registry)
-			challenge = &transport.Challenge{Insecure: scheme == "http"}
-		}
-		if !asked && !unasked {
-			if challenge, err = c.challenge(ctx, repo.Registry); err != nil {
-				return nil, err
-			}
-		}
-		authenticated, err := c.authenticate(ctx, repo.Registry, found.login, challenge, repo.Scope(action))
+		unasked := login == (types.AuthConfig{}) && action == transport.PullScope && c.hosts.greeting(repo.RegistryStr()).status == 0
+		authenticated, err := c.authenticate(ctx, repo.Registry, login, unasked, repo.Scope(action))
 		if err != nil {
 			return nil, err
 		}
@@ -70,9 +61,8 @@ func newSession(authenticated http.RoundTripper, unasked bool) (*session, error)
 	return &session{puller: puller, pusher: pusher, unasked: unasked}, err
 }
 
-// ask puts a question to the registry of ref.
-func ask[T any](ctx context.Context, c *Client, ref name.Reference, question func(*remote.Puller) (T, error)) (answer T, err error) {
-	repo := ref.Context()
+// ask puts a question about a repository to its registry.
+func ask[T any](ctx context.Context, c *Client, repo name.Repository, question func(*remote.Puller) (T, error)) (answer T, err error) {
 	key := sessionKey(repo, transport.PullScope)
 	s, err := c.session(ctx, repo, transport.PullScope)
 	if err != nil {
@@ -82,7 +72,7 @@ func ask[T any](ctx context.Context, c *Client, ref name.Reference, question fun
 	if s.unasked && statusOf(err, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound) {
 		// The registry may say something else to those with a token, which some
 		// give to everybody.
-		challenge, checkErr := c.challenge(ctx, repo.Registry)
+		challenge, checkErr := c.challenge(ctx, repo.Registry, false)
 		if checkErr != nil {
 			return answer, checkErr
 		}
@@ -102,89 +92,47 @@ func ask[T any](ctx context.Context, c *Client, ref name.Reference, question fun
 }
 
 // challenge is what a registry answers to who shows nothing: whether it wants a
-// password, or a token and from where. It is asked once (GET /v2/), unless another
-// answer has said so before.
-func (c *Client) challenge(ctx context.Context, registry name.Registry) (*transport.Challenge, error) {
-	return c.challenges.get(ctx, registry.RegistryStr(), func() (*transport.Challenge, error) {
-		return transport.Ping(ctx, registry, c.transport)
+// password, or a token and from where. It is asked once for all who want to know,
+// unless another answer has said so before; unasked leaves it at which scheme the
+// registry answers on.
+func (c *Client) challenge(ctx context.Context, registry name.Registry, unasked bool) (*transport.Challenge, error) {
+	return c.challenges.get(ctx, fmt.Sprint(registry.RegistryStr(), unasked), func(ctx context.Context) (*transport.Challenge, error) {
+		return transport.Ping(ctx, registry, c.transport(unasked))
 	})
 }
 
-// learn keeps the challenge that an answer of a registry holds, if it does.
-func (c *Client) learn(req *http.Request, resp *http.Response) {
-	host := req.URL.Host
-	refused := resp.StatusCode == http.StatusUnauthorized && resp.Header.Get("WWW-Authenticate") != ""
-	if !strings.HasPrefix(req.URL.Path, "/v2/") || !refused && (req.URL.Path != "/v2/" || resp.StatusCode != http.StatusOK) {
-		return
+// transport carries requests below the library's authentication.
+func (c *Client) transport(unasked bool) http.RoundTripper {
+	if unasked {
+		return transport.NewUserAgent(hopefully{c.hosts}, c.userAgent)
 	}
-	registry, err := name.NewRegistry(host)
-	if _, known := c.challenges.peek(host); known || err != nil {
-		return
-	}
-	// The library reads challenges out of what it has asked for itself alone.
-	challenge, err := transport.Ping(req.Context(), registry, givenAnswer{&http.Response{
-		StatusCode: resp.StatusCode, Header: resp.Header, Body: http.NoBody, Request: req,
-	}})
-	if err == nil {
-		c.challenges.put(host, challenge)
-	}
+	return transport.NewUserAgent(c.hosts, c.userAgent)
 }
-
-// givenAnswer is an answer that is there already.
-type givenAnswer struct{ resp *http.Response }
-
-// RoundTrip implements http.RoundTripper.
-func (a givenAnswer) RoundTrip(*http.Request) (*http.Response, error) { return a.resp, nil }
 
 // authenticate makes a transport that shows a registry what it wants; scopes are
 // what a token is to be for.
-func (c *Client) authenticate(ctx context.Context, registry name.Registry, login authn.AuthConfig, challenge *transport.Challenge, scopes ...string) (http.RoundTripper, error) {
-	inner := &schemeTransport{inner: c.transport, host: registry.RegistryStr(), scheme: "https"}
-	if challenge.Insecure {
-		inner.scheme = "http"
+//
+// A token server is asked once whether a login is right, or twice where that takes
+// a second question: one that counts failures locks the user out before a tree of
+// images is through. The others wait for that.
+func (c *Client) authenticate(ctx context.Context, registry name.Registry, login types.AuthConfig, unasked bool, scopes ...string) (http.RoundTripper, error) {
+	// The library makes this check too, for each repository, and has its answer from
+	// this one.
+	if _, err := c.challenge(ctx, registry, unasked); err != nil {
+		return nil, err
 	}
-	var token *transport.Token
-	if strings.EqualFold(challenge.Scheme, "bearer") {
-		var err error
-		if token, err = c.token(ctx, registry, login, challenge, scopes); err != nil {
-			return nil, err
-		}
+	show := func(scopes ...string) (http.RoundTripper, error) {
+		return transport.NewWithContext(ctx, registry, authenticator(login), c.transport(unasked), scopes)
 	}
-	return transport.FromToken(registry, authenticator(login), inner, challenge, token)
-}
-
-// authenticator has the library show nothing where there is no login.
-func authenticator(login authn.AuthConfig) authn.Authenticator {
-	if login == (authn.AuthConfig{}) {
-		return authn.Anonymous
-	}
-	return authn.FromConfig(login)
-}
-
-// token gets a token. A token server is asked once whether a login is right, or
-// twice where that takes a second question: one that counts failures locks the
-// user out before a tree of images is through. The others wait for that.
-func (c *Client) token(ctx context.Context, registry name.Registry, login authn.AuthConfig, challenge *transport.Challenge, scopes []string) (*transport.Token, error) {
-	if login.RegistryToken != "" {
-		return &transport.Token{Token: login.RegistryToken}, nil
-	}
-	exchange := func(scopes ...string) (*transport.Token, error) {
-		token, err := transport.Exchange(ctx, registry, authenticator(login), c.transport, scopes, challenge)
-		if err != nil {
-			return nil, err
-		}
-		token.Token = cmp.Or(token.AccessToken, token.Token)
-		return token, nil
-	}
-	if login == (authn.AuthConfig{}) {
-		return exchange(scopes...)
+	if login == (types.AuthConfig{}) {
+		return show(scopes...)
 	}
 	first := false
-	var token *transport.Token
+	var shown http.RoundTripper
 	var refused error
-	said, err := c.verdicts.get(ctx, loginKey(registry, login), func() (*verdict, error) {
+	said, err := c.verdicts.get(ctx, loginKey(registry, login), func(context.Context) (*verdict, error) {
 		first = true
-		token, refused = exchange(scopes...)
+		shown, refused = show(scopes...)
 		if refused != nil && !isRefusal(refused) {
 			return nil, refused
 		}
@@ -193,7 +141,7 @@ func (c *Client) token(ctx context.Context, registry name.Registry, login authn.
 		}
 		// Some refuse tokens for repositories that do not exist as they refuse
 		// logins.
-		if _, err := exchange(); err == nil {
+		if _, err := show(); err == nil {
 			return &verdict{}, nil
 		}
 		return &verdict{wrong: refused}, nil
@@ -204,9 +152,9 @@ func (c *Client) token(ctx context.Context, registry name.Registry, login authn.
 	case said.wrong != nil:
 		return nil, said.wrong
 	case first:
-		return token, refused
+		return shown, refused
 	}
-	return exchange(scopes...)
+	return show(scopes...)
 }
 
 // A verdict is what a token server says of a login.
@@ -215,6 +163,25 @@ type verdict struct {
 	wrong error
 }
 
-func loginKey(registry name.Registry, login authn.AuthConfig) string {
-	return registry.RegistryStr() + " " + strings.Join([]string{login.Username, login.Password, login.IdentityToken, login.RegistryToken}, "\x00")
+// findLogin is the stored login for a repository.
+func findLogin(ctx context.Context, repo name.Repository) (types.AuthConfig, error) {
+	login, err := logins.Find(ctx, repo.Name())
+	if err != nil {
+		return types.AuthConfig{}, &localError{err}
+	}
+	return login, nil
+}
+
+// authenticator has the library show nothing where there is no login.
+func authenticator(login types.AuthConfig) authn.Authenticator {
+	if login == (types.AuthConfig{}) {
+		return authn.Anonymous
+	}
+	return authn.FromConfig(authn.AuthConfig{
+		Username: login.Username, Password: login.Password, IdentityToken: login.IdentityToken, RegistryToken: login.RegistryToken,
+	})
+}
+
+func loginKey(registry name.Registry, login types.AuthConfig) string {
+	return fmt.Sprintf("%s %q", registry.RegistryStr(), login)
 }

@@ -1,4 +1,6 @@
-package registry
+// Package retry is an HTTP transport that tries again, for the edges that speak
+// HTTP.
+package retry
 
 import (
 	"bytes"
@@ -14,20 +16,18 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// The bounds of trying again. A request is tried once and then at most
-// Config.Retries times.
+// The bounds of trying again.
 const (
-	// defaultRetries is Config.Retries where that is zero.
-	defaultRetries = 5
-	// defaultRetryBase is Config.RetryBase where that is zero. The five waits
-	// are below 0.5, 1, 2, 4 and 8 seconds, so at most 15.5 seconds together.
-	defaultRetryBase = 500 * time.Millisecond
-	// maxRetryWait bounds each wait. A registry that asks for a longer one in
+	// defaultTries is how many more times a request is tried.
+	defaultTries = 5
+	// defaultBase makes waits of below 0.5, 1, 2, 4 and 8 seconds, so at most 15.5
+	// seconds together.
+	defaultBase = 500 * time.Millisecond
+	// maxWait bounds each wait. A server that asks for a longer one in
 	// Retry-After (Docker Hub's limits last for hours) is not asked again.
-	maxRetryWait = 30 * time.Second
-	// maxRetryTime bounds the time from a request's first try to the start of
-	// its last.
-	maxRetryTime = 2 * time.Minute
+	maxWait = 30 * time.Second
+	// maxTime bounds the time from a request's first try to the start of its last.
+	maxTime = 2 * time.Minute
 	// maxWholeAnswer is how much of an answer's body is read before the answer
 	// counts as had. Manifests, configurations and tokens are smaller; the rest
 	// of a larger body is passed on as it comes.
@@ -38,7 +38,7 @@ const (
 var errPassing = errors.New("a failure that may pass")
 
 // waits are those between the tries of one request: exponential backoff with full
-// jitter, on top of the time that the registry asked for.
+// jitter, on top of the time that the server asked for.
 type waits struct {
 	backoff.ExponentialBackOff
 	asked time.Duration
@@ -46,40 +46,46 @@ type waits struct {
 
 // NextBackOff implements backoff.BackOff.
 func (w *waits) NextBackOff() time.Duration {
-	if w.asked > maxRetryWait {
+	if w.asked > maxWait {
 		return backoff.Stop
 	}
 	return w.asked + w.ExponentialBackOff.NextBackOff()
 }
 
-// retryTransport repeats requests that failed in a way that may pass. What
+// A Transport repeats requests that failed in a way that may pass: 408, 429, 500,
+// 502, 503, 504, a connection that is reset or ends early, a time-out. What
 // decides is the kind of failure: a refusal (401, 403, 404) is never repeated,
-// nor is a connection that was refused or a certificate that is not trusted.
+// nor is a connection that was refused or a certificate that is not trusted. A
+// body is sent again where the request can give it again (GetBody).
 //
 // net/http by itself sends a request once more, and at once, where a kept
 // connection turns out to have been closed; that is left to it.
-type retryTransport struct {
+type Transport struct {
 	inner http.RoundTripper
 	tries uint
 	base  time.Duration
 }
 
-// newRetryTransport takes Config's Retries and RetryBase.
-func newRetryTransport(inner http.RoundTripper, retries int, base time.Duration) *retryTransport {
-	if retries == 0 {
-		retries = defaultRetries
+// New makes a Transport. tries is how many more times a request is tried: zero
+// means 5, below zero none. base is what the first wait stays below; it doubles
+// with each further one. Zero means half a second. What a server asks for in
+// Retry-After comes on top, unless it is more than 30 seconds: then the request
+// fails at once. No try starts later than two minutes after the first.
+func New(inner http.RoundTripper, tries int, base time.Duration) *Transport {
+	if tries == 0 {
+		tries = defaultTries
 	}
 	if base <= 0 {
-		base = defaultRetryBase
+		base = defaultBase
 	}
-	return &retryTransport{inner: inner, tries: 1 + uint(max(retries, 0)), base: base}
+	return &Transport{inner: inner, tries: 1 + uint(max(tries, 0)), base: base}
 }
 
 // RoundTrip implements http.RoundTripper.
-func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	// Intervals are the middles of what is waited.
 	waits := &waits{ExponentialBackOff: backoff.ExponentialBackOff{
-		InitialInterval: t.base / 2, RandomizationFactor: 1, Multiplier: 2, MaxInterval: maxRetryWait / 2,
+		InitialInterval: t.base / 2, RandomizationFactor: 1, Multiplier: 2, MaxInterval: maxWait / 2,
 	}}
 	var failed *http.Response
 	next := req
@@ -106,7 +112,7 @@ func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return resp, backoff.Permanent(err)
 		}
 		return resp, err
-	}, backoff.WithBackOff(waits), backoff.WithMaxTries(t.tries), backoff.WithMaxElapsedTime(maxRetryTime))
+	}, backoff.WithBackOff(waits), backoff.WithMaxTries(t.tries), backoff.WithMaxElapsedTime(maxTime))
 	if errors.Is(err, errPassing) {
 		return resp, nil
 	}
@@ -162,7 +168,7 @@ func mayPass(resp *http.Response, err error) bool {
 	return false
 }
 
-// retryAfter is how long the registry asks to wait (RFC 9110, 10.2.3: seconds,
+// retryAfter is how long the server asks to wait (RFC 9110, 10.2.3: seconds,
 // or an HTTP date); zero if it does not say, or not in a way that can be read.
 func retryAfter(resp *http.Response) time.Duration {
 	if resp == nil {
