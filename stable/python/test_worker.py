@@ -252,7 +252,8 @@ class Events(unittest.TestCase):
 
 class Reading(unittest.TestCase):
     def read(self, text):
-        return worker.read_request(io.BufferedReader(io.BytesIO(text)))
+        parts = worker.reader.read_request(io.BufferedReader(io.BytesIO(text)))
+        return parts and worker.Request(*parts)
 
     def test_bodies(self):
         cases = [

@@ -2,8 +2,9 @@
 
 The function is FUNC_HANDLER of the file MOD_NAME.py in KUBELESS_INSTALL_VOLUME.
 Calls come one at a time, as HTTP/1.1 on the Unix socket FUNC_SOCKET. The only
-client is the proxy, whose requests are well-formed, so they are read here
-without the checks of http.server, which cost more than most functions.
+client is the proxy, whose requests are well-formed, so they are read (by
+request_reader) without the checks of http.server, which cost more than most
+functions.
 """
 
 import functools
@@ -20,8 +21,6 @@ from urllib.parse import parse_qsl, unquote
 
 TEXT = "text/plain; charset=utf-8"
 HEALTHY = b"HTTP/1.1 200 OK\r\nX-Func-Concurrency: 1\r\nContent-Length: 0\r\n\r\n"
-MAX_HEAD = 1 << 20  # bytes; the proxy's limit is a small part of it
-PIECE = 1 << 20  # bytes, of a large body
 BUFFER = 1 << 16  # bytes; up to here a copy is cheaper than a system call
 # Headers of responses that say what the connection does, or what the worker
 # tells the proxy: a function's own, passed on from another server, say, are
@@ -29,8 +28,20 @@ BUFFER = 1 << 16  # bytes; up to here a copy is cheaper than a system call
 NOT_THE_FUNCTIONS = re.compile("connection|content-length|date|keep-alive|proxy-connection|trailer|transfer-encoding"
                                "|upgrade|x-func-.*", re.IGNORECASE | re.DOTALL).fullmatch
 FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e]*").fullmatch
-DECIMAL, HEXADECIMAL = re.compile("[0-9]{1,15}").fullmatch, re.compile("[0-9A-Fa-f]{1,12}").fullmatch
 to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+@functools.cache
+def beside(name):
+    """A module of the worker's folder, which is not in the path of functions."""
+    spec = importlib.util.spec_from_file_location(name, os.path.join(os.path.dirname(__file__), name + ".py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+reader = beside("request_reader")
+canonical = reader.canonical
 
 
 class Query(dict):
@@ -74,11 +85,6 @@ class Headers(dict):
 
     def get(self, name, default=None):
         return super().get(canonical(name), default)
-
-
-@functools.lru_cache(256)
-def canonical(name):
-    return "-".join(map(str.capitalize, name.split("-")))
 
 
 class Request:
@@ -133,15 +139,6 @@ class Request:
         return len(self.environ)
 
 
-@functools.cache
-def beside(name):
-    """A module of the worker's folder, which is not in the path of functions."""
-    spec = importlib.util.spec_from_file_location(name, os.path.join(os.path.dirname(__file__), name + ".py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 class Response:
     """What a function may set as event['extensions']['response']."""
 
@@ -164,82 +161,6 @@ class Response:
         if "Content-Type" not in self.headers:
             head += f"Content-Type: {content_type}\r\n"
         return f"{head}\r\n".encode("ascii")
-
-
-def read_request(stream):
-    """The next request, or None at the end of the connection.
-
-    Nothing of a head is used before its end has come, and what is not as the
-    proxy writes it ends the connection, by an EOFError or a ValueError: what
-    follows would be taken for the next request.
-    """
-    if not (line := stream.readline(MAX_HEAD)):
-        return None
-    method, target, version = line.decode("utf-8", "surrogateescape").split(" ")
-    if version != "HTTP/1.1\r\n":
-        raise ValueError
-    size, lines, headers = 0, [], {}
-    while (line := stream.readline(MAX_HEAD)) != b"\r\n":
-        size += len(line)
-        if size > MAX_HEAD or not line.endswith(b"\r\n"):
-            raise EOFError
-        lines.append(line)
-    for line in b"".join(lines).decode("latin-1").split("\r\n")[:-1]:
-        name, colon, value = line.partition(":")
-        if not colon or not name or name[-1] in " \t":
-            raise ValueError
-        name, value = canonical(name), value.strip(" \t")
-        if name in headers:
-            if name == "Content-Length":
-                raise ValueError
-            value = headers[name] + ("; " if name == "Cookie" else ", ") + value
-        headers[name] = value
-    if "Transfer-Encoding" in headers:
-        content = read_chunks(stream, headers["Transfer-Encoding"])
-    else:
-        content = read(stream, number(headers["Content-Length"], DECIMAL)) if "Content-Length" in headers else b""
-    return Request(method, target, headers, content)
-
-
-def read_chunks(stream, coding):
-    if coding.lower() != "chunked":
-        raise ValueError
-    content = io.BytesIO()
-    while size := number(read_line(stream).partition(b";")[0].decode("latin-1").rstrip(), HEXADECIMAL, 16):
-        content.write(read(stream, size))
-        if read(stream, 2) != b"\r\n":
-            raise ValueError
-    while read_line(stream) != b"\r\n":
-        pass  # trailers
-    return content.getvalue()
-
-
-def read_line(stream):
-    if not (line := stream.readline(BUFFER)).endswith(b"\r\n"):
-        raise EOFError
-    return line
-
-
-def number(text, form, base=10):
-    """The number; int alone takes signs, blanks and underscores, too."""
-    if not form(text):
-        raise ValueError
-    return int(text, base)
-
-
-def read(stream, size):
-    """So many bytes; memory follows what has come, not what a client says will."""
-    if size <= PIECE:
-        content = stream.read(size)
-    else:
-        pieces, missing = [], size
-        while missing and (piece := stream.read(min(missing, PIECE))):
-            pieces.append(piece)
-            missing -= len(piece)
-        content = b"".join(pieces)
-    if len(content) < size:
-        raise EOFError
-    return content
 
 
 def make_event(request, response):
@@ -353,12 +274,13 @@ def serve(listener, function, context):
         connection, _ = listener.accept()
         with connection, open(connection.fileno(), "rb", BUFFER, closefd=False) as stream:
             try:
-                while request := read_request(stream):
+                while parts := reader.read_request(stream):
+                    request = Request(*parts)
                     if request.path == "/_health":
                         connection.sendall(HEALTHY)
                     else:
                         send(connection, request, *call(function, context, request))
-                    del request  # its body, while the next one is awaited
+                    del request, parts  # its body, while the next one is awaited
             except (OSError, EOFError, ValueError):
                 pass  # the client has gone, perhaps in the middle of a body
 

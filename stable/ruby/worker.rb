@@ -8,6 +8,7 @@ require 'io/nonblock'
 require 'json'
 require 'socket'
 require 'stringio'
+require_relative 'request_reader'
 
 autoload :Gem, 'rubygems'
 autoload :URI, 'uri'
@@ -33,15 +34,9 @@ Object.include(LazyLibraries) # before Kernel in the order of look-up
 module KubelessWorker
   TEXT = 'text/plain; charset=utf-8'
   BYTES = 'application/octet-stream'
-  MAX_HEAD = 1 << 20 # bytes; the proxy's limit is a small part of it
-  PIECE = 1 << 20 # bytes, of a large body
-  MAX_LINE = 1 << 16 # bytes, of a chunk's size and of trailers
 
   # The request cannot become an event; the message is the answer.
   class BadRequest < StandardError; end
-
-  # It is unknown where the next request begins: the connection's end.
-  class Malformed < StandardError; end
 
   # Headers of responses that say what the connection does, or what the worker
   # tells the proxy: a function's own, passed on from another server, say, are
@@ -63,7 +58,7 @@ module KubelessWorker
     alias path_info path
 
     def initialize(method, target, headers, content)
-      @request_method, @fullpath, @headers, @content = method, target, headers, content
+      @request_method, @fullpath, @headers, @content = method, target, Headers[headers], content
       @path, _, @query_string = target.partition('?')
     end
 
@@ -255,14 +250,16 @@ module KubelessWorker
   class Connection
     def initialize(socket, function, context)
       @socket, @function, @context = socket, function, context
+      @requests = RequestReader.new(socket)
     end
 
     def serve
-      while (request = read_request)
+      while (parts = @requests.next)
+        request = Request.new(*parts)
         response = Response.new(@socket, request.request_method)
         @socket.write(request.path == '/_health' ? response.rest('OK', TEXT) : call(request, response))
       end
-    rescue EOFError, SystemCallError, Malformed
+    rescue EOFError, SystemCallError, RequestReader::Malformed
       # The proxy has gone, or the next request cannot be found.
     ensure
       @socket.close
@@ -304,75 +301,6 @@ module KubelessWorker
         raise EOFError # an answer that is cut off is the only sign left
       end
       response.fail(error.class, trace)
-    end
-
-    # Nothing of a head is used before its end has come: what follows a part of
-    # one would be taken for the next request.
-    def read_request
-      head = @socket.gets("\r\n\r\n", MAX_HEAD) or return
-      raise Malformed unless head.end_with?("\r\n\r\n")
-
-      line, *fields = head.split("\r\n")
-      method, target, version = line.split(' ', 3)
-      raise Malformed unless version == 'HTTP/1.1'
-
-      headers = {}
-      fields.each do |field|
-        name, value = field.split(':', 2)
-        raise Malformed if value.nil? || name.empty? || name.end_with?(' ', "\t")
-
-        name.downcase!
-        value.strip!
-        headers[name] = headers.key?(name) ? "#{headers[name]}, #{value}" : value
-      end
-      Request.new(method, target, Headers[headers], read_body(headers))
-    end
-
-    def read_body(headers)
-      return read_chunks(headers['transfer-encoding']) if headers.key?('transfer-encoding')
-
-      length = headers['content-length'] or return ''.b
-      raise Malformed unless length.match?(/\A\d{1,15}\z/)
-
-      read_exactly(length.to_i)
-    end
-
-    def read_chunks(coding)
-      raise Malformed unless coding.casecmp?('chunked')
-
-      body = ''.b
-      while (size = read_size).positive?
-        body << read_exactly(size)
-        raise Malformed unless read_line == "\r\n"
-      end
-      nil until read_line == "\r\n" # trailers
-      body
-    end
-
-    def read_size
-      size = read_line[/\A(\h{1,12})[ \t]*(;.*)?\r\n\z/, 1] or raise Malformed
-      size.hex
-    end
-
-    def read_line
-      line = @socket.gets("\r\n", MAX_LINE)
-      line&.end_with?("\r\n") ? line : raise(Malformed)
-    end
-
-    # Memory follows what has come, not what a client says will.
-    def read_exactly(size)
-      return read_piece(size) if size <= PIECE
-
-      data = ''.b
-      while (missing = size - data.bytesize).positive?
-        data << read_piece([missing, PIECE].min)
-      end
-      data
-    end
-
-    def read_piece(size)
-      piece = @socket.read(size)
-      piece&.bytesize == size ? piece : raise(EOFError)
     end
   end
 
