@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 
 	fstypes "github.com/tonistiigi/fsutil/types"
@@ -37,3 +38,24 @@ func (d *Dir) Size(ctx context.Context) (total int64, largest []File, err error)
 	}
 	return total, largest, nil
 }
+
+// Names are the paths, relative to the context and with slashes, of what the paths
+// reach in it, as Read has them. Nothing is hashed.
+func (d *Dir) Names(ctx context.Context, paths []string) ([]string, error) {
+	var names []string
+	if len(paths) == 0 {
+		return nil, nil
+	}
+	err := d.walk(ctx, paths, func(rel string, _ *fstypes.Stat) error {
+		names = append(names, rel)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the build context: %w", err)
+	}
+	return names, nil
+}
+
+// Path is where a file of the context is: its absolute path, in a context without
+// symbolic links.
+func (d *Dir) Path(name string) string { return filepath.Join(d.root, filepath.FromSlash(name)) }

@@ -16,8 +16,9 @@ import (
 )
 
 // Dockerfiles says what is wrong in the Dockerfiles of targets, which are all of the
-// tree at root, for the first of the platforms.
-func Dockerfiles(ctx context.Context, root string, targets []*discover.Target, platforms []string) ([]manifest.Finding, error) {
+// tree at root, for the first of the platforms. Pinned are the paths of the files
+// that a release writes digests into.
+func Dockerfiles(ctx context.Context, root string, targets []*discover.Target, platforms, pinned []string) ([]manifest.Finding, error) {
 	if len(platforms) == 0 {
 		platforms = []string{build.HostPlatform()}
 	}
@@ -25,7 +26,7 @@ func Dockerfiles(ctx context.Context, root string, targets []*discover.Target, p
 	configs := map[string]baseimage.Config{}
 	said := map[manifest.Finding]bool{} // a Dockerfile can make several images
 	for _, step := range steps {
-		warnings, config, err := dockerfile.Lint(ctx, step.Source, dockerfile.Options{
+		warnings, converted, err := dockerfile.Lint(ctx, step.Source, dockerfile.Options{
 			Name: step.Dockerfile, Args: step.Args, Stage: step.Stage, Platform: platforms[0],
 			Images: func(_ context.Context, image, _ string) (baseimage.Config, bool, error) {
 				sibling, known := configs[step.Siblings[image]]
@@ -35,8 +36,12 @@ func Dockerfiles(ctx context.Context, root string, targets []*discover.Target, p
 		if err != nil {
 			return nil, err
 		}
-		configs[step.Name] = config
-		for _, f := range append(linted(root, step, warnings), latest(root, step)...) {
+		found := append(linted(root, step, warnings), latest(root, step)...)
+		if converted != nil {
+			configs[step.Name] = converted.Config
+			found = append(found, unsettled(ctx, root, step, converted.Reads, pinned)...)
+		}
+		for _, f := range found {
 			if !said[f] {
 				said[f] = true
 				findings = append(findings, f)

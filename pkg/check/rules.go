@@ -25,6 +25,7 @@ const (
 	RuleMakefile         manifest.Rule = "makefile"
 	RuleDockerfile       manifest.Rule = "dockerfile"
 	RuleLargeContext     manifest.Rule = "large-context"
+	RuleUnsettled        manifest.Rule = "unsettled-context"
 	RuleRoot             manifest.Rule = "root"
 	RuleAddURL           manifest.Rule = "add-url"
 	RuleLatest           manifest.Rule = "latest"
@@ -101,6 +102,7 @@ func treeRules() []Info {
 		{Name: RuleMakefile, Severity: isWarning, Summary: "A runtime folder has a Makefile"},
 		{Name: RuleDockerfile, Severity: isError, Summary: "A Dockerfile is there and can be built"},
 		{Name: RuleLargeContext, Severity: isWarning, Summary: "A build context holds no more than 2 GiB"},
+		{Name: RuleUnsettled, Severity: isWarning, Summary: "An image reads nothing that differs after each release or in each clone"},
 		{Name: RuleRoot, Severity: isWarning, Summary: "An image's user is not root", Native: dockerfile.RuleRoot},
 		{Name: RuleAddURL, Severity: isWarning, Summary: "What ADD fetches is given by its checksum", Native: dockerfile.RuleAddURL},
 		{Name: RuleLatest, Severity: isWarning, Summary: "Base images have a version"},

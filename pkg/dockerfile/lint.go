@@ -36,10 +36,10 @@ const (
 )
 
 // Lint says what may be wrong in a Dockerfile that converts: what BuildKit's own
-// linter knows, and the rules of this package. Of one that does not convert it says
-// nothing. Options.Images tells what is known of images, as for Convert; of base
+// linter knows, and the rules of this package; and what it comes to. Of one that does
+// not convert it says nothing, and there is no conversion. Options.Images tells what is known of images, as for Convert; of base
 // images that are not known no user and no variables are.
-func Lint(ctx context.Context, source []byte, opts Options) ([]Warning, baseimage.Config, error) {
+func Lint(ctx context.Context, source []byte, opts Options) ([]Warning, *Conversion, error) {
 	var unknown atomic.Bool
 	images := opts.Images
 	opts.Images = func(ctx context.Context, image, platform string) (baseimage.Config, bool, error) {
@@ -51,16 +51,16 @@ func Lint(ctx context.Context, source []byte, opts Options) ([]Warning, baseimag
 	}
 	converted, err := Convert(ctx, source, opts)
 	if err != nil {
-		return nil, baseimage.Config{}, nil
+		return nil, nil, nil
 	}
 	convertible, err := opts.convertible(source, &resolver{images: opts.Images})
 	if err != nil {
-		return nil, baseimage.Config{}, err
+		return nil, nil, err
 	}
 	convertible.SourceMap.Definition = &llb.Definition{} // the results would have it
 	results, err := dockerfile2llb.DockerfileLint(ctx, source, convertible)
 	if err != nil {
-		return nil, baseimage.Config{}, fmt.Errorf("linting %s: %w", opts.Name, err)
+		return nil, nil, fmt.Errorf("linting %s: %w", opts.Name, err)
 	}
 	var warnings []Warning
 	for _, w := range results.Warnings {
@@ -78,9 +78,9 @@ func Lint(ctx context.Context, source []byte, opts Options) ([]Warning, baseimag
 	}
 	stages, err := parse(source)
 	if err != nil {
-		return nil, baseimage.Config{}, fmt.Errorf("linting %s: %w", opts.Name, err)
+		return nil, nil, fmt.Errorf("linting %s: %w", opts.Name, err)
 	}
-	return append(warnings, lintStages(stages, opts.Stage, converted.Config.User)...), converted.Config, nil
+	return append(warnings, lintStages(stages, opts.Stage, converted.Config.User)...), converted, nil
 }
 
 func parse(source []byte) ([]instructions.Stage, error) {

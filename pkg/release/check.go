@@ -72,7 +72,7 @@ func (p *Project) findings(ctx context.Context) ([]manifest.Finding, error) {
 			findings = append(findings, finding)
 		}
 	}
-	dockerfiles, err := check.Dockerfiles(ctx, p.Tree.Root, all, p.Platforms)
+	dockerfiles, err := check.Dockerfiles(ctx, p.Tree.Root, all, p.Platforms, p.pinnedFiles())
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +82,18 @@ func (p *Project) findings(ctx context.Context) ([]manifest.Finding, error) {
 	}
 	derived := slices.Concat(p.matches(), p.unpinned(), dockerfiles, folders, check.Tags(p.Tree, p.Discovery))
 	return append(findings, p.worthTelling(derived)...), nil
+}
+
+// pinnedFiles are those that a release writes digests into, without symbolic links.
+func (p *Project) pinnedFiles() []string {
+	var files []string
+	for _, u := range p.Discovery.Usages {
+		file, err := filepath.EvalSymlinks(u.Image.Position.File)
+		if u.Origin == discover.OriginBuilt && err == nil && !slices.Contains(files, file) {
+			files = append(files, file)
+		}
+	}
+	return files
 }
 
 // worthTelling leaves out what follows from something else: in a folder whose
