@@ -46,11 +46,7 @@ func repository(t *testing.T) string {
 // looks at a branch, one releases what was merged.
 func TestHowToReleaseGitLab(t *testing.T) {
 	mirror := harness.Registry(t, harness.RegistryConfig{}) + "/mirror"
-	bases := exec.Command("../../hack/base-images.sh", "--registry", mirror)
-	bases.Stderr = os.Stderr
-	if err := bases.Run(); err != nil {
-		t.Fatalf("making base images: %v", err)
-	}
+	baseImages(t, mirror)
 	host := withLogin(t)
 	p := python(t, mirror)
 	dest := host + "/acme/runtimes"

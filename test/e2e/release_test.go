@@ -22,11 +22,7 @@ import (
 func TestRelease(t *testing.T) {
 	host := harness.Registry(t, harness.RegistryConfig{})
 	mirror := host + "/mirror"
-	bases := exec.Command("../../hack/base-images.sh", "--registry", mirror)
-	bases.Stderr = os.Stderr
-	if err := bases.Run(); err != nil {
-		t.Fatalf("making base images: %v", err)
-	}
+	baseImages(t, mirror)
 	for _, builder := range harness.Builders() {
 		t.Run(builder, func(t *testing.T) {
 			root := ownTree(t)
@@ -71,6 +67,16 @@ func TestRelease(t *testing.T) {
 			}
 			harness.Want(t, 0, root, "pin", "--check", "--registry", dest)
 		})
+	}
+}
+
+// baseImages puts the base images of this repository's images into a mirror.
+func baseImages(t *testing.T, mirror string) {
+	t.Helper()
+	bases := exec.Command("../../hack/base-images.sh", "--registry", mirror)
+	bases.Stderr = os.Stderr
+	if err := bases.Run(); err != nil {
+		t.Fatalf("making base images: %v", err)
 	}
 }
 
