@@ -1,6 +1,7 @@
 # What the demo and the tests share; sourced, not run.
 #
 #   need COMMAND PACKAGE   installs the Debian package if the command is missing
+#   hub_answers            whether Docker Hub can be reached
 #   docker_engine          makes sure that a Docker engine answers, or returns 1
 
 say() { echo "$(basename "$0"): $*" >&2; }
@@ -46,6 +47,12 @@ docker_engine() {
 	done
 	tail -n 5 "$1" >&2
 	return 1
+}
+
+# hub_answers: Docker Hub can be reached. Any answer will do: it says 401 to whom it
+# does not know.
+hub_answers() {
+	curl --silent --output /dev/null --max-time 10 "${DEMO_HUB:-https://registry-1.docker.io/v2/}"
 }
 
 stop_docker() {
