@@ -260,36 +260,35 @@ func (a *app) printDeployed(status function.Status) error {
 
 // update deploys a function again, with what the flags change.
 func (s *session) update(ctx context.Context, on function.Target, set *pflag.FlagSet, name string, target *functionOptions, o *deployOptions) error {
-	was, err := on.Describe(ctx, target.namespace, name)
-	if err != nil {
-		return err
-	}
-	at := o.placing(set)
-	o.keep(set, was.Record)
-	if target.target == "kubernetes" && !set.Changed("secrets") {
-		o.secrets = was.Secrets // which the cluster keeps
-	}
-	f := &function.Function{Name: name, Namespace: target.namespace}
-	if err := s.fill(ctx, f, o); err != nil {
-		return err
-	}
-	if len(was.Secrets) > 0 && len(o.secrets) == 0 && !set.Changed("secrets") {
-		return invocation.Usagef("function %s has secrets (%s), which are not kept to be deployed again: say where they are with --secrets NAME=FOLDER", name, strings.Join(was.Secrets, ", "))
-	}
-	if err := s.fillSource(ctx, on, f, set, was.Record, o); err != nil {
-		return err
-	}
-	if err := f.Check(); err != nil {
-		return &invocation.UsageError{Err: err}
-	}
-	if err := s.intoImage(ctx, f, o.image); err != nil {
-		return err
-	}
-	status, err := on.Deploy(ctx, f, at)
+	status, err := on.Update(ctx, target.namespace, name, o.placing(set), func(ctx context.Context, was function.Status) (*function.Function, error) {
+		return s.updated(ctx, on, set, was, target, *o)
+	})
 	if err != nil {
 		return fmt.Errorf("updating function %s: %w", name, err)
 	}
 	return s.app.printDeployed(status)
+}
+
+// updated is a function with what the flags change.
+func (s *session) updated(ctx context.Context, on function.Target, set *pflag.FlagSet, was function.Status, target *functionOptions, o deployOptions) (*function.Function, error) {
+	o.keep(set, was.Record)
+	if target.target == "kubernetes" && !set.Changed("secrets") {
+		o.secrets = was.Secrets // which the cluster keeps
+	}
+	f := &function.Function{Name: was.Name, Namespace: was.Namespace}
+	if err := s.fill(ctx, f, &o); err != nil {
+		return nil, err
+	}
+	if len(was.Secrets) > 0 && len(o.secrets) == 0 && !set.Changed("secrets") {
+		return nil, invocation.Usagef("function %s has secrets (%s), which are not kept to be deployed again: say where they are with --secrets NAME=FOLDER", was.Name, strings.Join(was.Secrets, ", "))
+	}
+	if err := s.fillSource(ctx, on, f, set, was.Record, &o); err != nil {
+		return nil, err
+	}
+	if err := f.Check(); err != nil {
+		return nil, &invocation.UsageError{Err: err}
+	}
+	return f, s.intoImage(ctx, f, o.image)
 }
 
 // fillSource sets the source and the dependencies: those of the flags, else those

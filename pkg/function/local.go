@@ -53,15 +53,38 @@ type Placing struct {
 // this name. It returns when the function answers at its address and the last
 // one has ended. After an error all is as it was. Of two who deploy one
 // function at once, the second waits for the first.
-func (l *Local) Deploy(ctx context.Context, f *Function, at Placing) (_ Status, err error) {
-	if err := f.Check(); err != nil {
-		return Status{}, err
-	}
+func (l *Local) Deploy(ctx context.Context, f *Function, at Placing) (Status, error) {
 	unlock, err := l.alone(ctx, functionLock(f.Namespace, f.Name))
 	if err != nil {
 		return Status{}, err
 	}
 	defer unlock()
+	return l.deploy(ctx, f, at)
+}
+
+// Update implements Target.
+func (l *Local) Update(ctx context.Context, namespace, name string, at Placing, change Change) (Status, error) {
+	unlock, err := l.alone(ctx, functionLock(namespace, name))
+	if err != nil {
+		return Status{}, err
+	}
+	defer unlock()
+	was, err := l.Describe(ctx, namespace, name)
+	if err != nil {
+		return Status{}, err
+	}
+	f, err := change(ctx, was)
+	if err != nil {
+		return Status{}, err
+	}
+	return l.deploy(ctx, f, at)
+}
+
+// deploy is Deploy for who has the function's lock.
+func (l *Local) deploy(ctx context.Context, f *Function, at Placing) (_ Status, err error) {
+	if err := f.Check(); err != nil {
+		return Status{}, err
+	}
 	images, err := FindImages(ctx, l.Host, f.Runtime)
 	if err != nil {
 		return Status{}, err

@@ -11,6 +11,10 @@ type Target interface {
 	// Deploy brings a function into being, or puts it in the place of the one of
 	// its name without losing a call. After an error all is as it was.
 	Deploy(ctx context.Context, f *Function, at Placing) (Status, error)
+	// Update deploys a function again, as change makes it of what is deployed. Of two
+	// who change different settings at once neither loses its own: change is called
+	// with what the other made.
+	Update(ctx context.Context, namespace, name string, at Placing, change Change) (Status, error)
 	// List is the functions of a namespace; of an empty one, all of them.
 	List(ctx context.Context, namespace string) ([]Status, error)
 	Describe(ctx context.Context, namespace, name string) (Status, error)
@@ -23,5 +27,9 @@ type Target interface {
 	// Delete ends a function and removes all of it.
 	Delete(ctx context.Context, namespace, name string) error
 }
+
+// A Change makes a function of what is deployed under its name. It may be called
+// again where that is another by then.
+type Change func(ctx context.Context, was Status) (*Function, error)
 
 var _ Target = (*Local)(nil)

@@ -2,12 +2,14 @@ package kube_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A deployer runs rtbuild function on the tree of the environment, with a cluster
@@ -130,5 +132,81 @@ func TestKnative(t *testing.T) {
 	wrong := strings.Replace(rendered, "timeoutSeconds: 20", "timeoutSecond: 20", 1)
 	if _, err := c.kubectl([]byte(wrong), apply...); err == nil || !strings.Contains(err.Error(), "timeoutSecond") {
 		t.Errorf("a field that Knative does not have: %v", err)
+	}
+}
+
+// gate makes a kubectl for another deployer of the same cluster that waits, before
+// the first thing that it applies, until open is called; reached returns when it
+// waits.
+func (d *deployer) gate(t *testing.T) (other *deployer, reached, open func()) {
+	t.Helper()
+	other = newDeployer(t, d.cluster)
+	waits, opened := filepath.Join(other.dir, "waits"), filepath.Join(other.dir, "opened")
+	real := filepath.Join(d.dir, "kubectl")
+	script := "#!/bin/sh\ncase \" $* \" in *' apply '*) : >" + waits + "; while [ ! -e " + opened + " ]; do /bin/sleep 0.05; done ;; esac\nexec " + real + " \"$@\"\n"
+	if err := errors.Join(os.Remove(filepath.Join(other.dir, "kubectl")), os.WriteFile(filepath.Join(other.dir, "kubectl"), []byte(script), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	reached = func() {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+			if _, err := os.Stat(waits); err == nil {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("nothing is applied")
+			}
+		}
+	}
+	return other, reached, func() { other.write(t, "opened", "") }
+}
+
+// TestFunctionUpdatesAtOnce changes one setting of a function while another update
+// of it has read what it is and not changed it yet: each change stays.
+func TestFunctionUpdatesAtOnce(t *testing.T) {
+	c := startCluster(t)
+	d := newDeployer(t, c)
+	flags := []string{"--target", "kubernetes", "--kubeconfig", filepath.Join(c.dir, "kubeconfig")}
+	// There is no node that would run a Pod, and no controller that would say so.
+	served := func() {
+		status := `{"status": {"observedGeneration": 1000, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1}}`
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+			_, err := c.kubectl(nil, "patch", "deployment", "hello", "--subresource=status", "--patch="+status)
+			if err == nil {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Error(err)
+				return
+			}
+		}
+	}
+	go served()
+	if _, failure := d.run(t, append([]string{"deploy"}, d.hello(flags...)...)...); failure != "" {
+		t.Fatal(failure)
+	}
+	other, reached, open := d.gate(t)
+	ended := make(chan string, 1)
+	go func() {
+		_, failure := other.run(t, append([]string{"update", "hello", "--timeout", "7"}, flags...)...)
+		ended <- failure
+	}()
+	reached()
+	if _, failure := d.run(t, append([]string{"update", "hello", "--memory", "96Mi"}, flags...)...); failure != "" {
+		t.Error(failure)
+	}
+	open()
+	if failure := <-ended; failure != "" {
+		t.Error(failure)
+	}
+	printed, failure := d.run(t, append([]string{"describe", "hello", "--out", "json"}, flags...)...)
+	var status struct {
+		Timeout int
+		Memory  string
+	}
+	if err := json.Unmarshal([]byte(printed), &status); err != nil || failure != "" {
+		t.Fatal(err, failure)
+	}
+	if status.Timeout != 7 || status.Memory != "96Mi" {
+		t.Errorf("a change is lost: %+v", status)
 	}
 }

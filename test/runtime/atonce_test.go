@@ -3,6 +3,7 @@
 package runtime
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -54,3 +55,31 @@ func TestFunctionAtOnce(t *testing.T) {
 
 // lines is how many lines a text has.
 func lines(text string) int { return len(strings.Split(strings.TrimSpace(text), "\n")) }
+
+// TestFunctionUpdatesAtOnce changes settings of one function at once: each stays.
+func TestFunctionUpdatesAtOnce(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.deploy("set", p.write("f.py", code("set")))
+	var all sync.WaitGroup
+	for _, change := range [][]string{{"--timeout", "7"}, {"--memory", "96Mi"}, {"--env", "A=1"}} {
+		all.Go(func() {
+			if e := p.run(append([]string{"update", "set"}, change...)...); e.Code != 0 {
+				t.Errorf("%v: exit code %d\n%s", change, e.Code, e.Stderr)
+			}
+		})
+	}
+	all.Wait()
+	var status struct {
+		Timeout int
+		Memory  string
+		Env     []struct{ Name, Value string }
+	}
+	if err := json.Unmarshal([]byte(p.must("describe", "set", "--out", "json")), &status); err != nil {
+		t.Fatal(err)
+	}
+	if status.Timeout != 7 || status.Memory != "96Mi" || len(status.Env) != 1 {
+		t.Errorf("a change is lost: %+v", status)
+	}
+	p.answers("set", "set")
+}

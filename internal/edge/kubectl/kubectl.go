@@ -13,6 +13,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/internal/edge/program"
 	"github.com/rtbuild/rtbuild/pkg/configmap"
+	"github.com/rtbuild/rtbuild/pkg/function/kubernetes"
 )
 
 var (
@@ -108,6 +109,8 @@ func explained(verb string, err error, said string) error {
 	}
 	failure := fmt.Errorf("kubectl %s: %s", verb, said)
 	switch {
+	case strings.Contains(said, "the object has been modified"):
+		return fmt.Errorf("%w: %w", kubernetes.ErrConflict, failure)
 	case strings.Contains(said, "namespaces ") && strings.Contains(said, "(NotFound)"):
 		return fmt.Errorf("%w: %w", ErrNoNamespace, failure)
 	case strings.Contains(said, "connection to the server") && strings.Contains(said, "refused"),

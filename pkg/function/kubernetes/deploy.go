@@ -13,6 +13,10 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/function"
 )
 
+// ErrConflict says that an object is not the version any more that was to be
+// changed.
+var ErrConflict = errors.New("another changed it meanwhile")
+
 // A Cluster is where functions are deployed. It is safe for concurrent use.
 type Cluster interface {
 	// Get returns an object in JSON; nil if there is none.
@@ -21,7 +25,8 @@ type Cluster interface {
 	// labels, as a List in JSON.
 	List(ctx context.Context, kinds, namespace string, labels map[string]string) ([]byte, error)
 	// Apply applies objects in JSON on the server's side, as manager, taking over
-	// fields of others. A dry run changes nothing and checks everything.
+	// fields of others. A dry run changes nothing and checks everything. An object
+	// with a resourceVersion that it has no more is an ErrConflict.
 	Apply(ctx context.Context, objects []byte, manager string, dryRun bool) error
 	// Delete deletes the objects of some kinds that carry the labels, and does not
 	// wait until they are gone.
@@ -71,6 +76,35 @@ type Deployer struct {
 // come to be, the error says why, with the end of the log, and the version before
 // serves on.
 func (d *Deployer) Deploy(ctx context.Context, f *function.Function, _ function.Placing) (function.Status, error) {
+	return d.deploy(ctx, f, nil)
+}
+
+// Update implements function.Target.
+func (d *Deployer) Update(ctx context.Context, namespace, name string, _ function.Placing, change function.Change) (function.Status, error) {
+	for {
+		was, err := d.existing(ctx, namespace, name)
+		if err != nil {
+			return function.Status{}, err
+		}
+		status, err := was.status()
+		if err != nil {
+			return function.Status{}, err
+		}
+		f, err := change(ctx, status)
+		if err != nil {
+			return function.Status{}, err
+		}
+		deployed, err := d.deploy(ctx, f, &was)
+		if !errors.Is(err, ErrConflict) {
+			return deployed, err
+		}
+		d.say("%s was changed by another meanwhile: changing what that made", name)
+	}
+}
+
+// deploy is Deploy; where was is the Deployment that the function is made of, it is
+// an ErrConflict if that is another by now.
+func (d *Deployer) deploy(ctx context.Context, f *function.Function, was *liveObject) (function.Status, error) {
 	if err := f.Check(); err != nil {
 		return function.Status{}, err
 	}
@@ -82,24 +116,21 @@ func (d *Deployer) Deploy(ctx context.Context, f *function.Function, _ function.
 	if err != nil {
 		return function.Status{}, err
 	}
-	before, there, err := d.applied(ctx, f.Namespace, f.Name)
+	noted, err := remember(objects)
 	if err != nil {
 		return function.Status{}, err
 	}
-	if err := remember(objects); err != nil {
+	before, err := d.replace(ctx, f, objects, was)
+	if err == nil {
+		waiting, cancel := context.WithTimeout(ctx, loadLimit)
+		defer cancel()
+		err = d.await(waiting, f)
+	}
+	switch {
+	case before == nil:
 		return function.Status{}, err
-	}
-	if err := d.apply(ctx, objects, true); err != nil {
-		return function.Status{}, err
-	}
-	// What is refused all the same may be one of several objects.
-	if err := d.apply(ctx, objects, false); err != nil {
-		return function.Status{}, errors.Join(err, d.takeBack(ctx, f, before, there))
-	}
-	waiting, cancel := context.WithTimeout(ctx, loadLimit)
-	defer cancel()
-	if err := d.await(waiting, f); err != nil {
-		return function.Status{}, errors.Join(err, d.takeBack(ctx, f, before, there))
+	case err != nil:
+		return function.Status{}, errors.Join(err, d.takeBack(ctx, f, before, noted))
 	}
 	if err := d.prune(ctx, f); err != nil {
 		return function.Status{}, err
@@ -107,22 +138,69 @@ func (d *Deployer) Deploy(ctx context.Context, f *function.Function, _ function.
 	return d.Describe(ctx, f.Namespace, f.Name)
 }
 
-// applied are the objects of the last Deploy, none if what is there was applied by
-// other means. A Deployment or Service of another maker is an error.
-func (d *Deployer) applied(ctx context.Context, namespace, name string) (objects []Object, there bool, err error) {
+// replace applies the objects of a function, those of a Deployment that was where
+// there is one. It returns what was there before, nil if nothing is changed.
+func (d *Deployer) replace(ctx context.Context, f *function.Function, objects []Object, was *liveObject) (*version, error) {
+	for {
+		before, err := d.before(ctx, f.Namespace, f.Name)
+		if err != nil {
+			return nil, err
+		}
+		if was != nil {
+			if before.live == nil || !before.live.is(*was) {
+				return nil, ErrConflict
+			}
+			setResourceVersion(objects, before.live.Metadata.ResourceVersion)
+		}
+		err = d.apply(ctx, objects, true)
+		if err == nil {
+			if err = d.apply(ctx, objects, false); !errors.Is(err, ErrConflict) {
+				// What is refused all the same may be one of several objects.
+				return before, err
+			}
+		}
+		// Its status may be another, and no more.
+		if was == nil || !errors.Is(err, ErrConflict) {
+			return nil, err
+		}
+	}
+}
+
+// setResourceVersion has the server refuse the Deployment if it is another by then.
+func setResourceVersion(objects []Object, resourceVersion string) {
+	for _, object := range objects {
+		if meta, ok := object["metadata"].(map[string]any); ok && object["kind"] == "Deployment" {
+			meta["resourceVersion"] = resourceVersion
+		}
+	}
+}
+
+// A version is what a function is in the cluster.
+type version struct {
+	// live is nil if it is not there.
+	live *liveObject
+	// objects are those of the last Deploy, none if what is there was applied by
+	// other means.
+	objects []Object
+}
+
+// before is what is there of a function. A Deployment or Service of another maker
+// is an error.
+func (d *Deployer) before(ctx context.Context, namespace, name string) (*version, error) {
 	if _, err := d.own(ctx, "service", namespace, name); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	live, err := d.own(ctx, "deployment", namespace, name)
 	if err != nil || live == nil {
-		return nil, false, err
+		return &version{}, err
 	}
+	v := &version{live: live}
 	if text := live.Metadata.Annotations[appliedAnnotation]; text != "" {
-		if err := json.Unmarshal([]byte(text), &objects); err != nil {
-			return nil, true, fmt.Errorf("reading what the deployment %s was: %w", name, err)
+		if err := json.Unmarshal([]byte(text), &v.objects); err != nil {
+			return nil, fmt.Errorf("reading what the deployment %s was: %w", name, err)
 		}
 	}
-	return objects, true, nil
+	return v, nil
 }
 
 // own is an object of this name, nil if there is none. One of another maker is an
@@ -142,12 +220,12 @@ func (d *Deployer) own(ctx context.Context, kind, namespace, name string) (*live
 	return &live, nil
 }
 
-// remember notes in the Deployment what it and its Service are.
-func remember(objects []Object) error {
+// remember notes in the Deployment what it and its Service are, and returns that.
+func remember(objects []Object) (string, error) {
 	noted := slices.DeleteFunc(slices.Clone(objects), func(o Object) bool { return o["kind"] == "ConfigMap" })
 	text, err := json.Marshal(noted)
 	if err != nil {
-		return fmt.Errorf("noting what is applied: %w", err)
+		return "", fmt.Errorf("noting what is applied: %w", err)
 	}
 	for _, object := range objects {
 		if object["kind"] != "Deployment" {
@@ -156,11 +234,11 @@ func remember(objects []Object) error {
 		meta, _ := object["metadata"].(map[string]any)
 		annotations, _ := meta["annotations"].(map[string]any)
 		if annotations == nil {
-			return errors.New("noting what is applied: the deployment has no annotations")
+			return "", errors.New("noting what is applied: the deployment has no annotations")
 		}
 		annotations[appliedAnnotation] = string(text)
 	}
-	return nil
+	return string(text), nil
 }
 
 // plain are objects as they are read from JSON.
@@ -188,20 +266,27 @@ func List(objects []Object) Object {
 	return Object{"apiVersion": core, "kind": "List", "items": objects}
 }
 
-// takeBack undoes a Deploy that failed, also when ctx has ended.
-func (d *Deployer) takeBack(ctx context.Context, f *function.Function, before []Object, there bool) error {
+// takeBack undoes a Deploy that failed, also when ctx has ended, unless another
+// deployed after it what is there now.
+func (d *Deployer) takeBack(ctx context.Context, f *function.Function, before *version, noted string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit)
 	defer cancel()
-	switch {
-	case !there:
-		return d.discard(ctx, f.Namespace, f.Name)
-	case len(before) == 0:
-		return errors.New("the version before was applied by other means than rtbuild function deploy: it serves on, and the new one is tried on and on until it is applied again")
-	}
-	if err := remember(before); err != nil {
+	now, err := d.own(ctx, "deployment", f.Namespace, f.Name)
+	if err != nil {
 		return err
 	}
-	if err := d.apply(ctx, before, false); err != nil {
+	switch {
+	case now != nil && now.Metadata.Annotations[appliedAnnotation] != noted && (before.live == nil || !now.is(*before.live)):
+		return fmt.Errorf("function %s was deployed by another meanwhile, which stays", f.Name)
+	case before.live == nil:
+		return d.discard(ctx, f.Namespace, f.Name)
+	case len(before.objects) == 0:
+		return errors.New("the version before was applied by other means than rtbuild function deploy: it serves on, and the new one is tried on and on until it is applied again")
+	}
+	if _, err := remember(before.objects); err != nil {
+		return err
+	}
+	if err := d.apply(ctx, before.objects, false); err != nil {
 		return fmt.Errorf("going back to the version before: %w", err)
 	}
 	return d.prune(ctx, f)
@@ -254,9 +339,10 @@ func (d *Deployer) look(ctx context.Context, f *function.Function) (rollout, err
 	return state, nil
 }
 
-// prune deletes sources that no revision of the function has any more.
+// prune deletes sources that no revision of the function has any more. One that
+// another deploys at this time has no ReplicaSet yet, but a Deployment.
 func (d *Deployer) prune(ctx context.Context, f *function.Function) error {
-	encoded, err := d.Cluster.List(ctx, "configmaps,replicasets", f.Namespace, selector(f.Name))
+	encoded, err := d.Cluster.List(ctx, "configmaps,deployments,replicasets", f.Namespace, selector(f.Name))
 	if err != nil {
 		return err
 	}

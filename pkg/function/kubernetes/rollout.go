@@ -15,6 +15,8 @@ type liveObject struct {
 	Metadata struct {
 		Name                string
 		Namespace           string
+		UID                 string
+		ResourceVersion     string
 		Generation          int64
 		Labels, Annotations map[string]string
 		CreationTimestamp   time.Time
@@ -200,7 +202,8 @@ func (c containerStatus) failed() string {
 	return fmt.Sprintf("ended with exit code %d (%s)", ended.ExitCode, ended.Reason)
 }
 
-// unusedSources are the ConfigMaps that no ReplicaSet's Pods mount.
+// unusedSources are the ConfigMaps that no Deployment's and no ReplicaSet's Pods
+// mount.
 func unusedSources(encoded []byte) ([]string, error) {
 	objects, err := readList(encoded)
 	if err != nil {

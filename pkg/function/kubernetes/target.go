@@ -85,6 +85,15 @@ func (o liveObject) status() (function.Status, error) {
 	return s, nil
 }
 
+// is tells whether a Deployment is the one that another was, from the same
+// objects: its status and what others set besides do not count.
+func (o liveObject) is(was liveObject) bool {
+	same := func(annotation string) bool {
+		return o.Metadata.Annotations[annotation] == was.Metadata.Annotations[annotation]
+	}
+	return o.Metadata.UID == was.Metadata.UID && same(appliedAnnotation) && same(recordAnnotation)
+}
+
 func (o liveObject) record() (r function.Record, err error) {
 	if err = json.Unmarshal([]byte(o.Metadata.Annotations[recordAnnotation]), &r); err != nil {
 		err = fmt.Errorf("reading the annotation %s of the deployment %s: %w", recordAnnotation, o.Metadata.Name, err)
