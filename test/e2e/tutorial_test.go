@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,11 +14,10 @@ import (
 // Who follows the tutorial gets what it says. Its commands run as they stand, one
 // after the other in one shell, from an empty folder.
 func TestTutorial(t *testing.T) {
-	const builder = "docker"
-	mirror := destinationOf(harness.Registry(t, harness.RegistryConfig{}), "tutorial")
-	hub(t, builder, mirror, "debian:trixie-slim")
-
-	harness.Follow(t, "../../docs/tutorials/first-runtime.md", 5, t.TempDir(), "RTBUILD_BUILDER="+builder, "RTBUILD_MIRROR=docker.io="+mirror)
+	mirror := harness.Registry(t, harness.RegistryConfig{}) + "/mirror"
+	baseImages(t, mirror)
+	t.Cleanup(func() { _ = exec.Command("docker", "rmi", "--force", "acme/shell:1").Run() })
+	harness.Follow(t, "../../docs/tutorials/first-runtime.md", 7, t.TempDir(), "RTBUILD_BUILDER=docker", "RTBUILD_MIRROR=docker.io="+mirror)
 }
 
 // What the README shows of the commands runs as it stands, on a tree of one of the
