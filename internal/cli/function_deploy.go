@@ -75,7 +75,7 @@ The images are those that rtbuild build left in the engine; others are pulled.`,
 		},
 	}
 	o.flags(cmd.Flags())
-	o.clusterFlags(cmd.Flags())
+	o.imageFlags(cmd.Flags())
 	kubelessFlags(cmd.Flags())
 	a.outFlag(cmd)
 	return cmd
@@ -102,7 +102,7 @@ it was deployed. No call is lost.`,
 		},
 	}
 	o.flags(cmd.Flags())
-	o.clusterFlags(cmd.Flags())
+	o.imageFlags(cmd.Flags())
 	kubelessFlags(cmd.Flags())
 	a.outFlag(cmd)
 	return cmd
@@ -114,8 +114,8 @@ func (o *deployOptions) check(target *functionOptions) error {
 	if err != nil {
 		return err
 	}
-	if !inCluster && (o.image != "" || o.readyPath != "") {
-		return invocation.Usagef("--image and --ready-path go with --target kubernetes")
+	if !inCluster && o.readyPath != "" {
+		return invocation.Usagef("--ready-path goes with --target kubernetes")
 	}
 	return o.checkImage()
 }

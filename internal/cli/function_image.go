@@ -11,9 +11,9 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
-// clusterFlags are those of clusters alone.
-func (o *deployOptions) clusterFlags(set *pflag.FlagSet) {
-	set.StringVar(&o.image, "image", "", "on Kubernetes: install and compile it here, with Docker, push it in an image of its own to `REPOSITORY`, and run that")
+// imageFlags are those of images.
+func (o *deployOptions) imageFlags(set *pflag.FlagSet) {
+	set.StringVar(&o.image, "image", "", "install and compile it here, with Docker, push it in an image of its own to `REPOSITORY`, and run that")
 	set.StringVar(&o.readyPath, "ready-path", "", "on Kubernetes: the `PATH` that says whether it is ready, for images without /readyz (default /readyz)")
 }
 

@@ -51,7 +51,7 @@ and pushed, and the objects name its image.`,
 		},
 	}
 	o.flags(cmd.Flags())
-	o.clusterFlags(cmd.Flags())
+	o.imageFlags(cmd.Flags())
 	cmd.Flags().StringVar(&engine, "for", "kubernetes", "what the objects are for: kubernetes or knative")
 	return cmd
 }

@@ -176,11 +176,19 @@ type generation struct {
 }
 
 // start runs the phases and starts the server, and waits until that is ready.
-// What it made stays for remove.
+// What it made stays for remove. A function in an image of its own went through
+// the phases before.
 func (g *generation) start(ctx context.Context) error {
 	labels, err := g.f.labels(serverPart, g.name)
 	if err != nil {
 		return err
+	}
+	if g.f.Image != "" {
+		image, err := g.local.Host.Image(ctx, g.f.Image)
+		if err != nil {
+			return fmt.Errorf("the image of the function: %w", err)
+		}
+		return g.launch(ctx, &Prepared{Function: g.f, engine: g.local.Host, images: Images{manifest.RuntimePhase: image}, labels: labels})
 	}
 	prepared, err := Prepare(ctx, g.local.Host, g.images, g.f, labels)
 	if err != nil {

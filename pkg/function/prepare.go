@@ -58,7 +58,7 @@ func FindImages(ctx context.Context, engine Engine, runtime Runtime) (Images, er
 // A Prepared is a function in a volume, installed and compiled.
 type Prepared struct {
 	Function *Function
-	// Volume is its name.
+	// Volume is its name; empty where the function is in its image.
 	Volume string
 	// Took is the time of all phases.
 	Took time.Duration
