@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +20,6 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
@@ -120,19 +120,21 @@ func (s store) describeOne(raw []byte, into *image, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	files := map[string]string{}
 	for _, layer := range layers {
 		content, err := layer.Uncompressed()
 		if err != nil {
 			return err
 		}
-		err = into.readLayer(content)
+		err = into.readLayer(content, files)
 		if err := errors.Join(err, content.Close()); err != nil {
 			return err
 		}
 	}
-	flat := mutate.Extract(img)
-	defer flat.Close()
-	return describeFiles(flat, out)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(out, "%s %s\n", name, files[name])
+	}
+	return nil
 }
 
 // list reads the files that an image's label lists.
@@ -150,11 +152,12 @@ func (i *image) list(label string) error {
 }
 
 // readLayer looks for tokens in all files of a layer, also where another layer
-// hides them.
-func (i *image) readLayer(layer io.Reader) error {
+// hides them, and describes in files what an image has. No case removes anything.
+func (i *image) readLayer(layer io.Reader, files map[string]string) error {
 	i.details += "layer\n"
 	return eachFile(layer, func(header *tar.Header, content []byte) {
 		i.details += fmt.Sprintf("%+v\n", *header)
+		files[header.Name] = fmt.Sprintf("%c %o %d:%d %q %x", header.Typeflag, header.Mode, header.Uid, header.Gid, header.Linkname, sha256.Sum256(content))
 		if zipped, err := gzip.NewReader(bytes.NewReader(content)); err == nil {
 			if unzipped, err := io.ReadAll(zipped); err == nil {
 				content = unzipped
@@ -164,18 +167,6 @@ func (i *image) readLayer(layer io.Reader) error {
 			i.tokens[token] = true
 		}
 	})
-}
-
-func describeFiles(flat io.Reader, out io.Writer) error {
-	var lines []string
-	err := eachFile(flat, func(h *tar.Header, content []byte) {
-		lines = append(lines, fmt.Sprintf("%s %c %o %d:%d %q %x\n", h.Name, h.Typeflag, h.Mode, h.Uid, h.Gid, h.Linkname, sha256.Sum256(content)))
-	})
-	slices.Sort(lines)
-	for _, line := range lines {
-		fmt.Fprint(out, line)
-	}
-	return err
 }
 
 func eachFile(archive io.Reader, visit func(*tar.Header, []byte)) error {
