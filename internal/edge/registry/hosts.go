@@ -1,11 +1,13 @@
 package registry
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -44,7 +46,9 @@ func (e *plainHTTPError) Error() string {
 // or a refusal says, for the library makes that check for each repository: it is
 // given the answer that there is. It takes parameters from media types
 // ("; charset=utf-8", as proxies before registries add them), too: the library
-// compares the types of manifests with those of images and indexes.
+// compares the types of manifests with those of images and indexes. Of several
+// challenges it puts those for a token first, as Docker does: the library takes the
+// first that it knows, and some registries name passwords and do not take them.
 type hosts struct {
 	inner    http.RoundTripper
 	insecure insecureHosts
@@ -93,6 +97,11 @@ func (h *hosts) send(req *http.Request, hopeful bool) (*http.Response, error) {
 		}
 	}
 	resp, err := h.inner.RoundTrip(req)
+	if err == nil {
+		slices.SortStableFunc(resp.Header["Www-Authenticate"], func(a, b string) int {
+			return -cmp.Compare(wantsToken(a), wantsToken(b))
+		})
+	}
 	if h.greeting(host).status == 0 && strings.HasPrefix(req.URL.Path, "/v2/") {
 		h.learn(req, check, resp, err)
 	}
@@ -103,6 +112,14 @@ func (h *hosts) send(req *http.Request, hopeful bool) (*http.Response, error) {
 		resp.Header.Set("Content-Type", kind)
 	}
 	return resp, nil
+}
+
+// wantsToken is 1 for a challenge that asks for a token, else 0.
+func wantsToken(challenge string) int {
+	if scheme, _, _ := strings.Cut(challenge, " "); strings.EqualFold(scheme, "bearer") {
+		return 1
+	}
+	return 0
 }
 
 // learn keeps what an answer says, if it does.

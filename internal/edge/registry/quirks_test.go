@@ -27,7 +27,9 @@ type quirks struct {
 	// server gives to bot:secret, and with denied not for a repository without
 	// a manifest.
 	basic, tokens bool
-	denied        int
+	// both names passwords before tokens, and takes tokens alone.
+	both   bool
+	denied int
 }
 
 // serve serves a registry with quirks, and returns its host and how many
@@ -62,7 +64,10 @@ func (q quirks) serve(t *testing.T) (host string, count func(method string) int)
 			w.Header().Set("WWW-Authenticate", `Basic realm="front"`)
 			w.WriteHeader(http.StatusUnauthorized)
 		case q.tokens && !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer "):
-			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="front"`, r.Host))
+			if q.both {
+				w.Header().Add("WWW-Authenticate", `Basic realm="front"`)
+			}
+			w.Header().Add("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="front"`, r.Host))
 			w.WriteHeader(http.StatusUnauthorized)
 		case looks && r.Method == http.MethodHead && q.head != 0:
 			w.WriteHeader(q.head)
@@ -162,6 +167,15 @@ func TestWrongPasswordIsNotMissing(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestTokensBeforePasswords gets a token where a password is named first.
+func TestTokensBeforePasswords(t *testing.T) {
+	host, _ := quirks{tokens: true, both: true}.serve(t)
+	login(t, host, "bot:secret")
+	if _, err := New(Config{Retries: -1}).Resolve(t.Context(), host+"/acme/a:1"); !errors.Is(err, reference.ErrNotFound) {
+		t.Errorf("got %v", err)
 	}
 }
 
