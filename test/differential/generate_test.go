@@ -135,12 +135,12 @@ func (g *generator) contents() {
 	}
 	g.links()
 	if g.oneIn(4) {
-		g.c.files[g.in("pack.tar")] = entry{kind: file, mode: 0o644, content: archive(g.token())}
+		g.c.files[g.in("pack.tar")] = entry{kind: file, mode: 0o644, content: archive("packed/file", g.token())}
 	}
 	if g.oneIn(6) {
 		var zipped bytes.Buffer
 		w := gzip.NewWriter(&zipped)
-		_, _ = w.Write([]byte(archive(g.token()))) // memory takes all
+		_, _ = w.Write([]byte(archive("zipped/file", g.token()))) // memory takes all
 		_ = w.Close()
 		g.c.files[g.in("pack.tgz")] = entry{kind: file, mode: 0o644, content: zipped.String()}
 	}
@@ -164,10 +164,10 @@ func (g *generator) links() {
 }
 
 // archive is a tar archive of one file.
-func archive(content string) string {
+func archive(name, content string) string {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	_ = w.WriteHeader(&tar.Header{Name: "packed/file", Mode: 0o644, Size: int64(len(content)), Format: tar.FormatUSTAR})
+	_ = w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content)), Format: tar.FormatUSTAR})
 	_, _ = w.Write([]byte(content)) // memory takes all
 	_ = w.Close()
 	return b.String()
