@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/rtbuild/rtbuild/internal/edge/jsonnet"
+	"github.com/rtbuild/rtbuild/internal/testfile"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
 
@@ -191,6 +192,7 @@ func tree(t *testing.T) *manifest.Tree {
 
 func program(t *testing.T) string {
 	t.Helper()
+	testfile.Sources(t, "cmd/rtbuild")
 	binary := filepath.Join(t.TempDir(), "rtbuild")
 	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/rtbuild").CombinedOutput(); err != nil {
 		t.Fatalf("building rtbuild: %v\n%s", err, out)

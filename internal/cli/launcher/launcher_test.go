@@ -14,8 +14,6 @@ import (
 	"github.com/rtbuild/rtbuild/internal/testfile"
 )
 
-const module = "github.com/rtbuild/rtbuild"
-
 // programs are where the programs under test are.
 type programs struct {
 	// launcher has the whole program beside it, alone has not, and whole is that.
@@ -40,21 +38,26 @@ func withPrograms(run func() int) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	p := compiled()
-	for path, pkg := range map[string]string{p.launcher: "cmd/rtbuild-launcher", p.alone: "cmd/rtbuild-launcher", p.whole: "cmd/rtbuild"} {
+	p := programsIn(dir)
+	for path, program := range map[string]string{p.launcher: "cmd/rtbuild-launcher", p.alone: "cmd/rtbuild-launcher", p.whole: "cmd/rtbuild"} {
 		// Without the commit, so that both are of one build whatever is changed meanwhile.
-		if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", path, module+"/"+pkg).CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "building %s: %v\n%s", pkg, err, out)
+		if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", path, "github.com/rtbuild/rtbuild/"+program).CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "compiling %s: %v\n%s", program, err, out)
 			return 1
 		}
 	}
 	return run()
 }
 
-// compiled are the programs that TestMain compiled.
-func compiled() programs {
-	dir := os.Getenv(programsVariable)
+func programsIn(dir string) programs {
 	return programs{launcher: filepath.Join(dir, "both", "rtbuild"), alone: filepath.Join(dir, "alone", "rtbuild"), whole: filepath.Join(dir, "both", "rtbuild-full")}
+}
+
+// compiled are the programs that TestMain compiled.
+func compiled(t *testing.T) programs {
+	t.Helper()
+	testfile.Sources(t, "cmd/rtbuild", "cmd/rtbuild-launcher")
+	return programsIn(os.Getenv(programsVariable))
 }
 
 // copyProgram copies a program, changed by change where that is not nil.
@@ -217,7 +220,7 @@ func rows() []row {
 // TestSame compares the launcher with the whole program: what it answers by itself,
 // and what it leaves to that.
 func TestSame(t *testing.T) {
-	p := compiled()
+	p := compiled(t)
 	for _, r := range rows() {
 		t.Run(r.name, func(t *testing.T) {
 			dir := filepath.Join(testfile.Tree(t, r.files), r.in)
@@ -241,7 +244,7 @@ func TestSame(t *testing.T) {
 
 // TestPlaces tries what may lie beside the launcher, and where it may be started.
 func TestPlaces(t *testing.T) {
-	p := compiled()
+	p := compiled(t)
 	tree := testfile.Tree(t, pinned())
 	want := run(t, p.whole, tree, nil, "list")
 

@@ -21,7 +21,7 @@ func TestFullDisk(t *testing.T) {
 		t.Skip(err)
 	}
 	defer full.Close()
-	p := compiled()
+	p := compiled(t)
 	tree := testfile.Tree(t, with(pinned(), "runtimes.jsonnet", runtimeManifest("'a:1'")))
 	for _, args := range []string{"configmap", "version"} {
 		said := func(program string) string {
@@ -41,7 +41,7 @@ func TestFullDisk(t *testing.T) {
 
 // TestInterrupted interrupts an evaluation that waits for a file.
 func TestInterrupted(t *testing.T) {
-	p := compiled()
+	p := compiled(t)
 	for _, program := range []string{p.whole, p.launcher, p.alone} {
 		tree := testfile.Tree(t, with(pinned(), "runtimes.jsonnet", "import 'pipe.libsonnet'"))
 		pipe := filepath.Join(tree, "pipe.libsonnet")
