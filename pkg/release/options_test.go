@@ -74,17 +74,17 @@ type past struct {
 
 func (p past) Unfilled(context.Context) ([]string, error) { return nil, nil }
 
-func (p past) Export(_ context.Context, rev, dir string) error {
+func (p past) Export(_ context.Context, rev, dir string) (string, error) {
 	if p.exports != nil {
 		*p.exports++
 	}
 	if err := os.CopyFS(dir, os.DirFS(p.root)); err != nil {
-		return err
+		return "", err
 	}
 	if image, ok := strings.CutPrefix(rev, "before-"); ok {
-		return os.WriteFile(filepath.Join(dir, "stable", image, "file"), []byte("of before\n"), 0o644)
+		return dir, os.WriteFile(filepath.Join(dir, "stable", image, "file"), []byte("of before\n"), 0o644)
 	}
-	return nil
+	return dir, nil
 }
 
 // A revision that cannot be read counts as all changed, and people are told.

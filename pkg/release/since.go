@@ -24,11 +24,12 @@ var (
 // A History knows what the tree was. It is the edge to version control.
 type History interface {
 	// Export writes what the tree held at rev into dir, an empty folder, as a
-	// checkout of rev would have it. A submodule whose commit no clone here has
+	// checkout of rev would have it, with what its manifests may import from around
+	// it. Root is where it is then: dir, or a folder in it. A submodule whose commit no clone here has
 	// becomes a folder that no checkout equals. The error wraps
 	// ErrUnknownRevision where the clone lacks rev, and ErrShallow as well where
 	// that is why; or ErrNoTree.
-	Export(ctx context.Context, rev, dir string) error
+	Export(ctx context.Context, rev, dir string) (root string, err error)
 	// Unfilled are the submodules of the tree as it is now that are not checked
 	// out, relative to its root, with forward slashes.
 	Unfilled(ctx context.Context) ([]string, error)
@@ -77,19 +78,19 @@ func since(ctx context.Context, history History, rev string, today *build.Prepar
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return nil, err
 	}
-	err = history.Export(ctx, rev, dir)
+	root, err := history.Export(ctx, rev, dir)
 	if errors.Is(err, ErrNoTree) || errors.Is(err, ErrUnknownRevision) && !errors.Is(err, ErrShallow) && isObjectID(rev) {
 		return whole(today, err.Error()), nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	before, err := prepare(ctx, dir)
+	before, err := prepare(ctx, root)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case err != nil:
-		return whole(today, "the tree of that revision cannot be read: "+strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), "")), nil
+		return whole(today, "the tree of that revision cannot be read: "+strings.ReplaceAll(err.Error(), root+string(filepath.Separator), "")), nil
 	}
 	return &difference{Targets: affected(before.Images, today), Before: before.Versions}, nil
 }
@@ -123,15 +124,17 @@ func (e Edges) lookingBackOnce() Edges {
 type exportedOnce struct {
 	History
 	done bool
+	root string
 	err  error
 }
 
 // Export implements History.
-func (x *exportedOnce) Export(ctx context.Context, rev, dir string) error {
+func (x *exportedOnce) Export(ctx context.Context, rev, dir string) (root string, err error) {
 	if !x.done {
-		x.done, x.err = true, x.History.Export(ctx, rev, dir)
+		x.done = true
+		x.root, x.err = x.History.Export(ctx, rev, dir)
 	}
-	return x.err
+	return x.root, x.err
 }
 
 // filled wants the submodules in the targets' contexts to be checked out.

@@ -24,11 +24,11 @@ type history struct {
 
 func (h history) Unfilled(context.Context) ([]string, error) { return h.unfilled, nil }
 
-func (h history) Export(_ context.Context, rev, dir string) error {
+func (h history) Export(_ context.Context, rev, dir string) (string, error) {
 	if h.err != nil || rev != "then" {
-		return errors.Join(h.err, fmt.Errorf("revision %s: %w", rev, ErrUnknownRevision))
+		return "", errors.Join(h.err, fmt.Errorf("revision %s: %w", rev, ErrUnknownRevision))
 	}
-	return os.WriteFile(filepath.Join(dir, "then"), nil, 0o644)
+	return dir, os.WriteFile(filepath.Join(dir, "then"), nil, 0o644)
 }
 
 // prepared are steps "name=fingerprint", each in the context stable/name.

@@ -14,21 +14,23 @@ import (
 // Export writes what the root held at rev into dir, which must be empty or
 // missing: files, as a checkout of rev would have them, executable bits and
 // symbolic links, and submodules, as far as their clones beside the root have
-// the commits. The error wraps ErrUnknownRevision if the clone lacks rev, and
+// the commits. Root is where it is below dir: in the place that it has in the
+// repository, of which the Jsonnet files are there, too, since manifests import
+// libraries from above the root. The error wraps ErrUnknownRevision if the clone lacks rev, and
 // release.ErrNoTree if rev lacks the root. After an error, dir is empty.
 //
 // It is a checkout, not git archive, because that leaves out and changes files
 // for which .gitattributes has export-ignore and export-subst. Git itself refuses
 // names that lead out of a work tree.
-func (r *Repository) Export(ctx context.Context, rev, dir string) error {
+func (r *Repository) Export(ctx context.Context, rev, dir string) (root string, err error) {
 	commit, err := r.revision(ctx, rev)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := r.export(ctx, commit, dir); err != nil {
-		return fmt.Errorf("exporting git revision %s: %w", rev, err)
+		return "", fmt.Errorf("exporting git revision %s: %w", rev, err)
 	}
-	return nil
+	return filepath.Join(dir, filepath.FromSlash(r.prefix)), nil
 }
 
 func (r *Repository) export(ctx context.Context, commit, dir string) (err error) {
@@ -58,11 +60,11 @@ func (r *Repository) export(ctx context.Context, commit, dir string) (err error)
 	if err := r.checkout(ctx, commit, tree, filepath.Join(staging, "index")); err != nil {
 		return err
 	}
-	return moveAll(filepath.Join(tree, filepath.FromSlash(r.prefix)), dir)
+	return moveAll(tree, dir)
 }
 
 // checkout writes what the root held at commit into tree, in the place that the
-// root has in the repository. The repository's own index stays untouched.
+// root has in the repository, and the Jsonnet files around it. The repository's own index stays untouched.
 func (r *Repository) checkout(ctx context.Context, commit, tree, index string) error {
 	out, err := r.git(ctx, "rev-parse", "--absolute-git-dir")
 	if err != nil {
@@ -93,6 +95,17 @@ func (r *Repository) checkout(ctx context.Context, commit, tree, index string) e
 	}
 	if len(names) == 0 && r.prefix != "" {
 		return fmt.Errorf("it has no folder %s: %w", r.prefix, release.ErrNoTree)
+	}
+	if r.prefix != "" {
+		all, err := git(nil, "ls-files", "-z")
+		if err != nil {
+			return err
+		}
+		for name := range strings.SplitSeq(string(all), "\x00") {
+			if isJsonnet := strings.HasSuffix(name, ".jsonnet") || strings.HasSuffix(name, ".libsonnet"); isJsonnet && !strings.HasPrefix(name, r.prefix) {
+				names = append(names, name+"\x00"...)
+			}
+		}
 	}
 	if _, err := git(names, "checkout-index", "-z", "--stdin"); err != nil {
 		return err

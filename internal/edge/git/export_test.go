@@ -48,6 +48,7 @@ func TestExport(t *testing.T) {
 	tr := newTree(t)
 	tr.write(".gitattributes", "*.md export-ignore\n*.sub export-subst\n*.crlf text eol=crlf\n")
 	tr.write("top", "top")
+	tr.write("lib/l.libsonnet", "l") // which a manifest may import
 	tr.write("sub/run.sh", "#!/bin/sh\n")
 	if err := os.Chmod(filepath.Join(tr.dir, "sub/run.sh"), 0o755); err != nil {
 		t.Fatal(err)
@@ -84,17 +85,21 @@ func TestExport(t *testing.T) {
 	before := contents(t, filepath.Join(tr.dir, ".git"))
 
 	dir := filepath.Join(t.TempDir(), "made", "here")
-	if err := tr.open("sub").Export(t.Context(), "HEAD~1", dir); err != nil {
+	root, err := tr.open("sub").Export(t.Context(), "HEAD~1", dir)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got := contents(t, dir); !maps.Equal(got, sub) {
+	if got := contents(t, root); !maps.Equal(got, sub) {
 		t.Errorf("got  %q\nwant %q", got, sub)
 	}
+	if got := contents(t, filepath.Dir(root)); len(got) != len(sub)+1 || got["lib/l.libsonnet"] == "" {
+		t.Errorf("around it: %q", got)
+	}
 	whole := t.TempDir()
-	if err := tr.open("").Export(t.Context(), "HEAD~1", whole); err != nil {
+	if _, err := tr.open("").Export(t.Context(), "HEAD~1", whole); err != nil {
 		t.Fatal(err)
 	}
-	if got := contents(t, whole); len(got) != len(sub)+2 || got["top"] == "" {
+	if got := contents(t, whole); len(got) != len(sub)+3 || got["top"] == "" {
 		t.Errorf("the whole tree is %q", got)
 	}
 	if after := contents(t, filepath.Join(tr.dir, ".git")); !maps.Equal(before, after) {
@@ -118,16 +123,16 @@ func TestExportErrors(t *testing.T) {
 	}
 	tr.write("sub/f", "1")
 	dir := t.TempDir()
-	if err := tr.open("").Export(t.Context(), "nope", dir); !errors.Is(err, ErrUnknownRevision) {
+	if _, err := tr.open("").Export(t.Context(), "nope", dir); !errors.Is(err, ErrUnknownRevision) {
 		t.Errorf("unknown revision: %v", err)
 	}
-	if err := tr.open("sub").Export(t.Context(), "HEAD", dir); !errors.Is(err, release.ErrNoTree) || !strings.Contains(err.Error(), "no folder sub/") {
+	if _, err := tr.open("sub").Export(t.Context(), "HEAD", dir); !errors.Is(err, release.ErrNoTree) || !strings.Contains(err.Error(), "no folder sub/") {
 		t.Errorf("a link in the folder's place: %v", err)
 	}
 	if got := contents(t, dir); len(got) != 0 {
 		t.Errorf("left behind: %q", got)
 	}
-	if err := tr.open("").Export(t.Context(), "HEAD", tr.dir); err == nil || !strings.Contains(err.Error(), "not empty") {
+	if _, err := tr.open("").Export(t.Context(), "HEAD", tr.dir); err == nil || !strings.Contains(err.Error(), "not empty") {
 		t.Errorf("a folder that is not empty: %v", err)
 	}
 }
@@ -162,7 +167,7 @@ func TestExportRefusesNamesThatEscape(t *testing.T) {
 			commit := tr.git("commit-tree", "-m", "m", id)
 			parent := t.TempDir()
 			dir := filepath.Join(parent, "dir")
-			err := tr.open("").Export(t.Context(), commit, dir)
+			_, err := tr.open("").Export(t.Context(), commit, dir)
 			for _, outside := range []string{victim, parent} {
 				for file := range contents(t, outside) {
 					if outside == victim || !strings.HasPrefix(file, "dir/") {

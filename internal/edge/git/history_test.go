@@ -76,7 +76,7 @@ func TestShallow(t *testing.T) {
 			t.Errorf("%s: %v", rev, err)
 		}
 	}
-	if err := r.Export(t.Context(), "HEAD~1", t.TempDir()); err != nil {
+	if _, err := r.Export(t.Context(), "HEAD~1", t.TempDir()); err != nil {
 		t.Error(err)
 	}
 }

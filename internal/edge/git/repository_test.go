@@ -166,7 +166,7 @@ func TestEnvironmentDoesNotRedirect(t *testing.T) {
 		t.Errorf("HEAD is %s, %v; want %s", got, err, want)
 	}
 	dir := t.TempDir()
-	if err := r.Export(t.Context(), "HEAD", dir); err != nil {
+	if _, err := r.Export(t.Context(), "HEAD", dir); err != nil {
 		t.Fatal(err)
 	}
 	if got := contents(t, dir); len(got) != 1 || got["f"] == "" {

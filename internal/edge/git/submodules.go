@@ -65,7 +65,7 @@ func (r *Repository) exportSubmodules(ctx context.Context, links []gitlink, tree
 // exportTo exports a submodule with the file that a checkout has there for git:
 // it is in build contexts as well.
 func (r *Repository) exportTo(ctx context.Context, commit, dir string) error {
-	if err := r.Export(ctx, commit, dir); err != nil {
+	if _, err := r.Export(ctx, commit, dir); err != nil {
 		return err
 	}
 	pointer := filepath.Join(r.root, ".git")
