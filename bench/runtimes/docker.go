@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 )
 
 // dockerCommand asks the docker command for what the contract's engine has no words
@@ -76,7 +76,7 @@ type containerDetail struct {
 }
 
 // inspectServer finds a server's container by the port that it publishes.
-func inspectServer(ctx context.Context, server function.Server) (containerDetail, error) {
+func inspectServer(ctx context.Context, server containers.Server) (containerDetail, error) {
 	var d containerDetail
 	at, err := url.Parse(server.URL())
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/pkg/contract"
 	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 
 // A bench measures servers, one after the other.
 type bench struct {
-	engine function.Engine
+	engine containers.Engine
 	root   string
 	// servers are names of serverNames.
 	servers []string
@@ -94,7 +95,7 @@ func (b *bench) framework(ctx context.Context, subject contract.Subject, f frame
 }
 
 // deployed measures the server that the report is of.
-func (b *bench) deployed(ctx context.Context, prepared *function.Prepared, report *server) error {
+func (b *bench) deployed(ctx context.Context, prepared *containers.Prepared, report *server) error {
 	at := site{spec: prepared.Container()}
 	image, err := inspectImage(ctx, at.spec.Image)
 	if err != nil {
@@ -117,7 +118,7 @@ func (b *bench) deployed(ctx context.Context, prepared *function.Prepared, repor
 
 // site starts a container some times and measures the last.
 func (b *bench) site(ctx context.Context, s site, image imageDetail, report *server) (err error) {
-	var running function.Server
+	var running containers.Server
 	var detail containerDetail
 	for range coldStarts {
 		if running != nil {
@@ -170,7 +171,7 @@ func (s site) endpoint(detail containerDetail) (endpoint, error) {
 }
 
 // start starts a container and calls it until it answers.
-func (b *bench) start(ctx context.Context, s site) (_ function.Server, detail containerDetail, cold coldStart, err error) {
+func (b *bench) start(ctx context.Context, s site) (_ containers.Server, detail containerDetail, cold coldStart, err error) {
 	if s.socket != "" {
 		if err := os.Remove(s.socket); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, detail, cold, err
@@ -200,7 +201,7 @@ func (b *bench) start(ctx context.Context, s site) (_ function.Server, detail co
 
 // firstAnswer calls until a call is answered with 200. Here the published port
 // will do, which is known without asking the engine.
-func (b *bench) firstAnswer(ctx context.Context, s site, running function.Server) error {
+func (b *bench) firstAnswer(ctx context.Context, s site, running containers.Server) error {
 	at := endpoint{"unix", s.socket}
 	if s.socket == "" {
 		published, err := url.Parse(running.URL())
@@ -232,7 +233,7 @@ func (b *bench) firstAnswer(ctx context.Context, s site, running function.Server
 }
 
 // lastWords is the log of a server that did not start.
-func (b *bench) lastWords(ctx context.Context, running function.Server) error {
+func (b *bench) lastWords(ctx context.Context, running containers.Server) error {
 	output, err := running.Logs(ctx)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 )
 
 // The servers that are compared.
@@ -33,7 +34,7 @@ func ownNames() []string { return []string{asProxy, asNetHTTP, asBare} }
 
 // A site is a container to measure, and where it is reached.
 type site struct {
-	spec function.Container
+	spec containers.Container
 	// socket is the path on this machine of the socket that it listens on;
 	// empty: it listens on spec.Port.
 	socket string
@@ -45,7 +46,7 @@ const socketName = "bench.sock"
 // bareSite is the worker of a function's image alone, or why there is none. The
 // socket is in the function's volume, which this machine sees where the engine
 // keeps it.
-func bareSite(ctx context.Context, spec function.Container, image imageDetail) (_ site, reason string, err error) {
+func bareSite(ctx context.Context, spec containers.Container, image imageDetail) (_ site, reason string, err error) {
 	process := image.env("FUNC_PROCESS")
 	if strings.TrimSpace(process) == "" || image.env("FUNC_UPSTREAM") != "unix" {
 		return site{}, "the image names no worker that listens on a socket", nil

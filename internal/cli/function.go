@@ -16,6 +16,7 @@ import (
 	"github.com/rtbuild/rtbuild/internal/edge/flock"
 	"github.com/rtbuild/rtbuild/internal/edge/kubectl"
 	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 	"github.com/rtbuild/rtbuild/pkg/function/kubernetes"
 )
 
@@ -102,8 +103,8 @@ func hinted(err error, namespace string) error {
 }
 
 // local keeps functions on an engine.
-func (a *app) local(engine *docker.Engine) *function.Local {
-	return &function.Local{Host: engine, Say: a.Notef, Alone: a.aloneWith}
+func (a *app) local(engine *docker.Engine) *containers.Local {
+	return &containers.Local{Host: engine, Say: a.Notef, Alone: a.aloneWith}
 }
 
 // patience is how long one waits for another without being told.

@@ -8,6 +8,7 @@ import (
 	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
@@ -45,7 +46,7 @@ func (s *session) intoImage(ctx context.Context, f *function.Function, repositor
 	}
 	s.app.Notef("putting %s into an image", f.Name)
 	return s.onDocker(ctx, func(engine *docker.Engine) error {
-		f.Image, err = function.Package(ctx, engine, s.registryClient(), f, place)
+		f.Image, err = containers.Package(ctx, engine, s.registryClient(), f, place)
 		return err
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/docker"
 	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 )
 
 // watchPause is between two looks at the source.
@@ -66,7 +67,7 @@ func (s *session) develop(ctx context.Context, o *deployOptions, at function.Pla
 		return err
 	}
 	return s.onDocker(ctx, func(engine *docker.Engine) (err error) {
-		draft := &function.Draft{Local: s.app.local(engine), At: at, Output: s.app.Streams.Out}
+		draft := &containers.Draft{Local: s.app.local(engine), At: at, Output: s.app.Streams.Out}
 		defer func() { err = errors.Join(err, draft.Close(ctx)) }()
 		status, err := draft.Replace(ctx, f)
 		if err != nil {
@@ -94,7 +95,7 @@ func ended(ctx context.Context, err error) error {
 }
 
 // replace deploys the function as it is now. An error is its author's to mend.
-func (s *session) replace(ctx context.Context, draft *function.Draft, name, namespace string, o *deployOptions) {
+func (s *session) replace(ctx context.Context, draft *containers.Draft, name, namespace string, o *deployOptions) {
 	began := time.Now()
 	f, err := s.functionOf(ctx, name, namespace, o)
 	if err == nil {

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 )
 
 func checkParallel(ctx context.Context, t *trial) (string, error) {
@@ -58,7 +58,7 @@ func checkException(ctx context.Context, t *trial) (string, error) {
 		return "", a.unlike("500 with a short body; the trace belongs into the log")
 	}
 	const message = "contract: failing on purpose"
-	err = t.server.awaitLog(ctx, func(output function.Output) error {
+	err = t.server.awaitLog(ctx, func(output containers.Output) error {
 		if strings.Contains(output.Stderr+output.Stdout, message) {
 			return nil
 		}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
 
@@ -95,7 +95,7 @@ func (s *server) awaitFailure(ctx context.Context, what string, shows func(strin
 	if err != nil {
 		return err
 	}
-	return s.awaitLog(ctx, func(output function.Output) error {
+	return s.awaitLog(ctx, func(output containers.Output) error {
 		if shows(output.Stdout) || shows(output.Stderr) {
 			return nil
 		}
@@ -116,7 +116,7 @@ func checkSyntaxError(ctx context.Context, t *trial) (string, error) {
 		}
 		return "", err
 	}
-	var failed *function.PhaseError
+	var failed *containers.PhaseError
 	switch {
 	case err == nil:
 		return "", fmt.Errorf("%s was compiled, and it has a syntax error", f.file)

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 )
 
 // The families of /metrics and their types.
@@ -91,7 +91,7 @@ func checkAccessLog(ctx context.Context, t *trial) (string, error) {
 		return "", err
 	}
 	line := ""
-	err := t.server.awaitLog(ctx, func(output function.Output) error {
+	err := t.server.awaitLog(ctx, func(output containers.Output) error {
 		lines := slices.Collect(strings.Lines(output.Stdout))
 		var errFirst, errSecond error
 		line, errFirst = accessLine(lines, path, http.MethodPost, "200", "4321")
@@ -151,7 +151,7 @@ func checkOutput(ctx context.Context, t *trial) (string, error) {
 	if _, err := t.server.expect(ctx, do("print", map[string]any{"text": text}), http.StatusOK, "printed"); err != nil {
 		return "", err
 	}
-	return "", t.server.awaitLog(ctx, func(output function.Output) error {
+	return "", t.server.awaitLog(ctx, func(output containers.Output) error {
 		for line := range strings.Lines(output.Stdout) {
 			if strings.TrimRight(line, "\r\n") == text {
 				return nil

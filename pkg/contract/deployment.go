@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 )
 
 // unlimited is FUNC_MEMORY_LIMIT of a function without a limit.
@@ -19,19 +20,19 @@ const containerLabel = "dev.rtbuild.contract"
 
 // A deployer runs the phases of a subject's functions.
 type deployer struct {
-	engine   function.Engine
+	engine   containers.Engine
 	subject  Subject
 	settings settings
-	images   function.Images
+	images   containers.Images
 }
 
 // newDeployer finds the images of all phases.
-func newDeployer(ctx context.Context, engine function.Engine, subject Subject) (*deployer, error) {
+func newDeployer(ctx context.Context, engine containers.Engine, subject Subject) (*deployer, error) {
 	said, err := readSettings(subject.Functions)
 	if err != nil {
 		return nil, err
 	}
-	images, err := function.FindImages(ctx, engine, subject.runtime())
+	images, err := containers.FindImages(ctx, engine, subject.runtime())
 	if err != nil {
 		return nil, err
 	}
@@ -43,9 +44,9 @@ func newDeployer(ctx context.Context, engine function.Engine, subject Subject) (
 // the file with this base name in subject.Functions; withDeps installs the
 // dependency file beside it. The error of a phase that fails has the end of
 // what it printed.
-func Deploy(ctx context.Context, engine function.Engine, subject Subject, base string, withDeps bool) (*function.Prepared, error) {
+func Deploy(ctx context.Context, engine containers.Engine, subject Subject, base string, withDeps bool) (*containers.Prepared, error) {
 	made, err := deploy(ctx, engine, subject, base, withDeps)
-	var failed *function.PhaseError
+	var failed *containers.PhaseError
 	if errors.As(err, &failed) {
 		err = fmt.Errorf("%w\n%s", err, strings.Join(failed.Log(logLines), "\n"))
 	}
@@ -55,7 +56,7 @@ func Deploy(ctx context.Context, engine function.Engine, subject Subject, base s
 	return made, nil
 }
 
-func deploy(ctx context.Context, engine function.Engine, subject Subject, base string, withDeps bool) (*function.Prepared, error) {
+func deploy(ctx context.Context, engine containers.Engine, subject Subject, base string, withDeps bool) (*containers.Prepared, error) {
 	f, err := subject.load(subject.Functions, base, withDeps)
 	if err != nil {
 		return nil, err
@@ -68,9 +69,9 @@ func deploy(ctx context.Context, engine function.Engine, subject Subject, base s
 }
 
 // deploy runs the phases before the runtime phase. A command that fails is a
-// *function.PhaseError.
-func (d *deployer) deploy(ctx context.Context, f source) (*function.Prepared, error) {
-	return function.Prepare(ctx, d.engine, d.images, &function.Function{
+// *containers.PhaseError.
+func (d *deployer) deploy(ctx context.Context, f source) (*containers.Prepared, error) {
+	return containers.Prepare(ctx, d.engine, d.images, &function.Function{
 		Runtime: d.subject.runtime(), Handler: f.module + "." + d.settings.Handler,
 		Source:       function.Source{Files: []function.File{{Name: f.file, Content: f.content}}},
 		Dependencies: f.deps,
@@ -81,7 +82,7 @@ func (d *deployer) deploy(ctx context.Context, f source) (*function.Prepared, er
 }
 
 // limited is the container of a deployment whose calls have so many seconds.
-func limited(p *function.Prepared, seconds int) function.Container {
+func limited(p *containers.Prepared, seconds int) containers.Container {
 	f, copied := *p.Function, *p
 	f.Timeout, copied.Function = seconds, &f
 	return copied.Container()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 )
 
 const (
@@ -25,11 +26,11 @@ const (
 
 // A server is a running function and the time that it took to be ready.
 type server struct {
-	function.Server
+	containers.Server
 	client *http.Client
 	began  time.Time
 	// probe asks whether it is ready.
-	probe function.Probe
+	probe containers.Probe
 	// ready is the time from the start to its first 200.
 	ready time.Duration
 	// first is what the call answered that came right after that.
@@ -37,7 +38,7 @@ type server struct {
 	firstErr error
 }
 
-func newServer(container function.Server, began time.Time) *server {
+func newServer(container containers.Server, began time.Time) *server {
 	// Each call has a connection of its own: a kept one that the server closes
 	// would make the client try again, and the counts of calls wrong.
 	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
@@ -262,7 +263,7 @@ func (s *server) settle(ctx context.Context) error {
 
 // awaitLog waits until find is content with what the container printed. Its
 // error is the reason why it is not.
-func (s *server) awaitLog(ctx context.Context, find func(function.Output) error) error {
+func (s *server) awaitLog(ctx context.Context, find func(containers.Output) error) error {
 	deadline := time.Now().Add(10 * time.Second)
 	for {
 		output, err := s.Logs(ctx)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/report"
 )
@@ -25,7 +26,7 @@ const (
 
 // A Suite verifies subjects with one engine. It is safe for concurrent use.
 type Suite struct {
-	Engine function.Engine
+	Engine containers.Engine
 	// Checks are the names of those to run; none: all.
 	Checks []string
 }
@@ -92,14 +93,14 @@ func CheckNames(names []string) error {
 type runner struct {
 	*deployer
 	// contract deploys the contract function, once.
-	contract func() (*function.Prepared, error)
+	contract func() (*containers.Prepared, error)
 
 	mu          sync.Mutex
-	deployments []*function.Prepared
-	servers     []function.Server
+	deployments []*containers.Prepared
+	servers     []containers.Server
 }
 
-func newRunner(ctx context.Context, engine function.Engine, subject Subject) (*runner, error) {
+func newRunner(ctx context.Context, engine containers.Engine, subject Subject) (*runner, error) {
 	if _, err := subject.load(subject.Functions, "contract", false); err != nil {
 		return nil, fmt.Errorf("reading the contract functions: %w", err)
 	}
@@ -108,11 +109,11 @@ func newRunner(ctx context.Context, engine function.Engine, subject Subject) (*r
 		return nil, err
 	}
 	r := &runner{deployer: d}
-	r.contract = sync.OnceValues(func() (*function.Prepared, error) { return r.deployNamed(ctx, "contract") })
+	r.contract = sync.OnceValues(func() (*containers.Prepared, error) { return r.deployNamed(ctx, "contract") })
 	return r, nil
 }
 
-func (r *runner) deployNamed(ctx context.Context, base string) (*function.Prepared, error) {
+func (r *runner) deployNamed(ctx context.Context, base string) (*containers.Prepared, error) {
 	f, err := r.subject.load(r.subject.Functions, base, false)
 	if err != nil {
 		return nil, err
@@ -127,7 +128,7 @@ type trial struct {
 	// last that it started itself.
 	server *server
 	// before is what the server had printed when the check began.
-	before function.Output
+	before containers.Output
 }
 
 // runAll runs the checks. The shared container starts without company, so that
@@ -273,7 +274,7 @@ func (t *trial) ended(ctx context.Context) error {
 // log is the end of what the phase that failed, or else the server, printed
 // during the check: its stderr, then its stdout with the requests.
 func (t *trial) log(ctx context.Context, err error) []string {
-	var failed *function.PhaseError
+	var failed *containers.PhaseError
 	if errors.As(err, &failed) {
 		return failed.Log(logLines)
 	}
@@ -321,7 +322,7 @@ func (t *trial) startNamed(ctx context.Context, base string) (*server, error) {
 }
 
 // deploy is deployer.deploy; cleanUp removes what it made.
-func (r *runner) deploy(ctx context.Context, f source) (*function.Prepared, error) {
+func (r *runner) deploy(ctx context.Context, f source) (*containers.Prepared, error) {
 	d, err := r.deployer.deploy(ctx, f)
 	if err != nil {
 		return nil, err
@@ -333,7 +334,7 @@ func (r *runner) deploy(ctx context.Context, f source) (*function.Prepared, erro
 }
 
 // serve starts the runtime phase of a deployment.
-func (r *runner) serve(ctx context.Context, d *function.Prepared, timeout int) (*server, error) {
+func (r *runner) serve(ctx context.Context, d *containers.Prepared, timeout int) (*server, error) {
 	began := time.Now()
 	container, err := r.engine.Start(ctx, limited(d, timeout))
 	if err != nil {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -51,29 +49,4 @@ func (c Call) Request(ctx context.Context, address string) (*http.Request, error
 		request.Header.Set(name, value)
 	}
 	return request, nil
-}
-
-// Call calls a function.
-func (l *Local) Call(ctx context.Context, namespace, name string, c Call) (Answer, error) {
-	f, err := l.existing(ctx, namespace, name)
-	if err != nil {
-		return Answer{}, err
-	}
-	if f.front == nil {
-		return Answer{}, fmt.Errorf("function %s has no address: deploy it again", name)
-	}
-	request, err := c.Request(ctx, f.front.URL()+"/")
-	if err != nil {
-		return Answer{}, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return Answer{}, fmt.Errorf("calling %s: %w", name, err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return Answer{}, fmt.Errorf("reading the answer of %s: %w", name, err)
-	}
-	return Answer{Status: response.StatusCode, Header: response.Header, Body: body}, nil
 }

@@ -18,6 +18,9 @@ const (
 	DefaultPort      = 8080
 )
 
+// LabelPrefix begins the labels that are rtbuild's own.
+const LabelPrefix = "dev.rtbuild."
+
 // A Function is what its author deploys.
 type Function struct {
 	Name, Namespace string
@@ -43,12 +46,18 @@ type Function struct {
 	Secrets []Secret
 	// Labels are kept with what the function is made into.
 	Labels map[string]string
-	// Image is one that holds the prepared function, as Package makes it: where
+	// Image is one that holds the prepared function, as containers.Package makes it: where
 	// it runs nothing is prepared then. Empty is the runtime's own.
 	Image string
 	// ReadyPath is where the server says whether it is ready, where that cannot be
 	// found out by asking; empty is /readyz.
 	ReadyPath string
+}
+
+// A Variable of a container's environment.
+type Variable struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 // A Secret is files for the function's eyes alone.
@@ -96,8 +105,8 @@ func CheckName(name string) error {
 	return nil
 }
 
-// SplitHandler splits "module.function".
-func SplitHandler(handler string) (module, function string, err error) {
+// splitHandler splits "module.function".
+func splitHandler(handler string) (module, function string, err error) {
 	module, function, ok := strings.Cut(handler, ".")
 	if !ok || !consistsOf(module, "_-") || !consistsOf(function, "_$-") {
 		return "", "", fmt.Errorf("handler %q: want MODULE.FUNCTION, the source file's name without its extension and the function in it (as in hello.handler)", handler)
@@ -137,8 +146,8 @@ func (f *Function) Check() error {
 		if !isLabelPair(key, value) {
 			errs = append(errs, fmt.Errorf("label %s=%s: want letters, digits, -, _ and ., at most 63 of each", key, value))
 		}
-		if strings.HasPrefix(key, labelPrefix) {
-			errs = append(errs, fmt.Errorf("label %s: those that begin with %s are rtbuild's own", key, labelPrefix))
+		if strings.HasPrefix(key, LabelPrefix) {
+			errs = append(errs, fmt.Errorf("label %s: those that begin with %s are rtbuild's own", key, LabelPrefix))
 		}
 	}
 	return errors.Join(append(errs, f.checkSecrets(), f.checkSource())...)
@@ -159,7 +168,7 @@ func (f *Function) checkSecrets() error {
 
 // checkSource makes sure that handler, files and dependencies fit together.
 func (f *Function) checkSource() error {
-	module, _, err := SplitHandler(f.Handler)
+	module, _, err := splitHandler(f.Handler)
 	if err != nil {
 		return err
 	}
@@ -175,7 +184,7 @@ func (f *Function) checkSource() error {
 	// A compiled function's file may have any name; an interpreted one is
 	// loaded by it.
 	want := module + f.Runtime.FileNameSuffix
-	if f.Runtime.Phase(manifest.Compilation) == nil && !f.Source.has(want) {
+	if f.Runtime.Phase(manifest.Compilation) == nil && !f.Source.Has(want) {
 		return fmt.Errorf("%s has no %s, which handler %s is looked for in", f.Source.Origin, want, f.Handler)
 	}
 	return nil

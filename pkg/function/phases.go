@@ -33,8 +33,8 @@ type Step struct {
 	WorkingDir string
 	// Env is the environment, each name once and nothing left to expand.
 	Env []Variable
-	// manifest is the phase's command as the manifest has it.
-	manifest string
+	// Manifest is the phase's command as the manifest has it.
+	Manifest string
 }
 
 // Volume is what preparation leaves in the function's volume: the source, a
@@ -43,12 +43,12 @@ type Step struct {
 func (f *Function) Volume() []File {
 	files := slices.Clone(f.Source.Files)
 	if !f.Source.Bundle {
-		module, _, err := SplitHandler(f.Handler)
+		module, _, err := splitHandler(f.Handler)
 		if err == nil && len(files) == 1 {
 			files[0].Name = module + f.Runtime.FileNameSuffix
 		}
 	}
-	if name := f.Runtime.DepName; name != "" && (len(f.Dependencies) > 0 || !f.Source.has(name)) {
+	if name := f.Runtime.DepName; name != "" && (len(f.Dependencies) > 0 || !f.Source.Has(name)) {
 		files = slices.DeleteFunc(files, func(file File) bool { return file.Name == name })
 		files = append(files, File{Name: name, Content: f.Dependencies})
 	}
@@ -63,7 +63,7 @@ func (f *Function) Steps() []Step {
 		steps = append(steps, f.install(phase))
 	}
 	if phase := f.Runtime.Phase(manifest.Compilation); phase != nil {
-		_, handler, _ := SplitHandler(f.Handler)
+		_, handler, _ := splitHandler(f.Handler)
 		env := f.environment()
 		env.setLiteral("KUBELESS_INSTALL_VOLUME", VolumePath)
 		env.setLiteral("KUBELESS_FUNC_NAME", handler) // MOD_NAME is not known in this phase
@@ -74,7 +74,7 @@ func (f *Function) Steps() []Step {
 
 // installs tells whether there is something to install.
 func (f *Function) installs() bool {
-	return len(f.Dependencies) > 0 || f.Source.Bundle && f.Source.has(f.Runtime.DepName)
+	return len(f.Dependencies) > 0 || f.Source.Bundle && f.Source.Has(f.Runtime.DepName)
 }
 
 // install is the installation phase: the checksum of a dependency file that
@@ -95,13 +95,13 @@ func step(phase *Phase, script string, env *environment) Step {
 	env.setAll(phase.Env)
 	return Step{
 		Phase: phase.Phase, References: phase.References, Command: []string{"sh", "-c", expand(script, env.lookUp)},
-		WorkingDir: VolumePath, Env: env.variables, manifest: phase.Command,
+		WorkingDir: VolumePath, Env: env.variables, Manifest: phase.Command,
 	}
 }
 
 // Server is the container of the runtime phase.
 func (f *Function) Server() Step {
-	module, handler, _ := SplitHandler(f.Handler)
+	module, handler, _ := splitHandler(f.Handler)
 	phase := f.Runtime.Phase(manifest.RuntimePhase)
 	memory := f.Memory
 	if memory == "" {

@@ -1,30 +1,6 @@
 package function
 
-import (
-	"encoding/json"
-	"fmt"
-	"maps"
-	"time"
-)
-
-// Labels of what a Local makes. They are all its state.
-const (
-	labelPrefix     = "dev.rtbuild."
-	nameLabel       = labelPrefix + "function"
-	namespaceLabel  = labelPrefix + "namespace"
-	partLabel       = labelPrefix + "part"
-	generationLabel = labelPrefix + "generation"
-	recordLabel     = labelPrefix + "record"
-)
-
-// Parts of a function on a Host.
-const (
-	frontPart   = "front"   // the container and the volume at its address
-	serverPart  = "server"  // the container and the volume of a generation
-	sourcePart  = "source"  // the volume of what a generation was deployed from
-	secretPart  = "secret"  // the volume of a secret of a generation
-	networkPart = "network" // a namespace's
-)
+import "time"
 
 // A Record is what is known of a deployed function.
 type Record struct {
@@ -63,6 +39,9 @@ func RecordOf(f *Function) Record {
 	return r
 }
 
+// StatusReady is the status of a function that answers.
+const StatusReady = "ready"
+
 // A Status is a function as it is on a target.
 type Status struct {
 	Name      string `json:"name"`
@@ -74,31 +53,4 @@ type Status struct {
 	URL string `json:"url,omitempty"`
 	// Deployed is when this generation was made, in UTC.
 	Deployed time.Time `json:"deployed"`
-}
-
-// labels are those of a part of a function.
-func (f *Function) labels(part, generation string) (map[string]string, error) {
-	labels := maps.Clone(f.Labels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	labels[nameLabel], labels[namespaceLabel], labels[partLabel], labels[generationLabel] = f.Name, f.Namespace, part, generation
-	if part != serverPart {
-		return labels, nil
-	}
-	record, err := json.Marshal(RecordOf(f))
-	if err != nil {
-		return nil, fmt.Errorf("writing down the function: %w", err)
-	}
-	labels[recordLabel] = string(record)
-	return labels, nil
-}
-
-// readRecord is what a container's labels say.
-func readRecord(labels map[string]string) (Record, error) {
-	var r Record
-	if err := json.Unmarshal([]byte(labels[recordLabel]), &r); err != nil {
-		return r, fmt.Errorf("reading the label %s of function %s: %w", recordLabel, labels[nameLabel], err)
-	}
-	return r, nil
 }

@@ -29,8 +29,20 @@ type Source struct {
 	Digest string
 }
 
-// has tells whether a file has this name.
-func (s Source) has(name string) bool {
+// A File goes into a volume.
+type File struct {
+	// Name is its path in the volume, with slashes: "pkg/mod.py".
+	Name    string
+	Content []byte
+	// Executable is whether anybody may execute it.
+	Executable bool
+	// Link is what a symbolic link leads to, relative to the link's folder; it
+	// has no content.
+	Link string
+}
+
+// Has tells whether a file has this name.
+func (s Source) Has(name string) bool {
 	for _, file := range s.Files {
 		if file.Name == name {
 			return true

@@ -2,10 +2,12 @@ package function
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"strings"
 )
 
-// A Target is where functions live: a Host, a cluster. A function that is not
+// A Target is where functions live: a container engine, a cluster. A function that is not
 // there is a *NotFoundError.
 type Target interface {
 	// Deploy brings a function into being, or puts it in the place of the one of
@@ -28,8 +30,28 @@ type Target interface {
 	Delete(ctx context.Context, namespace, name string) error
 }
 
+// Placing says where a function is published.
+type Placing struct {
+	// HostPort is the port of this machine; 0 keeps the one that it has, or
+	// takes a free one.
+	HostPort int
+}
+
 // A Change makes a function of what is deployed under its name. It may be called
 // again where that is another by then.
 type Change func(ctx context.Context, was Status) (*Function, error)
 
-var _ Target = (*Local)(nil)
+// A NotFoundError is a function that is not there.
+type NotFoundError struct {
+	Name, Namespace string
+	// There are the functions of the namespace.
+	There []string
+}
+
+func (e *NotFoundError) Error() string {
+	text := fmt.Sprintf("there is no function %s in namespace %s", e.Name, e.Namespace)
+	if len(e.There) > 0 {
+		text += "; there are: " + strings.Join(e.There, ", ")
+	}
+	return text
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/docker/go-connections/nat"
 
 	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 )
 
 const (
@@ -29,49 +30,49 @@ const (
 	createTimeout = 2 * time.Minute
 )
 
-// Run implements function.Engine. The termination log is a file in a volume of
+// Run implements containers.Engine. The termination log is a file in a volume of
 // its own. Old engines mount only folders of volumes, so the file is mounted
 // from where the engine itself keeps the volume.
-func (c *Engine) Run(ctx context.Context, spec function.Container) (_ function.Outcome, err error) {
+func (c *Engine) Run(ctx context.Context, spec containers.Container) (_ containers.Outcome, err error) {
 	file := path.Base(terminationLog)
 	archive, err := pack(spec.Group, 0o666, []function.File{{Name: file}})
 	if err != nil {
-		return function.Outcome{}, err
+		return containers.Outcome{}, err
 	}
-	logs, err := c.createVolume(ctx, function.Volume{Image: spec.Image, Labels: spec.Labels}, archive)
+	logs, err := c.createVolume(ctx, containers.Volume{Image: spec.Image, Labels: spec.Labels}, archive)
 	if err != nil {
-		return function.Outcome{}, err
+		return containers.Outcome{}, err
 	}
 	defer func() { err = errors.Join(err, c.RemoveVolume(context.WithoutCancel(ctx), logs)) }()
 	kept, err := c.api.VolumeInspect(ctx, logs)
 	if err != nil {
-		return function.Outcome{}, fmt.Errorf("inspecting volume %s: %w", logs, err)
+		return containers.Outcome{}, fmt.Errorf("inspecting volume %s: %w", logs, err)
 	}
 	id, err := c.create(ctx, spec, mount.Mount{Type: mount.TypeBind, Source: path.Join(kept.Mountpoint, file), Target: terminationLog})
 	if err != nil {
-		return function.Outcome{}, err
+		return containers.Outcome{}, err
 	}
 	defer func() { err = errors.Join(err, c.remove(ctx, id)) }()
 	return c.runToEnd(ctx, id)
 }
 
-func (c *Engine) runToEnd(ctx context.Context, id string) (function.Outcome, error) {
+func (c *Engine) runToEnd(ctx context.Context, id string) (containers.Outcome, error) {
 	if err := c.api.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
-		return function.Outcome{}, fmt.Errorf("starting a container: %w", err)
+		return containers.Outcome{}, fmt.Errorf("starting a container: %w", err)
 	}
 	code, err := c.wait(ctx, id)
 	if err != nil {
-		return function.Outcome{}, fmt.Errorf("waiting for a container: %w", err)
+		return containers.Outcome{}, fmt.Errorf("waiting for a container: %w", err)
 	}
 	output, err := c.logs(ctx, id)
 	if err != nil {
-		return function.Outcome{}, err
+		return containers.Outcome{}, err
 	}
 	reason, err := c.readFile(ctx, id, terminationLog)
 	if err != nil {
-		return function.Outcome{}, fmt.Errorf("reading the termination log: %w", err)
+		return containers.Outcome{}, fmt.Errorf("reading the termination log: %w", err)
 	}
-	return function.Outcome{ExitCode: code, Stdout: output.Stdout, Stderr: output.Stderr, TerminationLog: reason}, nil
+	return containers.Outcome{ExitCode: code, Stdout: output.Stdout, Stderr: output.Stderr, TerminationLog: reason}, nil
 }
 
 func (c *Engine) wait(ctx context.Context, id string) (int, error) {
@@ -94,7 +95,7 @@ func uncancelled(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // create creates a container.
-func (c *Engine) create(ctx context.Context, spec function.Container, more ...mount.Mount) (string, error) {
+func (c *Engine) create(ctx context.Context, spec containers.Container, more ...mount.Mount) (string, error) {
 	config := &container.Config{
 		Image: spec.Image, WorkingDir: spec.WorkingDir, Labels: maps.Clone(spec.Labels),
 		User: strconv.Itoa(spec.User),
@@ -131,7 +132,7 @@ func (c *Engine) create(ctx context.Context, spec function.Container, more ...mo
 
 // hostConfig is what the engine does around a container. Its volume starts as
 // it is: images' own files are not copied into it.
-func (c *Engine) hostConfig(spec function.Container, mounts []mount.Mount) *container.HostConfig {
+func (c *Engine) hostConfig(spec containers.Container, mounts []mount.Mount) *container.HostConfig {
 	if spec.Volume != "" {
 		mounts = append(mounts, mount.Mount{
 			Type: mount.TypeVolume, Source: spec.Volume, Target: spec.Mount, VolumeOptions: &mount.VolumeOptions{NoCopy: true},
@@ -168,7 +169,7 @@ var portTaken = regexp.MustCompile(`port is already allocated|address already in
 func (c *Engine) start(ctx context.Context, id string) error {
 	err := c.api.ContainerStart(ctx, id, container.StartOptions{})
 	if err != nil && portTaken.MatchString(err.Error()) {
-		return fmt.Errorf("starting a container: %w: %w", function.ErrPortTaken, err)
+		return fmt.Errorf("starting a container: %w: %w", containers.ErrPortTaken, err)
 	}
 	if err != nil {
 		return fmt.Errorf("starting a container: %w", err)

@@ -18,10 +18,10 @@ import (
 	dockerclient "github.com/docker/docker/client"
 	"github.com/docker/docker/pkg/jsonmessage"
 
-	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 )
 
-var _ function.Host = (*Engine)(nil)
+var _ containers.Host = (*Engine)(nil)
 
 // An Engine runs containers with a Docker engine.
 type Engine struct {
@@ -97,13 +97,13 @@ func (e Endpoint) publishing() (bind, host string, err error) {
 // Close ends the connection.
 func (c *Engine) Close() error { return c.api.Close() }
 
-// Name implements function.Engine.
+// Name implements containers.Engine.
 func (c *Engine) Name() string { return c.name }
 
-// Image implements function.Engine.
-func (c *Engine) Image(ctx context.Context, references ...string) (function.Image, error) {
+// Image implements containers.Engine.
+func (c *Engine) Image(ctx context.Context, references ...string) (containers.Image, error) {
 	if len(references) == 0 {
-		return function.Image{}, errors.New("no image reference")
+		return containers.Image{}, errors.New("no image reference")
 	}
 	for _, ref := range references {
 		found, err := c.inspectImage(ctx, ref)
@@ -113,17 +113,17 @@ func (c *Engine) Image(ctx context.Context, references ...string) (function.Imag
 	}
 	ref := references[len(references)-1]
 	if err := c.pull(ctx, ref); err != nil {
-		return function.Image{}, fmt.Errorf("%s has none of %s, and pulling %s: %w", c.name, strings.Join(references, ", "), ref, err)
+		return containers.Image{}, fmt.Errorf("%s has none of %s, and pulling %s: %w", c.name, strings.Join(references, ", "), ref, err)
 	}
 	return c.inspectImage(ctx, ref)
 }
 
-func (c *Engine) inspectImage(ctx context.Context, ref string) (function.Image, error) {
+func (c *Engine) inspectImage(ctx context.Context, ref string) (containers.Image, error) {
 	found, err := c.api.ImageInspect(ctx, ref)
 	if err != nil {
-		return function.Image{}, fmt.Errorf("inspecting image %s: %w", ref, err)
+		return containers.Image{}, fmt.Errorf("inspecting image %s: %w", ref, err)
 	}
-	image := function.Image{Reference: ref, ID: found.ID, Platform: strings.TrimRight(strings.Join([]string{found.Os, found.Architecture, found.Variant}, "/"), "/")}
+	image := containers.Image{Reference: ref, ID: found.ID, Platform: strings.TrimRight(strings.Join([]string{found.Os, found.Architecture, found.Variant}, "/"), "/")}
 	if found.Config != nil {
 		image.User, image.Labels = found.Config.User, found.Config.Labels
 	}

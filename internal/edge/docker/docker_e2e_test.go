@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 )
 
 // An image of one static program, without a shell, a user or a folder for the
@@ -30,7 +31,7 @@ func TestE2E(t *testing.T) {
 	if image.User != "12:34" || !strings.HasPrefix(image.ID, "sha256:") {
 		t.Errorf("image %+v", image)
 	}
-	volume, err := c.CreateVolume(t.Context(), function.Volume{Image: image.ID, Group: 1000, Files: []function.File{{Name: "f", Content: []byte("from the volume\n")}}})
+	volume, err := c.CreateVolume(t.Context(), containers.Volume{Image: image.ID, Group: 1000, Files: []function.File{{Name: "f", Content: []byte("from the volume\n")}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,13 +40,13 @@ func TestE2E(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	spec := function.Container{
+	spec := containers.Container{
 		Image: image.ID, WorkingDir: "/data", Env: []function.Variable{{Name: "ROLE", Value: "run"}},
 		User: 1000, Group: 1000, Volume: volume, Mount: "/data",
 	}
 	t.Run("run", func(t *testing.T) {
 		got, err := c.Run(t.Context(), spec)
-		want := function.Outcome{ExitCode: 7, Stdout: "from the volume\n", Stderr: "uid 1000\n", TerminationLog: "the reason"}
+		want := containers.Outcome{ExitCode: 7, Stdout: "from the volume\n", Stderr: "uid 1000\n", TerminationLog: "the reason"}
 		if err != nil || got != want {
 			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 		}
@@ -59,7 +60,7 @@ func TestE2E(t *testing.T) {
 	})
 }
 
-func containerStarts(t *testing.T, c *Engine, spec function.Container) {
+func containerStarts(t *testing.T, c *Engine, spec containers.Container) {
 	spec.Env = []function.Variable{{Name: "ROLE", Value: "wait"}}
 	spec.ReadOnly, spec.Port = true, 8080
 	s, err := c.Start(t.Context(), spec)
@@ -74,7 +75,7 @@ func containerStarts(t *testing.T, c *Engine, spec function.Container) {
 	if !strings.HasPrefix(s.URL(), "http://127.0.0.1:") {
 		t.Errorf("its URL is %s", s.URL())
 	}
-	for output := (function.Output{}); !strings.Contains(output.Stdout, "ready"); time.Sleep(20 * time.Millisecond) {
+	for output := (containers.Output{}); !strings.Contains(output.Stdout, "ready"); time.Sleep(20 * time.Millisecond) {
 		if output, err = s.Logs(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +90,7 @@ func containerStarts(t *testing.T, c *Engine, spec function.Container) {
 	if err := s.Signal(t.Context(), "TERM"); err != nil {
 		t.Fatal(err)
 	}
-	state := function.State{Running: true}
+	state := containers.State{Running: true}
 	for ; state.Running; time.Sleep(20 * time.Millisecond) {
 		if state, err = s.State(t.Context()); err != nil {
 			t.Fatal(err)
@@ -106,7 +107,7 @@ func containerStarts(t *testing.T, c *Engine, spec function.Container) {
 }
 
 // All that remove a container return when it is gone, and none with an error.
-func removedTogether(t *testing.T, c *Engine, spec function.Container) {
+func removedTogether(t *testing.T, c *Engine, spec containers.Container) {
 	spec.Env = []function.Variable{{Name: "ROLE", Value: "wait"}}
 	s, err := c.Start(t.Context(), spec)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 )
 
 func TestOpenRefuses(t *testing.T) {
@@ -119,7 +120,7 @@ func TestUnpack(t *testing.T) {
 
 func TestProcesses(t *testing.T) {
 	got, err := processes(container.TopResponse{Titles: []string{"PID", "UID", "COMMAND"}, Processes: [][]string{{"7", "1000", "/proxy"}, {"9", "0", "sh -c x"}}})
-	if want := []function.Process{{UID: 1000, Command: "/proxy"}, {UID: 0, Command: "sh -c x"}}; err != nil || !slices.Equal(got, want) {
+	if want := []containers.Process{{UID: 1000, Command: "/proxy"}, {UID: 0, Command: "sh -c x"}}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v", got, err)
 	}
 	for _, top := range []container.TopResponse{

@@ -18,7 +18,7 @@ func byLabels(labels map[string]string) filters.Args {
 	return args
 }
 
-// EnsureNetwork implements function.Host. Engines let two who ask at once make
+// EnsureNetwork implements containers.Host. Engines let two who ask at once make
 // two networks of one name: whoever finds an older one than its own gives its
 // own up.
 func (c *Engine) EnsureNetwork(ctx context.Context, name string, labels map[string]string) error {
@@ -65,7 +65,7 @@ func (c *Engine) networks(ctx context.Context, name string) ([]network.Summary, 
 	return found, nil
 }
 
-// RemoveNetwork implements function.Host.
+// RemoveNetwork implements containers.Host.
 func (c *Engine) RemoveNetwork(ctx context.Context, name string) error {
 	err := c.api.NetworkRemove(ctx, name)
 	if err == nil || errdefs.IsNotFound(err) || errdefs.IsPermissionDenied(err) {

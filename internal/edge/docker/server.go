@@ -18,9 +18,10 @@ import (
 	"github.com/docker/go-connections/nat"
 
 	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 )
 
-// A runningContainer is a function.Kept.
+// A runningContainer is a containers.Kept.
 type runningContainer struct {
 	engine         *Engine
 	id, url, image string
@@ -28,13 +29,13 @@ type runningContainer struct {
 	created        time.Time
 }
 
-// Start implements function.Engine.
-func (c *Engine) Start(ctx context.Context, spec function.Container) (function.Server, error) {
+// Start implements containers.Engine.
+func (c *Engine) Start(ctx context.Context, spec containers.Container) (containers.Server, error) {
 	return c.Keep(ctx, spec)
 }
 
-// Keep implements function.Host.
-func (c *Engine) Keep(ctx context.Context, spec function.Container) (function.Kept, error) {
+// Keep implements containers.Host.
+func (c *Engine) Keep(ctx context.Context, spec containers.Container) (containers.Kept, error) {
 	id, err := c.create(ctx, spec)
 	if err != nil {
 		return nil, err
@@ -69,14 +70,14 @@ func (c *Engine) published(ctx context.Context, id string, port int) (string, er
 
 func (c *Engine) urlOf(port string) string { return "http://" + net.JoinHostPort(c.host, port) }
 
-// Find implements function.Host.
-func (c *Engine) Find(ctx context.Context, labels map[string]string) ([]function.Kept, error) {
+// Find implements containers.Host.
+func (c *Engine) Find(ctx context.Context, labels map[string]string) ([]containers.Kept, error) {
 	found, err := c.api.ContainerList(ctx, container.ListOptions{All: true, Filters: byLabels(labels)})
 	if err != nil {
 		return nil, fmt.Errorf("listing containers: %w", err)
 	}
 	slices.SortFunc(found, func(a, b container.Summary) int { return int(a.Created - b.Created) })
-	var kept []function.Kept
+	var kept []containers.Kept
 	for _, summary := range found {
 		r := &runningContainer{engine: c, id: summary.ID, url: c.urlOf("0"), image: summary.ImageID, labels: summary.Labels, created: time.Unix(summary.Created, 0)}
 		for _, port := range summary.Ports {
@@ -89,27 +90,27 @@ func (c *Engine) Find(ctx context.Context, labels map[string]string) ([]function
 	return kept, nil
 }
 
-// URL implements function.Server.
+// URL implements containers.Server.
 func (r *runningContainer) URL() string { return r.url }
 
-// Labels implements function.Kept.
+// Labels implements containers.Kept.
 func (r *runningContainer) Labels() map[string]string { return r.labels }
 
-// Image implements function.Kept.
+// Image implements containers.Kept.
 func (r *runningContainer) Image() string { return r.image }
 
-// Created implements function.Kept.
+// Created implements containers.Kept.
 func (r *runningContainer) Created() time.Time { return r.created }
 
-// Logs implements function.Server.
-func (r *runningContainer) Logs(ctx context.Context) (function.Output, error) {
+// Logs implements containers.Server.
+func (r *runningContainer) Logs(ctx context.Context) (containers.Output, error) {
 	return r.engine.logs(ctx, r.id)
 }
 
-func (c *Engine) logs(ctx context.Context, id string) (function.Output, error) {
+func (c *Engine) logs(ctx context.Context, id string) (containers.Output, error) {
 	var stdout, stderr strings.Builder
 	err := c.copyLogs(ctx, id, false, &stdout, &stderr)
-	return function.Output{Stdout: stdout.String(), Stderr: stderr.String()}, err
+	return containers.Output{Stdout: stdout.String(), Stderr: stderr.String()}, err
 }
 
 func (c *Engine) copyLogs(ctx context.Context, id string, follow bool, stdout, stderr io.Writer) error {
@@ -124,12 +125,12 @@ func (c *Engine) copyLogs(ctx context.Context, id string, follow bool, stdout, s
 	return nil
 }
 
-// Follow implements function.Kept.
+// Follow implements containers.Kept.
 func (r *runningContainer) Follow(ctx context.Context, follow bool, out io.Writer) error {
 	return r.engine.copyLogs(ctx, r.id, follow, out, out)
 }
 
-// Write implements function.Kept.
+// Write implements containers.Kept.
 func (r *runningContainer) Write(ctx context.Context, folder string, files []function.File) error {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
@@ -143,7 +144,7 @@ func (r *runningContainer) Write(ctx context.Context, folder string, files []fun
 	return nil
 }
 
-// Read implements function.Kept.
+// Read implements containers.Kept.
 func (r *runningContainer) Read(ctx context.Context, name string) ([]byte, error) {
 	content, err := r.engine.readFile(ctx, r.id, name)
 	if err != nil {
@@ -152,7 +153,7 @@ func (r *runningContainer) Read(ctx context.Context, name string) ([]byte, error
 	return []byte(content), nil
 }
 
-// Stop implements function.Kept.
+// Stop implements containers.Kept.
 func (r *runningContainer) Stop(ctx context.Context, grace time.Duration) error {
 	seconds := int(grace.Round(time.Second) / time.Second)
 	if err := r.engine.api.ContainerStop(ctx, r.id, container.StopOptions{Timeout: &seconds}); err != nil {
@@ -161,8 +162,8 @@ func (r *runningContainer) Stop(ctx context.Context, grace time.Duration) error 
 	return nil
 }
 
-// Processes implements function.Server.
-func (r *runningContainer) Processes(ctx context.Context) ([]function.Process, error) {
+// Processes implements containers.Server.
+func (r *runningContainer) Processes(ctx context.Context) ([]containers.Process, error) {
 	top, err := r.engine.api.ContainerTop(ctx, r.id, []string{"-eo", "pid,uid,args"})
 	if err != nil {
 		return nil, fmt.Errorf("listing a container's processes: %w", err)
@@ -171,9 +172,9 @@ func (r *runningContainer) Processes(ctx context.Context) ([]function.Process, e
 }
 
 // processes reads the engine's table of processes.
-func processes(top container.TopResponse) ([]function.Process, error) {
+func processes(top container.TopResponse) ([]containers.Process, error) {
 	column := slices.Index(top.Titles, "UID")
-	var found []function.Process
+	var found []containers.Process
 	for _, row := range top.Processes {
 		if column < 0 || column >= len(row) {
 			return nil, fmt.Errorf("listing a container's processes: the engine's table has no column UID: %s", strings.Join(top.Titles, " "))
@@ -182,12 +183,12 @@ func processes(top container.TopResponse) ([]function.Process, error) {
 		if err != nil {
 			return nil, fmt.Errorf("listing a container's processes: %q is not a user ID", row[column])
 		}
-		found = append(found, function.Process{UID: uid, Command: row[len(row)-1]})
+		found = append(found, containers.Process{UID: uid, Command: row[len(row)-1]})
 	}
 	return found, nil
 }
 
-// Signal implements function.Server.
+// Signal implements containers.Server.
 func (r *runningContainer) Signal(ctx context.Context, signal string) error {
 	if err := r.engine.api.ContainerKill(ctx, r.id, signal); err != nil {
 		return fmt.Errorf("sending SIG%s to a container: %w", signal, err)
@@ -195,14 +196,14 @@ func (r *runningContainer) Signal(ctx context.Context, signal string) error {
 	return nil
 }
 
-// State implements function.Server.
-func (r *runningContainer) State(ctx context.Context) (function.State, error) {
+// State implements containers.Server.
+func (r *runningContainer) State(ctx context.Context) (containers.State, error) {
 	inspected, err := r.engine.api.ContainerInspect(ctx, r.id)
 	if err != nil {
-		return function.State{}, fmt.Errorf("inspecting a container: %w", err)
+		return containers.State{}, fmt.Errorf("inspecting a container: %w", err)
 	}
-	return function.State{Running: inspected.State.Running, ExitCode: inspected.State.ExitCode, Restarts: inspected.RestartCount}, nil
+	return containers.State{Running: inspected.State.Running, ExitCode: inspected.State.ExitCode, Restarts: inspected.RestartCount}, nil
 }
 
-// Remove implements function.Server.
+// Remove implements containers.Server.
 func (r *runningContainer) Remove(ctx context.Context) error { return r.engine.remove(ctx, r.id) }

@@ -17,13 +17,14 @@ import (
 	"github.com/docker/docker/api/types/volume"
 
 	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 )
 
 // volumeFolder is where a volume is mounted to be filled and read.
 const volumeFolder = "volume"
 
-// CreateVolume implements function.Engine.
-func (c *Engine) CreateVolume(ctx context.Context, v function.Volume) (string, error) {
+// CreateVolume implements containers.Engine.
+func (c *Engine) CreateVolume(ctx context.Context, v containers.Volume) (string, error) {
 	archive, err := pack(v.Group, 0o644, v.Files)
 	if err != nil {
 		return "", err
@@ -32,7 +33,7 @@ func (c *Engine) CreateVolume(ctx context.Context, v function.Volume) (string, e
 }
 
 // createVolume makes a volume of an archive of volumeFolder.
-func (c *Engine) createVolume(ctx context.Context, v function.Volume, archive []byte) (string, error) {
+func (c *Engine) createVolume(ctx context.Context, v containers.Volume, archive []byte) (string, error) {
 	making, cancel := uncancelled(ctx)
 	defer cancel()
 	made, err := c.api.VolumeCreate(making, volume.CreateOptions{Labels: v.Labels})
@@ -51,14 +52,14 @@ func (c *Engine) createVolume(ctx context.Context, v function.Volume, archive []
 // mounted calls do with a container that has a volume at volumeFolder, and is
 // created and never started.
 func (c *Engine) mounted(ctx context.Context, image, volume string, do func(id string) error) error {
-	id, err := c.create(ctx, function.Container{Image: image, Command: []string{"none"}, Volume: volume, Mount: "/" + volumeFolder})
+	id, err := c.create(ctx, containers.Container{Image: image, Command: []string{"none"}, Volume: volume, Mount: "/" + volumeFolder})
 	if err != nil {
 		return err
 	}
 	return errors.Join(do(id), c.remove(ctx, id))
 }
 
-// ReadVolume implements function.Host.
+// ReadVolume implements containers.Host.
 func (c *Engine) ReadVolume(ctx context.Context, image, volume string) (files []function.File, err error) {
 	err = c.mounted(ctx, image, volume, func(id string) error {
 		stream, _, err := c.api.CopyFromContainer(ctx, id, "/"+volumeFolder)
@@ -75,7 +76,7 @@ func (c *Engine) ReadVolume(ctx context.Context, image, volume string) (files []
 	return files, nil
 }
 
-// RemoveVolume implements function.Engine. A container that was never started may
+// RemoveVolume implements containers.Engine. A container that was never started may
 // have the volume still: a run that was killed was about to fill it.
 func (c *Engine) RemoveVolume(ctx context.Context, name string) error {
 	err := c.api.VolumeRemove(ctx, name, true)
@@ -99,7 +100,7 @@ func (c *Engine) removeUnstarted(ctx context.Context, volume string) error {
 	return err
 }
 
-// FindVolumes implements function.Host.
+// FindVolumes implements containers.Host.
 func (c *Engine) FindVolumes(ctx context.Context, labels map[string]string) ([]string, error) {
 	found, err := c.api.VolumeList(ctx, volume.ListOptions{Filters: byLabels(labels)})
 	if err != nil {
@@ -127,8 +128,8 @@ func pack(group int, mode int64, files []function.File) ([]byte, error) {
 }
 
 // packingFor has folders stay the group's, with what is made in them.
-func packingFor(folder string, group int, mode int64) function.Packing {
-	return function.Packing{Folder: folder, Owner: group, FolderMode: 0o2775, FileMode: mode, Modified: time.Now()}
+func packingFor(folder string, group int, mode int64) containers.Packing {
+	return containers.Packing{Folder: folder, Owner: group, FolderMode: 0o2775, FileMode: mode, Modified: time.Now()}
 }
 
 // unpack reads an archive of volumeFolder that an engine made. A hard link is

@@ -20,20 +20,20 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/rtbuild/rtbuild/pkg/baseimage"
-	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 	"github.com/rtbuild/rtbuild/pkg/reference"
 )
 
-var _ function.Publisher = (*Client)(nil)
+var _ containers.Publisher = (*Client)(nil)
 
 // earliest is the time of files on a base that has none: no archive holds an
 // earlier one.
 const earliest = 315532800 // 1980-01-01, in seconds since 1970
 
-// Publish implements function.Publisher. Layers of the base that the registry has
+// Publish implements containers.Publisher. Layers of the base that the registry has
 // are not sent again. The tag is the name and the beginning of the digest, so
 // that no image loses its tag to a later one.
-func (c *Client) Publish(ctx context.Context, p function.Publication) (string, error) {
+func (c *Client) Publish(ctx context.Context, p containers.Publication) (string, error) {
 	doing := "pushing to " + p.Repository
 	repository, err := c.parseRepository(doing, p.Repository)
 	if err != nil {
@@ -63,7 +63,7 @@ func (c *Client) Publish(ctx context.Context, p function.Publication) (string, e
 }
 
 // appended is a base with a layer more.
-func appended(base v1.Image, config *v1.ConfigFile, p function.Publication) (v1.Image, error) {
+func appended(base v1.Image, config *v1.ConfigFile, p containers.Publication) (v1.Image, error) {
 	to, err := reference.Parse(p.Repository)
 	if err != nil {
 		return nil, err
@@ -97,14 +97,14 @@ func appended(base v1.Image, config *v1.ConfigFile, p function.Publication) (v1.
 }
 
 // archive is the layer.
-func archive(p function.Publication, modified time.Time) ([]byte, error) {
+func archive(p containers.Publication, modified time.Time) ([]byte, error) {
 	files := slices.Clone(p.Files)
 	for i := range files {
 		files[i].Name = path.Join(strings.TrimPrefix(p.Folder, "/"), files[i].Name)
 	}
 	var content bytes.Buffer
 	w := tar.NewWriter(&content)
-	packing := function.Packing{FolderMode: 0o755, FileMode: 0o644, Modified: modified}
+	packing := containers.Packing{FolderMode: 0o755, FileMode: 0o644, Modified: modified}
 	if err := errors.Join(packing.Write(w, files), w.Close()); err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/pkg/baseimage"
 	"github.com/rtbuild/rtbuild/pkg/function"
+	"github.com/rtbuild/rtbuild/pkg/function/containers"
 )
 
 // What is published is the base of the platform and one layer more, the same each
@@ -30,7 +31,7 @@ func TestPublish(t *testing.T) {
 	writeIndex(t, host+"/acme/python:1", mutate.AppendManifests(empty.Index,
 		mutate.IndexAddendum{Add: platformImage(t, "amd64", nil), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}}},
 		mutate.IndexAddendum{Add: base, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "arm64"}}}))
-	p := function.Publication{
+	p := containers.Publication{
 		Base: host + "/acme/python:1", Platform: "linux/arm64", Repository: host + "/functions/hello", Name: "hello", Folder: "/kubeless",
 		Files: []function.File{
 			{Name: "hello.py", Content: []byte("code")}, {Name: "lib/a/run", Content: []byte("x"), Executable: true}, {Name: "lib/link", Link: "a/run"},
@@ -120,7 +121,7 @@ func TestPublishRefuses(t *testing.T) {
 		host + "/hello:1":        "hello:1",
 		host + "/Hello":          "Hello",
 	} {
-		_, err := New(Config{}).Publish(t.Context(), function.Publication{Base: host + "/acme/python:1", Platform: "linux/amd64", Repository: repository, Name: "hello", Folder: "/kubeless"})
+		_, err := New(Config{}).Publish(t.Context(), containers.Publication{Base: host + "/acme/python:1", Platform: "linux/amd64", Repository: repository, Name: "hello", Folder: "/kubeless"})
 		if err == nil {
 			t.Errorf("%s: published", repository)
 			continue

@@ -1,4 +1,4 @@
-package function
+package containers
 
 import (
 	"archive/tar"
@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path"
 	"time"
+
+	"github.com/rtbuild/rtbuild/pkg/function"
 )
 
 // A Packing is how files lie in a tar archive.
@@ -23,7 +25,7 @@ type Packing struct {
 }
 
 // Write writes files, in their order, and the folders that they are in.
-func (p Packing) Write(w *tar.Writer, files []File) error {
+func (p Packing) Write(w *tar.Writer, files []function.File) error {
 	var errs []error
 	put := func(name string, header tar.Header, content []byte) {
 		header.Name, header.Uid, header.Gid, header.ModTime = path.Join(p.Folder, name), p.Owner, p.Owner, p.Modified

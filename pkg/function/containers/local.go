@@ -1,4 +1,4 @@
-package function
+package containers
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
 
@@ -42,56 +43,49 @@ const (
 	loadLimit = 5 * time.Minute
 )
 
-// Placing says where a function is published.
-type Placing struct {
-	// HostPort is the port of this machine; 0 keeps the one that it has, or
-	// takes a free one.
-	HostPort int
-}
-
 // Deploy brings a function into being, or puts it in the place of the one of
 // this name. It returns when the function answers at its address and the last
 // one has ended. After an error all is as it was. Of two who deploy one
 // function at once, the second waits for the first.
-func (l *Local) Deploy(ctx context.Context, f *Function, at Placing) (Status, error) {
+func (l *Local) Deploy(ctx context.Context, f *function.Function, at function.Placing) (function.Status, error) {
 	unlock, err := l.alone(ctx, functionLock(f.Namespace, f.Name))
 	if err != nil {
-		return Status{}, err
+		return function.Status{}, err
 	}
 	defer unlock()
 	return l.deploy(ctx, f, at)
 }
 
 // Update implements Target.
-func (l *Local) Update(ctx context.Context, namespace, name string, at Placing, change Change) (Status, error) {
+func (l *Local) Update(ctx context.Context, namespace, name string, at function.Placing, change function.Change) (function.Status, error) {
 	unlock, err := l.alone(ctx, functionLock(namespace, name))
 	if err != nil {
-		return Status{}, err
+		return function.Status{}, err
 	}
 	defer unlock()
 	was, err := l.Describe(ctx, namespace, name)
 	if err != nil {
-		return Status{}, err
+		return function.Status{}, err
 	}
 	f, err := change(ctx, was)
 	if err != nil {
-		return Status{}, err
+		return function.Status{}, err
 	}
 	return l.deploy(ctx, f, at)
 }
 
 // deploy is Deploy for who has the function's lock.
-func (l *Local) deploy(ctx context.Context, f *Function, at Placing) (_ Status, err error) {
+func (l *Local) deploy(ctx context.Context, f *function.Function, at function.Placing) (_ function.Status, err error) {
 	if err := f.Check(); err != nil {
-		return Status{}, err
+		return function.Status{}, err
 	}
 	images, err := FindImages(ctx, l.Host, f.Runtime)
 	if err != nil {
-		return Status{}, err
+		return function.Status{}, err
 	}
 	before, err := l.find(ctx, f.Namespace, f.Name)
 	if err != nil {
-		return Status{}, err
+		return function.Status{}, err
 	}
 	g := &generation{local: l, f: f, images: images, name: newGeneration(), began: time.Now()}
 	front := before.front
@@ -99,7 +93,7 @@ func (l *Local) deploy(ctx context.Context, f *Function, at Placing) (_ Status, 
 		front, err = l.turn(ctx, g, front, at)
 	}
 	if err != nil {
-		return Status{}, errors.Join(err, g.remove(ctx), l.leave(ctx, f.Namespace))
+		return function.Status{}, errors.Join(err, g.remove(ctx), l.leave(ctx, f.Namespace))
 	}
 	l.say("%s answers at %s", f.Name, front.URL())
 	// What has begun to end is ended, whoever leaves meanwhile.
@@ -110,9 +104,9 @@ func (l *Local) deploy(ctx context.Context, f *Function, at Placing) (_ Status, 
 }
 
 // status is that of a generation which calls go to.
-func (g *generation) status(front Kept) Status {
-	return Status{
-		Name: g.f.Name, Namespace: g.f.Namespace, Record: RecordOf(g.f), Status: StatusReady, URL: front.URL(),
+func (g *generation) status(front Kept) function.Status {
+	return function.Status{
+		Name: g.f.Name, Namespace: g.f.Namespace, Record: function.RecordOf(g.f), Status: function.StatusReady, URL: front.URL(),
 		Deployed: g.began.UTC().Truncate(time.Second),
 	}
 }
@@ -164,7 +158,7 @@ func (l *Local) leave(ctx context.Context, namespace string) error {
 // A generation is a function that is being deployed.
 type generation struct {
 	local  *Local
-	f      *Function
+	f      *function.Function
 	images Images
 	// name tells it from others of the function.
 	name  string
@@ -179,7 +173,7 @@ type generation struct {
 // What it made stays for remove. A function in an image of its own went through
 // the phases before.
 func (g *generation) start(ctx context.Context) error {
-	labels, err := g.f.labels(serverPart, g.name)
+	labels, err := labelsOf(g.f, serverPart, g.name)
 	if err != nil {
 		return err
 	}
@@ -211,7 +205,7 @@ func (g *generation) launch(ctx context.Context, prepared *Prepared) (err error)
 	if c.Secrets, err = g.secrets(ctx); err != nil {
 		return err
 	}
-	c.Env = withDefaults(c.Env, Variable{"SHUTDOWN_DELAY", strconv.Itoa(int(drain / time.Second))}, Variable{"SHUTDOWN_TIMEOUT", strconv.Itoa(g.f.Timeout)})
+	c.Env = withDefaults(c.Env, function.Variable{Name: "SHUTDOWN_DELAY", Value: strconv.Itoa(int(drain / time.Second))}, function.Variable{Name: "SHUTDOWN_TIMEOUT", Value: strconv.Itoa(g.f.Timeout)})
 	return g.serve(ctx, c)
 }
 
@@ -243,17 +237,17 @@ func (g *generation) join(ctx context.Context, c Container) (err error) {
 
 // limit sets what the container may take.
 func (g *generation) limit(c *Container) (err error) {
-	if c.Memory, err = ParseMemory(g.f.Memory); err != nil {
+	if c.Memory, err = function.ParseMemory(g.f.Memory); err != nil {
 		return err
 	}
-	c.CPU, err = ParseCPU(g.f.CPU)
+	c.CPU, err = function.ParseCPU(g.f.CPU)
 	return err
 }
 
 // withDefaults adds variables that are not set.
-func withDefaults(env []Variable, defaults ...Variable) []Variable {
+func withDefaults(env []function.Variable, defaults ...function.Variable) []function.Variable {
 	for _, v := range defaults {
-		if !slices.ContainsFunc(env, func(set Variable) bool { return set.Name == v.Name }) {
+		if !slices.ContainsFunc(env, func(set function.Variable) bool { return set.Name == v.Name }) {
 			env = append(env, v)
 		}
 	}
@@ -269,12 +263,12 @@ const (
 // keepSource keeps what the function is deployed from, for updates of something
 // else.
 func (g *generation) keepSource(ctx context.Context) error {
-	var files []File
+	var files []function.File
 	for _, file := range g.f.Source.Files {
 		file.Name = sourceFiles + file.Name
 		files = append(files, file)
 	}
-	files = append(files, File{Name: sourceDeps, Content: g.f.Dependencies})
+	files = append(files, function.File{Name: sourceDeps, Content: g.f.Dependencies})
 	return g.volume(ctx, sourcePart, files)
 }
 
@@ -293,12 +287,12 @@ func (g *generation) secrets(ctx context.Context) ([]Mount, error) {
 	return mounts, nil
 }
 
-func (g *generation) volume(ctx context.Context, part string, files []File) error {
-	labels, err := g.f.labels(part, g.name)
+func (g *generation) volume(ctx context.Context, part string, files []function.File) error {
+	labels, err := labelsOf(g.f, part, g.name)
 	if err != nil {
 		return err
 	}
-	name, err := g.local.Host.CreateVolume(ctx, Volume{Image: g.images[manifest.RuntimePhase].ID, Group: Group, Files: files, Labels: labels})
+	name, err := g.local.Host.CreateVolume(ctx, Volume{Image: g.images[manifest.RuntimePhase].ID, Group: function.Group, Files: files, Labels: labels})
 	if err == nil {
 		g.volumes = append(g.volumes, name)
 	}
@@ -323,7 +317,7 @@ func (g *generation) remove(ctx context.Context) error {
 func (l *Local) retire(ctx context.Context, server Kept) error {
 	record, err := readRecord(server.Labels())
 	if err != nil {
-		record.Timeout = DefaultTimeout
+		record.Timeout = function.DefaultTimeout
 	}
 	grace := drain + time.Duration(record.Timeout)*time.Second + spare
 	if err := errors.Join(server.Stop(ctx, grace), server.Remove(ctx)); err != nil {

@@ -1,4 +1,4 @@
-package function
+package containers
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
 
@@ -27,7 +28,7 @@ type Publication struct {
 	// Files are under Folder, which is absolute. They are for everybody to read
 	// and for nobody but root to write.
 	Folder string
-	Files  []File
+	Files  []function.File
 }
 
 // epoch is SOURCE_DATE_EPOCH of the phases of a function that is put into an
@@ -39,17 +40,17 @@ const epoch = "315532800"
 // repository, in an image of its own: its runtime's, with what the phases left
 // as one layer more; folders without files are not in it. It returns the image's
 // reference with the digest. Nothing is left in the engine.
-func Package(ctx context.Context, host Host, publisher Publisher, f *Function, repository string) (_ string, err error) {
+func Package(ctx context.Context, host Host, publisher Publisher, f *function.Function, repository string) (_ string, err error) {
 	images, err := FindImages(ctx, host, f.Runtime)
 	if err != nil {
 		return "", err
 	}
-	labels, err := f.labels(serverPart, newGeneration())
+	labels, err := labelsOf(f, serverPart, newGeneration())
 	if err != nil {
 		return "", err
 	}
 	packaged := *f
-	packaged.Env = withDefaults(slices.Clone(f.Env), Variable{"SOURCE_DATE_EPOCH", epoch})
+	packaged.Env = withDefaults(slices.Clone(f.Env), function.Variable{Name: "SOURCE_DATE_EPOCH", Value: epoch})
 	prepared, err := Prepare(ctx, host, images, &packaged, labels)
 	if err != nil {
 		return "", err
@@ -60,10 +61,10 @@ func Package(ctx context.Context, host Host, publisher Publisher, f *Function, r
 	if err != nil {
 		return "", err
 	}
-	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(files, func(a, b function.File) int { return strings.Compare(a.Name, b.Name) })
 	references := f.Runtime.Phase(manifest.RuntimePhase).References
 	reference, err := publisher.Publish(ctx, Publication{
-		Base: references[len(references)-1], Platform: image.Platform, Repository: repository, Name: f.Name, Folder: VolumePath, Files: files,
+		Base: references[len(references)-1], Platform: image.Platform, Repository: repository, Name: f.Name, Folder: function.VolumePath, Files: files,
 	})
 	if err != nil {
 		return "", fmt.Errorf("putting function %s into an image: %w", f.Name, err)

@@ -1,4 +1,4 @@
-package function
+package containers
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
 
@@ -19,7 +20,7 @@ import (
 type Draft struct {
 	// Local is where it lives.
 	Local *Local
-	At    Placing
+	At    function.Placing
 	// Output takes what the function prints, whole lines or not.
 	Output io.Writer
 
@@ -34,14 +35,14 @@ type Draft struct {
 // language that is not compiled, they are changed in the volume: nothing is
 // installed again. After an error the last version that worked answers, from
 // the files as they are now.
-func (d *Draft) Replace(ctx context.Context, f *Function) (Status, error) {
+func (d *Draft) Replace(ctx context.Context, f *function.Function) (function.Status, error) {
 	if err := f.Check(); err != nil {
-		return Status{}, err
+		return function.Status{}, err
 	}
 	if d.images == nil {
 		images, err := FindImages(ctx, d.Local.Host, f.Runtime)
 		if err != nil {
-			return Status{}, err
+			return function.Status{}, err
 		}
 		d.images = images
 	}
@@ -51,7 +52,7 @@ func (d *Draft) Replace(ctx context.Context, f *Function) (Status, error) {
 		d.front, err = d.Local.turn(ctx, g, d.front, d.At)
 	}
 	if err != nil {
-		return Status{}, errors.Join(err, g.remove(ctx), d.Local.leave(ctx, f.Namespace))
+		return function.Status{}, errors.Join(err, g.remove(ctx), d.Local.leave(ctx, f.Namespace))
 	}
 	d.follow(ctx, g.server)
 	if last := d.current; last != nil {
@@ -67,10 +68,10 @@ func (d *Draft) start(ctx context.Context, g *generation) error {
 		return g.start(ctx)
 	}
 	changed := changes(d.current.f.Volume(), g.f.Volume())
-	if err := d.current.server.Write(ctx, VolumePath, changed); err != nil {
+	if err := d.current.server.Write(ctx, function.VolumePath, changed); err != nil {
 		return err
 	}
-	labels, err := g.f.labels(serverPart, g.name)
+	labels, err := labelsOf(g.f, serverPart, g.name)
 	if err != nil {
 		return err
 	}
@@ -87,8 +88,8 @@ func (d *Draft) start(ctx context.Context, g *generation) error {
 
 // onlyFilesChanged tells whether a function of an interpreted language has the
 // same dependencies and all of the files of before.
-func onlyFilesChanged(before, now *Function) bool {
-	kept := func(file File) bool { return now.Source.has(file.Name) }
+func onlyFilesChanged(before, now *function.Function) bool {
+	kept := func(file function.File) bool { return now.Source.Has(file.Name) }
 	same := before.Handler == now.Handler && bytes.Equal(before.Dependencies, now.Dependencies) && slices.Equal(before.Env, now.Env) && maps.Equal(before.Labels, now.Labels)
 	if !same || now.Runtime.Phase(manifest.Compilation) != nil || before.Source.Bundle != now.Source.Bundle {
 		return false
@@ -96,7 +97,7 @@ func onlyFilesChanged(before, now *Function) bool {
 	if !now.Source.Bundle {
 		return true
 	}
-	depends := func(files []File) []byte {
+	depends := func(files []function.File) []byte {
 		for _, file := range files {
 			if file.Name == now.Runtime.DepName {
 				return file.Content
@@ -104,16 +105,16 @@ func onlyFilesChanged(before, now *Function) bool {
 		}
 		return nil
 	}
-	return bytes.Equal(depends(before.Source.Files), depends(now.Source.Files)) && !slices.ContainsFunc(before.Source.Files, func(file File) bool { return !kept(file) })
+	return bytes.Equal(depends(before.Source.Files), depends(now.Source.Files)) && !slices.ContainsFunc(before.Source.Files, func(file function.File) bool { return !kept(file) })
 }
 
 // changes are the files that are new or not what they were.
-func changes(before, now []File) []File {
-	were := map[string]File{}
+func changes(before, now []function.File) []function.File {
+	were := map[string]function.File{}
 	for _, file := range before {
 		were[file.Name] = file
 	}
-	return slices.DeleteFunc(now, func(file File) bool {
+	return slices.DeleteFunc(now, func(file function.File) bool {
 		was, ok := were[file.Name]
 		return ok && bytes.Equal(was.Content, file.Content) && was.Executable == file.Executable && was.Link == file.Link
 	})

@@ -1,4 +1,4 @@
-package function
+package containers
 
 import (
 	"context"
@@ -7,10 +7,9 @@ import (
 	"net/http"
 	"strings"
 	"time"
-)
 
-// StatusReady is the status of a function that answers.
-const StatusReady = "ready"
+	"github.com/rtbuild/rtbuild/pkg/function"
+)
 
 // pollPause is between two looks at a server.
 const pollPause = 50 * time.Millisecond
@@ -42,23 +41,23 @@ func probeOf(s Server) *Probe {
 	}}
 }
 
-// A LoadError is a function that does not come to answer.
-type LoadError struct {
+// A loadError is a function that does not come to answer.
+type loadError struct {
 	Reason string
 	// Output is what its container printed.
 	Output Output
 }
 
-func (e *LoadError) Error() string { return e.Reason }
+func (e *loadError) Error() string { return e.Reason }
 
 // Log is the end of what the container printed, its stderr last.
-func (e *LoadError) Log(lines int) []string {
-	return LastLines(strings.TrimRight(e.Output.Stdout, "\n")+"\n"+e.Output.Stderr, lines)
+func (e *loadError) Log(lines int) []string {
+	return function.LastLines(strings.TrimRight(e.Output.Stdout, "\n")+"\n"+e.Output.Stderr, lines)
 }
 
-// loadError ends the container and adds what it printed: until it has ended, its
+// notLoaded ends the container and adds what it printed: until it has ended, its
 // last words may not have come to the engine.
-func loadError(ctx context.Context, s Kept, reason string) error {
+func notLoaded(ctx context.Context, s Kept, reason string) error {
 	if err := s.Stop(ctx, drain+time.Second); err != nil {
 		return fmt.Errorf("%s; it could not be ended: %w", reason, err)
 	}
@@ -66,7 +65,7 @@ func loadError(ctx context.Context, s Kept, reason string) error {
 	if err != nil {
 		return fmt.Errorf("%s; its log could not be read: %w", reason, err)
 	}
-	return &LoadError{Reason: reason, Output: output}
+	return &loadError{Reason: reason, Output: output}
 }
 
 // awaitReady waits until a server has loaded its function. It does not wait for
@@ -88,11 +87,11 @@ func awaitReady(ctx context.Context, s Kept) error {
 		}
 		switch {
 		case !state.Running || state.Restarts > 0:
-			return loadError(ctx, s, fmt.Sprintf("the function's container ended with exit code %d", state.ExitCode))
+			return notLoaded(ctx, s, fmt.Sprintf("the function's container ended with exit code %d", state.ExitCode))
 		case strings.Contains(reason, "crash-looping"):
-			return loadError(ctx, s, "the function cannot be loaded: "+strings.TrimSpace(reason))
+			return notLoaded(ctx, s, "the function cannot be loaded: "+strings.TrimSpace(reason))
 		case time.Now().After(deadline):
-			return loadError(ctx, s, fmt.Sprintf("the function is not loaded after %s: %s", loadLimit, strings.TrimSpace(reason)))
+			return notLoaded(ctx, s, fmt.Sprintf("the function is not loaded after %s: %s", loadLimit, strings.TrimSpace(reason)))
 		}
 		if err := pause(ctx); err != nil {
 			return err

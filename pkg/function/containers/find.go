@@ -1,4 +1,4 @@
-package function
+package containers
 
 import (
 	"cmp"
@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rtbuild/rtbuild/pkg/function"
 )
 
 // found is what a host has of a function.
@@ -18,21 +20,6 @@ type found struct {
 	front Kept
 	// servers are its generations, the current one last.
 	servers []Kept
-}
-
-// A NotFoundError is a function that is not there.
-type NotFoundError struct {
-	Name, Namespace string
-	// There are the functions of the namespace.
-	There []string
-}
-
-func (e *NotFoundError) Error() string {
-	text := fmt.Sprintf("there is no function %s in namespace %s", e.Name, e.Namespace)
-	if len(e.There) > 0 {
-		text += "; there are: " + strings.Join(e.There, ", ")
-	}
-	return text
 }
 
 // find is what the host has of a function, which may be nothing.
@@ -79,7 +66,7 @@ func (l *Local) existing(ctx context.Context, namespace, name string) (found, er
 	if err != nil || f.front != nil || len(f.servers) > 0 {
 		return f, err
 	}
-	missing := &NotFoundError{Name: name, Namespace: namespace}
+	missing := &function.NotFoundError{Name: name, Namespace: namespace}
 	all, err := l.Host.Find(ctx, map[string]string{namespaceLabel: namespace, partLabel: frontPart})
 	for _, k := range all {
 		missing.There = append(missing.There, k.Labels()[nameLabel])
@@ -101,7 +88,7 @@ func (l *Local) server(ctx context.Context, namespace, name string) (found, Kept
 }
 
 // List is the functions of a namespace by name, or with no name all of them.
-func (l *Local) List(ctx context.Context, namespace string) ([]Status, error) {
+func (l *Local) List(ctx context.Context, namespace string) ([]function.Status, error) {
 	labels := map[string]string{partLabel: frontPart}
 	if namespace != "" {
 		labels[namespaceLabel] = namespace
@@ -110,7 +97,7 @@ func (l *Local) List(ctx context.Context, namespace string) ([]Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []Status
+	var all []function.Status
 	for _, front := range fronts {
 		status, err := l.Describe(ctx, front.Labels()[namespaceLabel], front.Labels()[nameLabel])
 		if err != nil {
@@ -118,23 +105,23 @@ func (l *Local) List(ctx context.Context, namespace string) ([]Status, error) {
 		}
 		all = append(all, status)
 	}
-	slices.SortFunc(all, func(a, b Status) int {
+	slices.SortFunc(all, func(a, b function.Status) int {
 		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 	})
 	return all, nil
 }
 
 // Describe is what there is to know of a function.
-func (l *Local) Describe(ctx context.Context, namespace, name string) (Status, error) {
+func (l *Local) Describe(ctx context.Context, namespace, name string) (function.Status, error) {
 	f, server, err := l.server(ctx, namespace, name)
 	if err != nil {
-		return Status{}, err
+		return function.Status{}, err
 	}
 	record, err := readRecord(server.Labels())
 	if err != nil {
-		return Status{}, err
+		return function.Status{}, err
 	}
-	status := Status{Name: name, Namespace: namespace, Record: record, Deployed: server.Created().UTC()}
+	status := function.Status{Name: name, Namespace: namespace, Record: record, Deployed: server.Created().UTC()}
 	if f.front != nil {
 		status.URL = f.front.URL()
 	}
@@ -159,7 +146,7 @@ func (l *Local) condition(ctx context.Context, f found, server Kept) (string, er
 	case err != nil:
 		return "", err
 	case status == http.StatusOK:
-		return StatusReady, nil
+		return function.StatusReady, nil
 	case status == 0:
 		return "does not answer", nil
 	}
@@ -167,29 +154,29 @@ func (l *Local) condition(ctx context.Context, f found, server Kept) (string, er
 }
 
 // Source is what a function was deployed from, and its dependency file.
-func (l *Local) Source(ctx context.Context, namespace, name string) (Source, []byte, error) {
+func (l *Local) Source(ctx context.Context, namespace, name string) (function.Source, []byte, error) {
 	_, server, err := l.server(ctx, namespace, name)
 	if err != nil {
-		return Source{}, nil, err
+		return function.Source{}, nil, err
 	}
 	record, err := readRecord(server.Labels())
 	if err != nil {
-		return Source{}, nil, err
+		return function.Source{}, nil, err
 	}
 	volumes, err := l.Host.FindVolumes(ctx, map[string]string{
 		namespaceLabel: namespace, nameLabel: name, generationLabel: server.Labels()[generationLabel], partLabel: sourcePart,
 	})
 	if err != nil {
-		return Source{}, nil, err
+		return function.Source{}, nil, err
 	}
 	if len(volumes) != 1 {
-		return Source{}, nil, fmt.Errorf("the source of function %s is not kept: name it again", name)
+		return function.Source{}, nil, fmt.Errorf("the source of function %s is not kept: name it again", name)
 	}
 	files, err := l.Host.ReadVolume(ctx, server.Image(), volumes[0])
 	if err != nil {
-		return Source{}, nil, err
+		return function.Source{}, nil, err
 	}
-	source := Source{Origin: record.Source, Bundle: record.Bundle, Digest: record.Digest}
+	source := function.Source{Origin: record.Source, Bundle: record.Bundle, Digest: record.Digest}
 	var dependencies []byte
 	for _, file := range files {
 		rest, ok := strings.CutPrefix(file.Name, sourceFiles)
@@ -228,7 +215,7 @@ func (l *Local) Delete(ctx context.Context, namespace, name string) error {
 	}
 	var errs []error
 	if f.front != nil {
-		errs = append(errs, l.removeFront(ctx, f.front, DefaultTimeout*time.Second))
+		errs = append(errs, l.removeFront(ctx, f.front, function.DefaultTimeout*time.Second))
 	}
 	for _, server := range f.servers {
 		errs = append(errs, l.retire(ctx, server))
@@ -256,4 +243,29 @@ func (l *Local) discard(ctx context.Context, namespace, name string) error {
 // network if it was the last one in it.
 func (l *Local) clear(ctx context.Context, namespace, name string) error {
 	return errors.Join(l.removeVolumes(ctx, map[string]string{namespaceLabel: namespace, nameLabel: name}), l.leave(ctx, namespace))
+}
+
+// Call implements function.Target.
+func (l *Local) Call(ctx context.Context, namespace, name string, c function.Call) (function.Answer, error) {
+	f, err := l.existing(ctx, namespace, name)
+	if err != nil {
+		return function.Answer{}, err
+	}
+	if f.front == nil {
+		return function.Answer{}, fmt.Errorf("function %s has no address: deploy it again", name)
+	}
+	request, err := c.Request(ctx, f.front.URL()+"/")
+	if err != nil {
+		return function.Answer{}, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return function.Answer{}, fmt.Errorf("calling %s: %w", name, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return function.Answer{}, fmt.Errorf("reading the answer of %s: %w", name, err)
+	}
+	return function.Answer{Status: response.StatusCode, Header: response.Header, Body: body}, nil
 }

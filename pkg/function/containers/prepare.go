@@ -1,4 +1,4 @@
-package function
+package containers
 
 import (
 	"context"
@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
 
@@ -27,20 +27,20 @@ type PhaseError struct {
 }
 
 func (e *PhaseError) Error() string {
-	return fmt.Sprintf("the %s phase ended with exit code %d: %q", e.Phase, e.Outcome.ExitCode, Shorten(e.Command, 200))
+	return fmt.Sprintf("the %s phase ended with exit code %d: %q", e.Phase, e.Outcome.ExitCode, function.Shorten(e.Command, 200))
 }
 
 // Log is the end of what the command printed, at most so many lines of each of
 // its streams.
 func (e *PhaseError) Log(lines int) []string {
-	return LastLines(strings.TrimRight(e.Outcome.Stdout, "\n")+"\n"+e.Outcome.Stderr, lines)
+	return function.LastLines(strings.TrimRight(e.Outcome.Stdout, "\n")+"\n"+e.Outcome.Stderr, lines)
 }
 
 // Images are an engine's for the phases of a runtime.
 type Images map[manifest.Phase]Image
 
 // FindImages finds the images of all phases of a runtime.
-func FindImages(ctx context.Context, engine Engine, runtime Runtime) (Images, error) {
+func FindImages(ctx context.Context, engine Engine, runtime function.Runtime) (Images, error) {
 	if runtime.Phase(manifest.RuntimePhase) == nil {
 		return nil, errors.New("it has no image for the runtime phase")
 	}
@@ -57,7 +57,7 @@ func FindImages(ctx context.Context, engine Engine, runtime Runtime) (Images, er
 
 // A Prepared is a function in a volume, installed and compiled.
 type Prepared struct {
-	Function *Function
+	Function *function.Function
 	// Volume is its name; empty where the function is in its image.
 	Volume string
 	// Took is the time of all phases.
@@ -71,9 +71,9 @@ type Prepared struct {
 // Prepare runs the phases before the runtime phase as the controller has them
 // run. Labels are kept with all that is made. A command that fails is a
 // *PhaseError; after an error nothing is left.
-func Prepare(ctx context.Context, engine Engine, images Images, f *Function, labels map[string]string) (_ *Prepared, err error) {
+func Prepare(ctx context.Context, engine Engine, images Images, f *function.Function, labels map[string]string) (_ *Prepared, err error) {
 	began := time.Now()
-	volume, err := engine.CreateVolume(ctx, Volume{Image: images[manifest.RuntimePhase].ID, Group: Group, Files: f.Volume(), Labels: labels})
+	volume, err := engine.CreateVolume(ctx, Volume{Image: images[manifest.RuntimePhase].ID, Group: function.Group, Files: f.Volume(), Labels: labels})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the function's volume: %w", err)
 	}
@@ -92,22 +92,22 @@ func Prepare(ctx context.Context, engine Engine, images Images, f *Function, lab
 	return made, nil
 }
 
-func (p *Prepared) run(ctx context.Context, step Step) error {
+func (p *Prepared) run(ctx context.Context, step function.Step) error {
 	outcome, err := p.engine.Run(ctx, p.container(step))
 	if err != nil {
 		return fmt.Errorf("running the %s phase: %w", step.Phase, err)
 	}
 	if outcome.ExitCode != 0 {
-		return &PhaseError{Phase: step.Phase, Command: step.manifest, Outcome: outcome}
+		return &PhaseError{Phase: step.Phase, Command: step.Manifest, Outcome: outcome}
 	}
 	return nil
 }
 
 // container is that of a step.
-func (p *Prepared) container(step Step) Container {
+func (p *Prepared) container(step function.Step) Container {
 	return Container{
 		Image: p.images[step.Phase].ID, Command: step.Command, WorkingDir: step.WorkingDir, Env: step.Env,
-		User: User, Group: Group, Volume: p.Volume, Mount: VolumePath, Labels: p.labels,
+		User: function.User, Group: function.Group, Volume: p.Volume, Mount: function.VolumePath, Labels: p.labels,
 	}
 }
 
@@ -124,30 +124,4 @@ func (p *Prepared) Remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit)
 	defer cancel()
 	return p.engine.RemoveVolume(ctx, p.Volume)
-}
-
-// LastLines are the last lines of a text, at most n, each of a length that
-// people read.
-func LastLines(text string, n int) []string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	lines = lines[max(0, len(lines)-n):]
-	for i := range lines {
-		lines[i] = Shorten(strings.TrimRight(lines[i], "\r"), 500)
-	}
-	if len(lines) == 1 && lines[0] == "" {
-		return nil
-	}
-	return lines
-}
-
-// Shorten cuts text after most bytes, between characters.
-func Shorten(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	end := most
-	for end > 0 && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return fmt.Sprintf("%s… (%d bytes)", text[:end], len(text))
 }

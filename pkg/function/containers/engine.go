@@ -1,10 +1,12 @@
-package function
+package containers
 
 import (
 	"context"
 	"errors"
 	"io"
 	"time"
+
+	"github.com/rtbuild/rtbuild/pkg/function"
 )
 
 // An Engine runs containers. It is the edge to container engines, and safe
@@ -44,7 +46,7 @@ type Host interface {
 	FindVolumes(ctx context.Context, labels map[string]string) ([]string, error)
 	// ReadVolume returns a volume's files. The image may be any that the
 	// engine has.
-	ReadVolume(ctx context.Context, image, volume string) ([]File, error)
+	ReadVolume(ctx context.Context, image, volume string) ([]function.File, error)
 	// EnsureNetwork makes a network unless there is one of this name.
 	EnsureNetwork(ctx context.Context, name string, labels map[string]string) error
 	// RemoveNetwork removes a network, unless a container is in it.
@@ -64,25 +66,13 @@ type Image struct {
 	Platform string
 }
 
-// A File goes into a volume.
-type File struct {
-	// Name is its path in the volume, with slashes: "pkg/mod.py".
-	Name    string
-	Content []byte
-	// Executable is whether anybody may execute it.
-	Executable bool
-	// Link is what a symbolic link leads to, relative to the link's folder; it
-	// has no content.
-	Link string
-}
-
 // A Volume is what to make a volume of.
 type Volume struct {
 	// Image is any that the engine has.
 	Image string
 	// Group owns the top folder.
 	Group  int
-	Files  []File
+	Files  []function.File
 	Labels map[string]string
 }
 
@@ -96,7 +86,7 @@ type Container struct {
 	// WorkingDir replaces the image's; empty keeps it.
 	WorkingDir string
 	// Env is added to the image's environment, in this order, each name once.
-	Env []Variable
+	Env []function.Variable
 	// User is a user ID, Group a supplementary group's.
 	User, Group int
 	// Volume is mounted at Mount.
@@ -128,12 +118,6 @@ type Container struct {
 
 // A Mount is a volume at a path of a container.
 type Mount struct{ Volume, Path string }
-
-// A Variable of a container's environment.
-type Variable struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
 
 // An Outcome is what a container that ran to its end left.
 type Outcome struct {
@@ -169,7 +153,7 @@ type Kept interface {
 	// Created is when it was made.
 	Created() time.Time
 	// Write writes files under a folder of a volume of it.
-	Write(ctx context.Context, folder string, files []File) error
+	Write(ctx context.Context, folder string, files []function.File) error
 	// Read returns a file of a volume of it.
 	Read(ctx context.Context, name string) ([]byte, error)
 	// Follow copies what it prints to out, and with follow what it will print

@@ -1,4 +1,4 @@
-package function
+package containers
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rtbuild/rtbuild/pkg/function"
 	"github.com/rtbuild/rtbuild/pkg/manifest"
 )
 
@@ -29,7 +30,7 @@ const (
 
 // turn has the front send calls to a generation, and returns it. A front that
 // is not there, or not where it should be, is made.
-func (l *Local) turn(ctx context.Context, g *generation, front Kept, at Placing) (Kept, error) {
+func (l *Local) turn(ctx context.Context, g *generation, front Kept, at function.Placing) (Kept, error) {
 	if front != nil && l.stays(ctx, front, g.f, at) {
 		// A write that is cut short may have been one.
 		return front, front.Write(context.WithoutCancel(ctx), frontFolder, g.upstream())
@@ -55,15 +56,15 @@ func (l *Local) turn(ctx context.Context, g *generation, front Kept, at Placing)
 }
 
 // stays tells whether a front is where the function shall be.
-func (l *Local) stays(ctx context.Context, front Kept, f *Function, at Placing) bool {
+func (l *Local) stays(ctx context.Context, front Kept, f *function.Function, at function.Placing) bool {
 	state, err := front.State(ctx)
 	return err == nil && state.Running && front.Labels()[frontPortLabel] == strconv.Itoa(f.Port) && (at.HostPort == 0 || at.HostPort == hostPort(front))
 }
 
-const frontPortLabel = labelPrefix + "port"
+const frontPortLabel = function.LabelPrefix + "port"
 
-func (g *generation) upstream() []File {
-	return []File{{Name: upstreamFile, Content: fmt.Appendf(nil, "%s:%d\n", g.name, g.f.Port)}}
+func (g *generation) upstream() []function.File {
+	return []function.File{{Name: upstreamFile, Content: fmt.Appendf(nil, "%s:%d\n", g.name, g.f.Port)}}
 }
 
 // hostPort is the port of the host that a container is at, or 0.
@@ -80,21 +81,21 @@ func hostPort(k Kept) int {
 }
 
 // newFront starts a front that sends calls to a generation.
-func (l *Local) newFront(ctx context.Context, g *generation, at Placing) (Kept, error) {
-	labels, err := g.f.labels(frontPart, frontPart+"-"+g.name)
+func (l *Local) newFront(ctx context.Context, g *generation, at function.Placing) (Kept, error) {
+	labels, err := labelsOf(g.f, frontPart, frontPart+"-"+g.name)
 	if err != nil {
 		return nil, err
 	}
 	labels[frontPortLabel] = strconv.Itoa(g.f.Port)
 	image := g.images[manifest.RuntimePhase].ID
-	volume, err := l.Host.CreateVolume(ctx, Volume{Image: image, Group: Group, Files: g.upstream(), Labels: labels})
+	volume, err := l.Host.CreateVolume(ctx, Volume{Image: image, Group: function.Group, Files: g.upstream(), Labels: labels})
 	if err != nil {
 		return nil, err
 	}
 	c := Container{
 		Image: image, Command: []string{frontProgram, "forward", frontFolder + "/" + upstreamFile},
-		Env:  []Variable{{"FUNC_PORT", strconv.Itoa(g.f.Port)}, {"SHUTDOWN_TIMEOUT", strconv.Itoa(g.f.Timeout)}},
-		User: User, Group: Group, Volume: volume, Mount: frontFolder, ReadOnly: true, Port: g.f.Port, HostPort: at.HostPort,
+		Env:  []function.Variable{{Name: "FUNC_PORT", Value: strconv.Itoa(g.f.Port)}, {Name: "SHUTDOWN_TIMEOUT", Value: strconv.Itoa(g.f.Timeout)}},
+		User: function.User, Group: function.Group, Volume: volume, Mount: frontFolder, ReadOnly: true, Port: g.f.Port, HostPort: at.HostPort,
 		Labels: labels, Name: strings.Join([]string{"rtbuild", g.f.Namespace, g.f.Name, "front", g.name}, "-"),
 		Network: networkName(g.f.Namespace), Aliases: []string{g.f.Name}, Restart: true,
 	}
@@ -153,7 +154,7 @@ func awaitFront(ctx context.Context, front Kept) error {
 			return err
 		}
 		if !state.Running || state.Restarts > 0 || time.Now().After(deadline) {
-			return loadError(ctx, front, "the front of the function does not pass on calls: is the image's "+frontProgram+" of this version? rtbuild build makes it anew")
+			return notLoaded(ctx, front, "the front of the function does not pass on calls: is the image's "+frontProgram+" of this version? rtbuild build makes it anew")
 		}
 		if err := pause(ctx); err != nil {
 			return err
