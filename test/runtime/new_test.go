@@ -22,22 +22,39 @@ func TestNew(t *testing.T) {
 	for _, r := range tree.Runtimes {
 		rtbuild("new", "like-"+r.ID, "--from", r.ID)
 	}
-	rtbuild("new", "perl", "--from", "python", "--version", "5.40")
+	rtbuild("new", "perl", "--from", "python")
 	rtbuild("new", "shout", "--suite", "stable")
-	rtbuild("new", "version", "perl", "5.42", "--eol", "2028-06-30")
+	rtbuild("new", "version", "perl", "3.13", "--eol", "2028-06-30", "--set", "suite=trixie")
 	if findings := rtbuild("check"); strings.Contains(findings, " error: ") {
 		t.Fatalf("what was added is wrong:\n%s", findings)
 	}
-	images := []string{"kubeless/perl:5.40", "kubeless/perl-init:5.40", "kubeless/perl:5.42", "kubeless/perl-init:5.42", "kubeless/shout:1"}
+	images := []string{"kubeless/perl:3.14", "kubeless/perl-init:3.14", "kubeless/perl:3.13", "kubeless/perl-init:3.13", "kubeless/shout:1"}
 	t.Cleanup(func() { _ = exec.Command("docker", append([]string{"rmi", "--force"}, images...)...).Run() })
 	rtbuild("build", "perl", "shout")
 	for _, image := range images {
 		dockerCommand(t, "image", "inspect", image)
 	}
-	rtbuild("verify", "perl:5.42", "shout")
+	rtbuild("verify", "perl:3.13", "shout")
 
 	if answer := answerOf(t, rtbuild, "shout1", "loud.sh", "loud() {\n\ttr a-z A-Z\n}\n"); answer != "HELLO" {
 		t.Errorf("the function in shell answers %q", answer)
+	}
+}
+
+// TestNewOfAnotherSuite wants a version that a suite of Debian does not have to be
+// refused by its build, and not to be another one under its name.
+func TestNewOfAnotherSuite(t *testing.T) {
+	rtbuild, root := newTree(t)
+	rtbuild("new", "version", "nodejs", "18")
+	rtbuild("new", "version", "python", "3.12")
+	r := harness.Finish(t, inTree(root, "build", "nodejs:18", "python:3.12"))
+	for _, message := range []string{
+		`nodejs:18 \(stable/nodejs/Dockerfile\).*\n(    .*\n)* +this Debian has Node.js v\d.*, and not 18: another suite may have it`,
+		`python:3.12 \(stable/python/Dockerfile\).*\n(    .*\n)* +this Debian has Python 3.*, and not 3.12: another suite may have it`,
+	} {
+		if !regexp.MustCompile(message).MatchString(r.Stderr) || r.Code != 1 {
+			t.Errorf("exit code %d, stderr lacks %s:\n%s", r.Code, message, harness.Tail(r.Stderr))
+		}
 	}
 }
 
@@ -110,13 +127,18 @@ func newTree(t *testing.T) (rtbuild func(args ...string) string, root string) {
 	}
 	return func(args ...string) string {
 		t.Helper()
-		cmd := harness.Command(root, args...)
-		cmd.Dir = root
-		cmd.Env = append(os.Environ(), "RTBUILD_MIRROR=docker.io=local/mirror", "RTBUILD_LOCK_FILE=.rtbuild/rtbuild.lock", "RTBUILD_BUILDER=docker://")
-		r := harness.Finish(t, cmd)
+		r := harness.Finish(t, inTree(root, args...))
 		if r.Code != 0 {
 			t.Fatalf("rtbuild %s: exit code %d\n%s%s", strings.Join(args, " "), r.Code, r.Stdout, r.Stderr)
 		}
 		return r.Stdout
 	}, root
+}
+
+// inTree is a command in a tree that newTree has made.
+func inTree(root string, args ...string) *exec.Cmd {
+	cmd := harness.Command(root, args...)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "RTBUILD_MIRROR=docker.io=local/mirror", "RTBUILD_LOCK_FILE=.rtbuild/rtbuild.lock", "RTBUILD_BUILDER=docker://")
+	return cmd
 }
