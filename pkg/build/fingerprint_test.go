@@ -105,6 +105,23 @@ func TestPlatformInputs(t *testing.T) {
 	}
 }
 
+// One platform has one name, whichever is asked for, and the paths that it stands
+// in are those that the engine asks for.
+func TestPlatformNames(t *testing.T) {
+	names := []string{"linux/x86_64", "linux/amd64", "linux/arm", "linux/arm/v7", "linux/arm64", "linux/arm64/v8", "linux/aarch64", "linux/arm/v6"}
+	got, err := build.NormalizePlatforms(names)
+	if want := []string{"linux/amd64", "linux/arm/v7", "linux/arm64", "linux/arm/v6"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+	variant := map[string]string{"variant": "FROM scratch\nARG TARGETARCH TARGETVARIANT\nCOPY $TARGETARCH$TARGETVARIANT /\n"}
+	for name, want := range map[string]string{"linux/arm": "armv7", "linux/arm64/v8": "arm64", "linux/arm/v6": "armv6", "linux/amd64/v1": "amd64", "linux/amd64/v3": "amd64v3"} {
+		step := fingerprint(t, build.Settings{Platforms: []string{name}}, variant, "armv7", "armv6", "arm64", "amd64", "amd64v3")["variant"]
+		if step.Err != nil || len(step.Inputs.Files) != 1 || step.Inputs.Files[want] == "" {
+			t.Errorf("%s reads %v, %v; want %s", name, step.Inputs.Files, step.Err, want)
+		}
+	}
+}
+
 // Where an image is built counts only if its Dockerfile names it, and only then
 // is it asked for.
 func TestBuildPlatform(t *testing.T) {

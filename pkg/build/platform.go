@@ -16,7 +16,8 @@ func HostPlatform() string {
 }
 
 // NormalizePlatforms gives platforms the names that BuildKit does
-// ("linux/x86_64" is "linux/amd64"), each once.
+// ("linux/x86_64" is "linux/amd64", "linux/arm" is "linux/arm/v7", and
+// "linux/arm64/v8" is "linux/arm64"), each once.
 func NormalizePlatforms(names []string) ([]string, error) {
 	var normalized []string
 	for _, name := range names {
@@ -24,7 +25,7 @@ func NormalizePlatforms(names []string) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("platform %q: %w", name, err)
 		}
-		if name := platforms.Format(platform); !slices.Contains(normalized, name) {
+		if name := platforms.Format(platforms.Normalize(platform)); !slices.Contains(normalized, name) {
 			normalized = append(normalized, name)
 		}
 	}

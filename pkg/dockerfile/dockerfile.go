@@ -120,14 +120,14 @@ func Convert(ctx context.Context, source []byte, opts Options) (*Conversion, err
 
 // convertible is what BuildKit is to convert.
 func (opts Options) convertible(source []byte, resolver *resolver) (dockerfile2llb.ConvertOpt, error) {
-	platform, err := platforms.Parse(opts.Platform)
+	platform, err := parsePlatform(opts.Platform)
 	if err != nil {
-		return dockerfile2llb.ConvertOpt{}, fmt.Errorf("platform %q: %w", opts.Platform, err)
+		return dockerfile2llb.ConvertOpt{}, err
 	}
 	buildPlatform := platform
 	if opts.BuildPlatform != "" {
-		if buildPlatform, err = platforms.Parse(opts.BuildPlatform); err != nil {
-			return dockerfile2llb.ConvertOpt{}, fmt.Errorf("platform %q: %w", opts.BuildPlatform, err)
+		if buildPlatform, err = parsePlatform(opts.BuildPlatform); err != nil {
+			return dockerfile2llb.ConvertOpt{}, err
 		}
 	}
 	caps := pb.Caps.CapSet(pb.Caps.All())
@@ -142,6 +142,16 @@ func (opts Options) convertible(source []byte, resolver *resolver) (dockerfile2l
 		MetaResolver:   resolver,
 		LLBCaps:        &caps,
 	}, nil
+}
+
+// parsePlatform reads a platform as the build does: "linux/arm" is
+// "linux/arm/v7" there (dockerui, parsePlatforms).
+func parsePlatform(name string) (ocispec.Platform, error) {
+	platform, err := platforms.Parse(name)
+	if err != nil {
+		return ocispec.Platform{}, fmt.Errorf("platform %q: %w", name, err)
+	}
+	return platforms.Normalize(platform), nil
 }
 
 // convert puts a conversion together.
