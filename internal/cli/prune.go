@@ -13,7 +13,7 @@ import (
 	"github.com/rtbuild/rtbuild/internal/cli/invocation"
 	"github.com/rtbuild/rtbuild/internal/edge/git"
 	"github.com/rtbuild/rtbuild/internal/registryserver"
-	"github.com/rtbuild/rtbuild/pkg/release"
+	"github.com/rtbuild/rtbuild/pkg/prune"
 )
 
 type pruneOptions struct {
@@ -23,7 +23,7 @@ type pruneOptions struct {
 
 // prunedImage is an image that nothing needs, as prune prints it.
 type prunedImage struct {
-	release.Stored
+	prune.Stored
 	Deleted bool `json:"deleted"`
 }
 
@@ -77,14 +77,14 @@ func (s *session) prune(ctx context.Context, o pruneOptions) error {
 	if err != nil {
 		return fmt.Errorf("the history tells what was released: %w", err)
 	}
-	keep := release.Retention{Releases: o.releases, Since: time.Now().AddDate(0, 0, -o.days)}
-	images, err := s.project.Prunable(ctx, s.registryClient(), log, edges, options, keep)
+	keep := prune.Retention{Releases: o.releases, Since: time.Now().AddDate(0, 0, -o.days)}
+	images, err := prune.Find(ctx, s.project, s.registryClient(), log, edges, options, keep)
 	if err != nil {
 		return err
 	}
 	var deleted []string
 	if o.delete {
-		deleted, err = release.Prune(ctx, s.registryClient(), images)
+		deleted, err = prune.Delete(ctx, s.registryClient(), images)
 	}
 	err = errors.Join(err, s.printPruned(images, deleted, o))
 	if err != nil || !o.delete {
@@ -95,7 +95,7 @@ func (s *session) prune(ctx context.Context, o pruneOptions) error {
 }
 
 // printPruned prints what nothing needs, and the totals.
-func (s *session) printPruned(images []release.Stored, deleted []string, o pruneOptions) error {
+func (s *session) printPruned(images []prune.Stored, deleted []string, o pruneOptions) error {
 	gone := map[string]bool{}
 	for _, ref := range deleted {
 		gone[ref] = true

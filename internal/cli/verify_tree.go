@@ -105,7 +105,7 @@ func (s *session) warnOlder(today *build.Prepared, document *contract.Document) 
 				if u.Runtime != verified.Runtime || u.Version != verified.Version || u.Phase != image.Phase || u.Target == "" {
 					continue
 				}
-				if why := release.Older(steps[u.Target], image.Labels); why != "" {
+				if why := steps[u.Target].Older(image.Labels); why != "" {
 					s.app.Warnf("%s: the image of the %s phase, %s, %s: rtbuild build %s makes it anew", verified.Name(), image.Phase, image.Reference, why, u.Target)
 				}
 			}

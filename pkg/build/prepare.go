@@ -51,6 +51,19 @@ type PreparedStep struct {
 	Err error
 }
 
+// Older says of an image that has these labels why it is not the one that the step
+// makes today; "" if it is, or if that is not known.
+func (s PreparedStep) Older(labels map[string]string) string {
+	made := labels[LabelFingerprint]
+	switch {
+	case s.Fingerprint == "" || made == s.Fingerprint:
+		return ""
+	case made == "":
+		return "does not say what it was made from"
+	}
+	return "is not made of today's sources"
+}
+
 // Fresh tells whether the registry has an image of these inputs.
 func (s PreparedStep) Fresh() bool { return s.Existing != "" }
 

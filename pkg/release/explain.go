@@ -88,16 +88,3 @@ func explain(ctx context.Context, inspector Inspector, destination string, step 
 	}
 	return e, nil
 }
-
-// Older says of an image that has these labels why it is not the one that a step
-// makes today; "" if it is, or if that is not known.
-func Older(step build.PreparedStep, labels map[string]string) string {
-	made := labels[build.LabelFingerprint]
-	switch {
-	case step.Fingerprint == "" || made == step.Fingerprint:
-		return ""
-	case made == "":
-		return "does not say what it was made from"
-	}
-	return "is not made of today's sources"
-}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/rtbuild/rtbuild/internal/edge/git"
 	"github.com/rtbuild/rtbuild/pkg/build"
+	"github.com/rtbuild/rtbuild/pkg/prune"
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
@@ -33,7 +34,7 @@ func (s *stage) git(daysAgo int, args ...string) {
 }
 
 // prunable are the stage's images at the registry.
-func (s *stage) prunable(keep release.Retention) []release.Stored {
+func (s *stage) prunable(keep prune.Retention) []prune.Stored {
 	s.t.Helper()
 	edges := s.edges(s.root)
 	log, err := git.Open(s.t.Context(), s.root)
@@ -42,7 +43,7 @@ func (s *stage) prunable(keep release.Retention) []release.Stored {
 	}
 	o := release.Options{}
 	o.Destination = s.host
-	images, err := s.project.Prunable(s.t.Context(), s.client, log, edges, o, keep)
+	images, err := prune.Find(s.t.Context(), s.project, s.client, log, edges, o, keep)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func TestPrune(t *testing.T) {
 	if len(names) != 6 {
 		t.Fatalf("the images are not six: %v", names)
 	}
-	wanted := func(what string, keep release.Retention, want string) {
+	wanted := func(what string, keep prune.Retention, want string) {
 		t.Helper()
 		var got []string
 		for _, image := range s.prunable(keep) {
@@ -100,24 +101,24 @@ func TestPrune(t *testing.T) {
 		}
 	}
 	daysAgo := func(days int) time.Time { return time.Now().AddDate(0, 0, -days) }
-	wanted("today alone", release.Retention{Since: daysAgo(0)}, "a1 b1 b2 orphan")
-	wanted("one release", release.Retention{Releases: 1, Since: daysAgo(0)}, "a1 b1 b2 orphan")
-	wanted("two releases", release.Retention{Releases: 2, Since: daysAgo(0)}, "a1 b1 orphan")
-	wanted("three releases", release.Retention{Releases: 3, Since: daysAgo(0)}, "orphan")
-	wanted("forty days", release.Retention{Since: daysAgo(40)}, "a1 b1 orphan")
-	wanted("sixty days, of which the first state held ten", release.Retention{Since: daysAgo(60)}, "orphan")
+	wanted("today alone", prune.Retention{Since: daysAgo(0)}, "a1 b1 b2 orphan")
+	wanted("one release", prune.Retention{Releases: 1, Since: daysAgo(0)}, "a1 b1 b2 orphan")
+	wanted("two releases", prune.Retention{Releases: 2, Since: daysAgo(0)}, "a1 b1 orphan")
+	wanted("three releases", prune.Retention{Releases: 3, Since: daysAgo(0)}, "orphan")
+	wanted("forty days", prune.Retention{Since: daysAgo(40)}, "a1 b1 orphan")
+	wanted("sixty days, of which the first state held ten", prune.Retention{Since: daysAgo(60)}, "orphan")
 	s.write("stable/b/file", "of b, tried\n")
-	wanted("what today's sources make", release.Retention{Since: daysAgo(0)}, "a1 b1 b2")
+	wanted("what today's sources make", prune.Retention{Since: daysAgo(0)}, "a1 b1 b2")
 	s.write("stable/b/file", "of b, changed\n")
 	s.git(5, "branch", "old", "HEAD~1")
-	wanted("what a branch pins", release.Retention{Releases: 1, Since: daysAgo(0)}, "a1 b1 orphan")
+	wanted("what a branch pins", prune.Retention{Releases: 1, Since: daysAgo(0)}, "a1 b1 orphan")
 	s.git(5, "branch", "-q", "-D", "old")
 	if err := s.client.Tag(t.Context(), s.host+"/acme/b:mine", b1); err != nil {
 		t.Fatal(err)
 	}
-	wanted("what is tagged, and what that is built from", release.Retention{Since: daysAgo(0)}, "b2 orphan")
+	wanted("what is tagged, and what that is built from", prune.Retention{Since: daysAgo(0)}, "b2 orphan")
 
-	deleted, err := release.Prune(t.Context(), s.client, s.prunable(release.Retention{Since: daysAgo(0)}))
+	deleted, err := prune.Delete(t.Context(), s.client, s.prunable(prune.Retention{Since: daysAgo(0)}))
 	if err != nil || len(deleted) != 2 {
 		t.Errorf("deleted %q, %v", deleted, err)
 	}
@@ -127,7 +128,7 @@ func TestPrune(t *testing.T) {
 			t.Errorf("%s is gone: %v, want %v", name, gone, want)
 		}
 	}
-	wanted("when all that is done", release.Retention{Since: daysAgo(0)}, "")
+	wanted("when all that is done", prune.Retention{Since: daysAgo(0)}, "")
 }
 
 // labelled is an image that says which fingerprint it was made from.
@@ -169,7 +170,7 @@ func TestPruneIndexes(t *testing.T) {
 		t.Fatal(err)
 	}
 	push("1-"+d[:12], second)
-	keep := release.Retention{Since: time.Now()}
+	keep := prune.Retention{Since: time.Now()}
 	push("mine", index)
 	for _, image := range s.prunable(keep) {
 		if !image.Needed() {
@@ -178,7 +179,7 @@ func TestPruneIndexes(t *testing.T) {
 	}
 	push("mine", labelled(t, c))
 	images := s.prunable(keep)
-	deleted, err := release.Prune(t.Context(), s.client, images)
+	deleted, err := prune.Delete(t.Context(), s.client, images)
 	if err != nil {
 		t.Fatal(err)
 	}

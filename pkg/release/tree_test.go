@@ -153,7 +153,7 @@ func TestAudit(t *testing.T) {
 	}
 	for labels, want := range map[string]string{"": "does not say what it was made from", "x": "", "y": "is not made of today's sources"} {
 		step := build.PreparedStep{Fingerprint: "x"}
-		if got := release.Older(step, map[string]string{build.LabelFingerprint: labels}); got != want {
+		if got := step.Older(map[string]string{build.LabelFingerprint: labels}); got != want {
 			t.Errorf("%q: got %q, want %q", labels, got, want)
 		}
 	}

@@ -9,12 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rtbuild/rtbuild/pkg/release"
+	"github.com/rtbuild/rtbuild/pkg/prune"
 )
 
-var _ release.PinLog = (*Repository)(nil)
+var _ prune.PinLog = (*Repository)(nil)
 
-// Branches implements release.PinLog.
+// Branches implements prune.PinLog.
 func (r *Repository) Branches(ctx context.Context) ([]string, error) {
 	out, err := r.git(ctx, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes")
 	if err != nil {
@@ -26,8 +26,8 @@ func (r *Repository) Branches(ctx context.Context) ([]string, error) {
 // digits is what is looked for: a manifest may put "sha256:" before it itself.
 const digits = "[0-9a-f]{64}"
 
-// Revisions implements release.PinLog.
-func (r *Repository) Revisions(ctx context.Context, branch string, visit func(release.Revision) bool) error {
+// Revisions implements prune.PinLog.
+func (r *Repository) Revisions(ctx context.Context, branch string, visit func(prune.Revision) bool) error {
 	doing := "reading the history of " + branch
 	if r.shallow {
 		return fmt.Errorf("%s: %w; fetch all of it: git fetch --unshallow", doing, ErrShallow)
@@ -50,7 +50,7 @@ func (r *Repository) Revisions(ctx context.Context, branch string, visit func(re
 		if err != nil {
 			return fmt.Errorf("%s: %w", doing, err)
 		}
-		if !visit(release.Revision{Time: time.Unix(unix, 0), Digests: digests}) {
+		if !visit(prune.Revision{Time: time.Unix(unix, 0), Digests: digests}) {
 			return nil
 		}
 	}

@@ -9,13 +9,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/rtbuild/rtbuild/pkg/prune"
 	"github.com/rtbuild/rtbuild/pkg/reference"
-	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
-var _ release.Cleaner = (*Client)(nil)
+var _ prune.Cleaner = (*Client)(nil)
 
-// Tags implements release.Cleaner. It takes a GET for each page that the registry
+// Tags implements prune.Cleaner. It takes a GET for each page that the registry
 // makes of them.
 func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) {
 	doing := "listing the tags of " + repository
@@ -33,7 +33,7 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 	return tags, nil
 }
 
-// Delete implements release.Cleaner: the distribution protocol deletes the tags
+// Delete implements prune.Cleaner: the distribution protocol deletes the tags
 // of a manifest with it.
 func (c *Client) Delete(ctx context.Context, ref string) error {
 	doing := "deleting " + ref

@@ -1,4 +1,6 @@
-package release
+// Package prune finds the images at a registry that nothing needs any more, and
+// deletes them.
+package prune
 
 import (
 	"context"
@@ -13,13 +15,14 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/build"
 	"github.com/rtbuild/rtbuild/pkg/parallel"
 	"github.com/rtbuild/rtbuild/pkg/reference"
+	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
 // A Cleaner lists what registries hold, and deletes it. It is safe for concurrent
 // use.
 type Cleaner interface {
 	reference.Resolver
-	Inspector
+	release.Inspector
 	// Tags are the tags of a repository (HOST/path); none where there is no such
 	// repository. Errors are those of reference.Resolver.
 	Tags(ctx context.Context, repository string) ([]string, error)
@@ -34,7 +37,7 @@ type PinLog interface {
 	Branches(ctx context.Context) ([]string, error)
 	// Revisions visits a branch's tip and then, newest first, the commits that
 	// changed a line with a digest, until visit returns false. The error wraps
-	// ErrShallow where the clone lacks the beginning of the history.
+	// release.ErrShallow where the clone lacks the beginning of the history.
 	Revisions(ctx context.Context, branch string, visit func(Revision) bool) error
 }
 
@@ -79,8 +82,8 @@ func (s Stored) String() string { return s.Repository + ":" + s.Tags[0] }
 // fingerprint.
 var contentTag = regexp.MustCompile(`^.+-([0-9a-f]{12})$`)
 
-// Prunable looks at all tagged images in the repositories that this tree builds
-// and says which of them nothing needs. An image is needed
+// Find looks at all tagged images in the repositories that a tree builds and says
+// which of them nothing needs. An image is needed
 //
 //   - if a tag stands for it that is no content tag;
 //   - if the tree's manifests pin it, today or in a state that is kept;
@@ -88,13 +91,13 @@ var contentTag = regexp.MustCompile(`^.+-([0-9a-f]{12})$`)
 //   - if a needed image was built from it, or is an index that lists it.
 //
 // Nothing is changed. The repositories' other tags are no reason to fail.
-func (p *Project) Prunable(ctx context.Context, cleaner Cleaner, log PinLog, e Edges, o Options, keep Retention) ([]Stored, error) {
+func Find(ctx context.Context, p *release.Project, cleaner Cleaner, log PinLog, e release.Edges, o release.Options, keep Retention) ([]Stored, error) {
 	o.Push, o.Names = true, nil
 	today, err := p.Prepare(ctx, e, o)
 	if err != nil {
 		return nil, err
 	}
-	images, err := p.atRegistry(ctx, cleaner, o.Destination)
+	images, err := atRegistry(ctx, p, cleaner, o.Destination)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +119,7 @@ func (p *Project) Prunable(ctx context.Context, cleaner Cleaner, log PinLog, e E
 		}
 		current[step.Content] = true
 	}
-	pr := pruning{images: images, versions: p.versionTags(o.Destination)}
+	pr := pruning{images: images, versions: versionTags(p, o.Destination)}
 	for i := range pr.images {
 		pr.need(i, pr.reason(&pr.images[i], pinned, current))
 	}
@@ -124,7 +127,7 @@ func (p *Project) Prunable(ctx context.Context, cleaner Cleaner, log PinLog, e E
 }
 
 // versionTags are the full references of the version tags.
-func (p *Project) versionTags(place string) map[string]bool {
+func versionTags(p *release.Project, place string) map[string]bool {
 	tags := map[string]bool{}
 	for _, t := range p.Discovery.Targets {
 		for _, ref := range t.References(place) {
@@ -178,7 +181,7 @@ func (pr pruning) need(i int, reason string) {
 
 // atRegistry are the images that have tags in the repositories of the tree's
 // targets, by repository and first tag.
-func (p *Project) atRegistry(ctx context.Context, cleaner Cleaner, place string) ([]Stored, error) {
+func atRegistry(ctx context.Context, p *release.Project, cleaner Cleaner, place string) ([]Stored, error) {
 	var repositories []string
 	for _, t := range append(slices.Clone(p.Discovery.Targets), p.Discovery.Unused...) {
 		if t.Repository.Name != "" {
@@ -235,7 +238,7 @@ func tagged(ctx context.Context, cleaner Cleaner, repository string) ([]Stored, 
 
 // inspect reads what an image says of itself. What is no image, such as a
 // signature, says nothing.
-func (s *Stored) inspect(ctx context.Context, inspector Inspector) error {
+func (s *Stored) inspect(ctx context.Context, inspector release.Inspector) error {
 	found, err := inspector.Inspect(ctx, s.Repository+"@"+s.Digest)
 	if errors.Is(err, reference.ErrNoImage) {
 		return nil
@@ -287,9 +290,9 @@ func pinnedIn(ctx context.Context, log PinLog, known map[string]bool, keep Reten
 	return pinned, nil
 }
 
-// Prune deletes the images that nothing needs, and those that only they list, and
+// Delete deletes the images that nothing needs, and those that only they list, and
 // returns what it deleted, in that order; after an error, that is not all.
-func Prune(ctx context.Context, cleaner Cleaner, images []Stored) (deleted []string, err error) {
+func Delete(ctx context.Context, cleaner Cleaner, images []Stored) (deleted []string, err error) {
 	stays := map[string]bool{}
 	for _, image := range images {
 		if image.Needed() {
