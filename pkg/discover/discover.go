@@ -38,6 +38,9 @@ type Discovery struct {
 	Targets []*Target
 	// Unused are targets for Dockerfiles whose image nothing uses.
 	Unused []*Target
+	// Misnamed are files that are Dockerfiles by the looks of their names, which do
+	// not say what they make, as no manifest does.
+	Misnamed []string
 	// Undecided are Dockerfiles that the conventions do not decide.
 	Undecided []Undecided
 	// Usages are the images of all phases, in the document's order.
@@ -67,7 +70,7 @@ func Discover(tree *manifest.Tree, opts Options) (*Discovery, error) {
 	if len(folders) == 0 {
 		folders = manifest.DefaultFolders()
 	}
-	files, err := scan(tree.Root, folders, declaredVersions(tree))
+	files, misnamed, err := scan(tree.Root, folders, declaredVersions(tree))
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +86,9 @@ func Discover(tree *manifest.Tree, opts Options) (*Discovery, error) {
 		d.Targets = append(d.Targets, target)
 	}
 	d.Unused = m.unused(d)
+	d.Misnamed = slices.DeleteFunc(misnamed, func(name string) bool {
+		return slices.ContainsFunc(d.Targets, func(t *Target) bool { return t.Dockerfile == name })
+	})
 	if err := nameTargets(d); err != nil {
 		return nil, err
 	}

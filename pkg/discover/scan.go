@@ -72,11 +72,14 @@ func splitVersion(s string, versions map[string]bool) (version, variant string) 
 	return version, s[len(version)+1:]
 }
 
+// otherNames are names that people give to Dockerfiles, and that say nothing here.
+var otherNames = regexp.MustCompile(`^Dockerfile[-_][^~]*$|\.[Dd]ockerfile$`)
+
 // scan lists the Dockerfiles that lie directly in the runtime folders under
-// root, by folder ("stable/go"). versions are those that the manifests of a
-// folder declare.
-func scan(root string, folders []string, versions map[string]map[string]bool) (map[string][]file, error) {
-	found := map[string][]file{}
+// root, by folder ("stable/go"), and files that may be some by their names, relative
+// to root. versions are those that the manifests of a folder declare.
+func scan(root string, folders []string, versions map[string]map[string]bool) (found map[string][]file, misnamed []string, err error) {
+	found = map[string][]file{}
 	for _, parent := range folders {
 		parent = strings.Trim(filepath.ToSlash(filepath.Clean(parent)), "/")
 		entries, err := os.ReadDir(filepath.Join(root, parent))
@@ -84,21 +87,21 @@ func scan(root string, folders []string, versions map[string]map[string]bool) (m
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("listing the runtime folders: %w", err)
+			return nil, nil, fmt.Errorf("listing the runtime folders: %w", err)
 		}
 		for _, entry := range entries {
 			folder := path.Join(parent, entry.Name())
 			if strings.HasPrefix(entry.Name(), ".") || !isDir(root, folder, entry) {
 				continue
 			}
-			files, err := scanFolder(root, folder, versions[folder])
+			files, others, err := scanFolder(root, folder, versions[folder])
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			found[folder] = files
+			found[folder], misnamed = files, append(misnamed, others...)
 		}
 	}
-	return found, nil
+	return found, misnamed, nil
 }
 
 func isDir(root, folder string, entry fs.DirEntry) bool {
@@ -109,20 +112,24 @@ func isDir(root, folder string, entry fs.DirEntry) bool {
 	return err == nil && info.IsDir()
 }
 
-func scanFolder(root, folder string, versions map[string]bool) ([]file, error) {
+func scanFolder(root, folder string, versions map[string]bool) (files []file, misnamed []string, err error) {
 	entries, err := os.ReadDir(filepath.Join(root, folder))
 	if err != nil {
-		return nil, fmt.Errorf("listing a runtime folder: %w", err)
+		return nil, nil, fmt.Errorf("listing a runtime folder: %w", err)
 	}
-	var files []file
 	for _, entry := range entries {
+		name := path.Join(folder, entry.Name())
 		f, ok := parseName(entry.Name(), versions)
-		if !ok || isDir(root, path.Join(folder, entry.Name()), entry) {
+		if other := otherNames.MatchString(entry.Name()); !ok && !other || isDir(root, name, entry) {
 			continue
 		}
-		f.path = path.Join(folder, entry.Name())
+		if !ok {
+			misnamed = append(misnamed, name)
+			continue
+		}
+		f.path = name
 		files = append(files, f)
 	}
 	sort.Slice(files, func(i, j int) bool { return files[i].path < files[j].path })
-	return files, nil
+	return files, misnamed, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -140,6 +141,10 @@ func (p *Project) matches() []manifest.Finding {
 	}
 	for _, t := range p.Discovery.Unused {
 		findings = append(findings, p.finding(manifest.SeverityWarning, check.RuleUnusedDockerfile, t.Dockerfile, "makes no image that a manifest names; it is built only on request: rtbuild build "+t.Dockerfile))
+	}
+	for _, name := range p.Discovery.Misnamed {
+		findings = append(findings, p.finding(manifest.SeverityWarning, check.RuleUnusedDockerfile, name,
+			"its name does not say which image it makes: call it Dockerfile.VERSION, or Dockerfile.VERSION.init, or let the manifest name it with a hidden field beside the image, build:: { dockerfile: '"+path.Base(name)+"' }"))
 	}
 	return findings
 }
