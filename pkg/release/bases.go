@@ -147,7 +147,11 @@ func (b *Bases) Current(ctx context.Context, ref reference.Reference) (string, e
 		return found.Digest, err
 	}
 	descriptor, err := b.registry.Resolve(ctx, ref.String())
-	if errors.Is(err, reference.ErrUnreachable) {
+	asked, mirrored := b.mirrors.mirrored(ref)
+	switch {
+	case err != nil && mirrored:
+		err = fmt.Errorf("%w; its mirror was asked first, and has no %s", err, asked)
+	case errors.Is(err, reference.ErrUnreachable):
 		err = fmt.Errorf("%w; or take it from a mirror that has it: --mirror %s=HOST[/PREFIX]", err, ref.Registry())
 	}
 	return descriptor.Digest, err

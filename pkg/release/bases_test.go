@@ -24,6 +24,15 @@ import (
 	"github.com/rtbuild/rtbuild/pkg/release"
 )
 
+func mustLoad(t *testing.T, path string) *lockfile.File {
+	t.Helper()
+	lock, err := lockfile.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lock
+}
+
 // Bases are locked once, found at their mirror, and named by digest, so that
 // no engine takes another image of the tag.
 func TestBases(t *testing.T) {
@@ -35,11 +44,7 @@ func TestBases(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "rtbuild.lock")
 	open := func(mode release.LockMode) *release.Bases {
 		t.Helper()
-		lock, err := lockfile.Load(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return release.NewBases(lock, release.NewMirrors(client, map[string]string{"docker.io": host + "/hub", "docker.io/gone": host + "/gone"}), client, mode)
+		return release.NewBases(mustLoad(t, path), release.NewMirrors(client, map[string]string{"docker.io": host + "/hub", "docker.io/gone": host + "/gone"}), client, mode)
 	}
 	debian := reference.MustParse("debian:sid")
 	locked := push(t, host+"/hub/library/debian:sid")
@@ -76,6 +81,10 @@ func TestBases(t *testing.T) {
 	gone := "sha256:" + strings.Repeat("1", 64)
 	if _, err := bases.Locate(t.Context(), reference.MustParse(host+"/acme/base:1"), gone); err == nil || !strings.Contains(err.Error(), "rtbuild lock --update "+host+"/acme/base:1") {
 		t.Errorf("gone: %v", err)
+	}
+	mirrored := release.NewBases(mustLoad(t, path), release.NewMirrors(client, map[string]string{"127.0.0.1:1": host + "/other"}), client, release.LockAdd)
+	if _, err := mirrored.Digest(t.Context(), reference.MustParse("127.0.0.1:1/acme/base:1")); err == nil || !strings.Contains(err.Error(), "its mirror was asked first, and has no "+host+"/other/acme/base:1") {
+		t.Errorf("not at the mirror: %v", err)
 	}
 	if _, err := open(release.LockAdd).Digest(t.Context(), reference.MustParse("127.0.0.1:1/acme/base:1")); !errors.Is(err, reference.ErrUnreachable) || !strings.Contains(err.Error(), "--mirror 127.0.0.1:1=HOST") {
 		t.Errorf("unreachable: %v", err)
