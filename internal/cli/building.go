@@ -187,6 +187,10 @@ func (o observer) AllChanged(rev, why string) {
 	o.app.Warnf("--since %s: all images count as changed: %s", rev, why)
 }
 
+func (o observer) NotCompared(rev string, images []string, why string) {
+	o.app.Warnf("--since %s: these count as changed, since it is not known what they are made of (%s): %s; rtbuild lock notes base images where they can be asked for", rev, why, strings.Join(images, ", "))
+}
+
 // keyValues reads "id=x,src=y" lists into a map of one to the other.
 func keyValues(values []string, flag, key, value string) (map[string]string, error) {
 	result := map[string]string{}

@@ -55,6 +55,9 @@ type Observer interface {
 	Locked(images []string)
 	// AllChanged is told why all images count as changed since a revision.
 	AllChanged(rev, why string)
+	// NotCompared is told of images that count as changed since a revision because
+	// it is not known what they are made of today, and why.
+	NotCompared(rev string, images []string, why string)
 }
 
 // Options say what to release, and how.
@@ -177,6 +180,9 @@ type told struct{ Observer }
 // AllChanged implements Observer.
 func (told) AllChanged(string, string) {}
 
+// NotCompared implements Observer.
+func (told) NotCompared(string, []string, string) {}
+
 // Fingerprint finds out what some targets are made of, and all that they are
 // built from.
 func (p *Project) Fingerprint(ctx context.Context, e Edges, o Options, targets map[string]bool) (*build.Prepared, error) {
@@ -199,6 +205,8 @@ func differenceSince(ctx context.Context, e Edges, rev string, today *build.Prep
 	}
 	if difference.Whole != "" {
 		e.Observer.AllChanged(rev, difference.Whole)
+	} else if images, why := notKnown(today); len(images) > 0 {
+		e.Observer.NotCompared(rev, images, why)
 	}
 	return difference, nil
 }

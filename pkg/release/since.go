@@ -170,6 +170,23 @@ func whole(today *build.Prepared, why string) *difference {
 	return &difference{Targets: affected(&build.Prepared{}, today), Whole: why}
 }
 
+// notKnown are the names of the steps of which nobody knows what their images are
+// made of, and why that is for the first of them.
+func notKnown(today *build.Prepared) (images []string, why string) {
+	for _, step := range today.Steps {
+		if step.Fingerprint != "" {
+			continue
+		}
+		if images = append(images, step.Name); len(images) > 1 {
+			continue
+		}
+		if why = "a base image is not locked, and its registry cannot be asked"; step.Err != nil {
+			why = step.Err.Error()
+		}
+	}
+	return images, why
+}
+
 // affected are the names of the steps whose images are made of something else
 // than in another state of the tree, have other version tags, or are new in it.
 // Steps whose inputs cannot be known count.

@@ -143,6 +143,9 @@ func (s *stage) Locked(images []string)         { s.told = append(s.told, fmt.Sp
 func (s *stage) AllChanged(rev, why string) {
 	s.told = append(s.told, "all changed since "+rev+": "+why)
 }
+func (s *stage) NotCompared(rev string, images []string, why string) {
+	s.told = append(s.told, fmt.Sprint("not compared with ", rev, ": ", images, ": ", why))
+}
 func (s *stage) tag(image string) string { return s.digest(s.host + "/acme/" + image + ":1") }
 func (s *stage) pinned() int             { return strings.Count(s.manifests(), "@sha256:") }
 func statuses(r *release.Result) (all string) {
