@@ -178,6 +178,19 @@ func TestBuildPlatformWithoutItsName(t *testing.T) {
 	}
 }
 
+// A sibling that is named by where the image is built is built before it.
+func TestBuildPlatformNamesSibling(t *testing.T) {
+	arch := strings.Split(build.HostPlatform(), "/")[1]
+	steps := fingerprint(t, build.Settings{Platforms: []string{"linux/s390x"}}, map[string]string{
+		"cross":         "FROM --platform=$BUILDPLATFORM acme/tools-$BUILDARCH:1 AS tools\nFROM scratch\nCOPY --from=tools / /\n",
+		"tools-" + arch: "FROM scratch\n",
+		"tools-s390x":   "FROM scratch\n",
+	})
+	if cross := steps["cross"]; cross.Err != nil || !slices.Equal(cross.DependsOn, []string{"tools-" + arch + ":1"}) {
+		t.Errorf("it depends on %q, %v", cross.DependsOn, cross.Err)
+	}
+}
+
 // Where an image reads the Dockerfile, the text and the whole context count, and
 // that image as a base.
 func TestFrontendInputs(t *testing.T) {

@@ -205,6 +205,8 @@ func (p *planner) convertStep(step *Step, platform string) (*dockerfile.Conversi
 		}
 		return anyOf(p.configs[sibling], platform, p.platforms), known, nil
 	})
+	// Where it is built is mostly here, and may name a sibling (tools-$BUILDARCH).
+	opts.BuildPlatform = HostPlatform()
 	converted, err := dockerfile.Convert(context.Background(), step.Source, opts)
 	if err != nil {
 		known = false
