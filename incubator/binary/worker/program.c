@@ -106,7 +106,7 @@ static void receive(int *file, struct buffer *into) {
 		shut(file);
 }
 
-// send writes what a pipe takes, and closes it after the last.
+// send_data writes what a pipe takes, and closes it after the last.
 static void send_data(int *file, const struct buffer *data, size_t *sent) {
 	if (*sent < data->length) {
 		ssize_t n = write(*file, data->data + *sent, data->length - *sent);
