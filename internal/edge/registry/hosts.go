@@ -73,13 +73,13 @@ func (h *hosts) greeting(host string) greeting {
 // RoundTrip implements http.RoundTripper.
 func (h *hosts) RoundTrip(req *http.Request) (*http.Response, error) { return h.send(req, false) }
 
-// hopefully takes hosts that were not asked for such that want nothing.
-type hopefully struct{ *hosts }
+// assumingOpen takes hosts that were not asked for open: they want nothing to be shown.
+type assumingOpen struct{ *hosts }
 
 // RoundTrip implements http.RoundTripper.
-func (h hopefully) RoundTrip(req *http.Request) (*http.Response, error) { return h.send(req, true) }
+func (h assumingOpen) RoundTrip(req *http.Request) (*http.Response, error) { return h.send(req, true) }
 
-func (h *hosts) send(req *http.Request, hopeful bool) (*http.Response, error) {
+func (h *hosts) send(req *http.Request, assumeOpen bool) (*http.Response, error) {
 	host := req.URL.Host
 	if req.URL.Scheme == "http" && !h.insecure.allow(host) {
 		closeBody(req)
@@ -92,7 +92,7 @@ func (h *hosts) send(req *http.Request, hopeful bool) (*http.Response, error) {
 			return nil, http.ErrSchemeMismatch
 		case said.status != 0:
 			return said.answer(req), nil
-		case hopeful && (said.scheme != "" || !h.insecure.allow(host)):
+		case assumeOpen && (said.scheme != "" || !h.insecure.allow(host)):
 			return greeting{status: http.StatusOK}.answer(req), nil
 		}
 	}

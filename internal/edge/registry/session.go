@@ -104,7 +104,7 @@ func (c *Client) challenge(ctx context.Context, registry name.Registry, unasked 
 // transport carries requests below the library's authentication.
 func (c *Client) transport(unasked bool) http.RoundTripper {
 	if unasked {
-		return transport.NewUserAgent(hopefully{c.hosts}, c.userAgent)
+		return transport.NewUserAgent(assumingOpen{c.hosts}, c.userAgent)
 	}
 	return transport.NewUserAgent(c.hosts, c.userAgent)
 }
