@@ -65,6 +65,13 @@ final class Answer
         $this->send($head . ($this->bodiless() ? '' : $body));
     }
 
+    /** Says that the worker is ready, and takes one call at once, whatever FUNC_WORKER_CONCURRENCY says. */
+    public function healthy(): void
+    {
+        $this->ended = true;
+        $this->send("HTTP/1.1 200 OK\r\nX-Func-Concurrency: 1\r\nContent-Length: 0\r\n\r\n");
+    }
+
     /** Sends the failure of a call: the type of what went wrong, and its trace. */
     public function fail(string $type, string $trace, string $connection = 'keep-alive'): void
     {
@@ -290,7 +297,7 @@ final class Worker
         while ($request = $reader->request()) {
             $answer = new Answer($connection, $request->getMethod());
             if (str_starts_with($request->getRequestTarget(), '/_health')) {
-                $answer->finish(200, [], 'OK', TEXT);
+                $answer->healthy();
                 continue;
             }
             self::call($function, $request, $answer, $server);

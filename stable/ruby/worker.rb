@@ -248,6 +248,9 @@ module KubelessWorker
 
   # A connection of the proxy.
   class Connection
+    # Whatever FUNC_WORKER_CONCURRENCY says.
+    HEALTHY = "HTTP/1.1 200 OK\r\nX-Func-Concurrency: 1\r\nContent-Length: 0\r\n\r\n"
+
     def initialize(socket, function, context)
       @socket, @function, @context = socket, function, context
       @requests = RequestReader.new(socket)
@@ -256,8 +259,7 @@ module KubelessWorker
     def serve
       while (parts = @requests.next)
         request = Request.new(*parts)
-        response = Response.new(@socket, request.request_method)
-        @socket.write(request.path == '/_health' ? response.rest('OK', TEXT) : call(request, response))
+        @socket.write(request.path == '/_health' ? HEALTHY : call(request, Response.new(@socket, request.request_method)))
       end
     rescue EOFError, SystemCallError, RequestReader::Malformed
       # The proxy has gone, or the next request cannot be found.

@@ -27,9 +27,9 @@ func TestFunctionImage(t *testing.T) {
 		dockerCommand(t, "push", "--quiet", there)
 	}
 	p.write("f/requirements.txt", "markdown==3.7\n")
-	in := func(command, word string) string {
+	in := func(command, word string) {
 		p.write("f/f.py", "import markdown, os\ndef handler(event, context):\n    return markdown.markdown('"+word+"') + os.environ.get('A', '')\n")
-		return p.must(command, "own", "--registry", registry, "--runtime", "python3.13", "--handler", "f.handler",
+		p.must(command, "own", "--registry", registry, "--runtime", "python3.13", "--handler", "f.handler",
 			"--from-file", filepath.Join(p.folder, "f"), "--image", registry+"/functions/own")
 	}
 	imageOf := func() string {
