@@ -17,9 +17,15 @@ import (
 // startProgram starts the worker of programs for a shell script.
 func startProgram(t *testing.T, script string) *worker {
 	t.Helper()
+	return startFile(t, "#!/bin/sh\n"+script)
+}
+
+// startFile starts the worker of programs for a file of that content.
+func startFile(t *testing.T, content string) *worker {
+	t.Helper()
 	return start(t, language{name: "binary", needs: []string{"cc"}, prepare: func(t *testing.T, folder string) []string {
 		program := filepath.Join(folder, "program")
-		write(t, program, "#!/bin/sh\n"+script)
+		write(t, program, content)
 		return []string{binaryWorker(t), program}
 	}})
 }
@@ -104,24 +110,26 @@ func TestNoProgram(t *testing.T) {
 
 // TestFilesThatCannotRun replaces the program by a file of another machine.
 func TestFilesThatCannotRun(t *testing.T) {
-	w := start(t, language{name: "binary", needs: []string{"cc"}, prepare: func(t *testing.T, folder string) []string {
-		program := filepath.Join(folder, "program")
-		write(t, program, "\x7fELF\x02\x01\x01")
-		return []string{binaryWorker(t), program}
-	}})
+	w := startFile(t, "\x7fELF\x02\x01\x01")
 	if a := w.call(t, "/", "", ""); a.status != 500 || a.get("X-Func-Error") == "" {
 		t.Errorf("%+v", a)
 	}
+}
+
+// fifo makes a pipe with a name.
+func fifo(t *testing.T, path string) string {
+	t.Helper()
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // deaf is a script that writes the process of its child to a pipe, and heeds no
 // signal that can be heeded. It reads no data.
 func deaf(t *testing.T) (script, pids string) {
 	t.Helper()
-	pids = filepath.Join(t.TempDir(), "pids")
-	if err := syscall.Mkfifo(pids, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	pids = fifo(t, filepath.Join(t.TempDir(), "pids"))
 	return "trap '' TERM INT; echo why >&2; sleep 600 & echo $! > " + pids + "; wait; sleep 600", pids
 }
 
@@ -187,10 +195,7 @@ func TestProgramsAreStopped(t *testing.T) {
 func TestProgramsEndWithTheirWorker(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
-			pids := filepath.Join(t.TempDir(), "pids")
-			if err := syscall.Mkfifo(pids, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			pids := fifo(t, filepath.Join(t.TempDir(), "pids"))
 			w := startProgram(t, "echo $$ > "+pids+"; exec sleep 600")
 			_, program := begin(t, w, "1", pids)
 			w.stop(signal)
@@ -216,9 +221,7 @@ func TestCancelledBeforeItIsRead(t *testing.T) {
 // TestProgramsSideBySide has a program wait for another call's.
 func TestProgramsSideBySide(t *testing.T) {
 	w := startProgram(t, `read -r way; [ "$way" = last ] && echo go > "$KUBELESS_INSTALL_VOLUME/pipe" || read -r word < "$KUBELESS_INSTALL_VOLUME/pipe"; echo "$way"`)
-	if err := syscall.Mkfifo(filepath.Join(filepath.Dir(w.socket), "pipe"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo(t, filepath.Join(filepath.Dir(w.socket), "pipe"))
 	first := w.dial(t)
 	fmt.Fprint(first, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nfirst\n")
 	if a := w.call(t, "/_health", "", ""); a.status != 200 || a.get("X-Func-Cancel") != "1" {
