@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -24,9 +26,28 @@ type Answer struct {
 	Body   []byte
 }
 
-// Request is the call of a function at an address, as kubeless' own command
+// Send calls a function at an address, and reads its answer whole. The errors name
+// it as callee.
+func (c Call) Send(ctx context.Context, address, callee string) (Answer, error) {
+	request, err := c.request(ctx, address)
+	if err != nil {
+		return Answer{}, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return Answer{}, fmt.Errorf("calling %s: %w", callee, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return Answer{}, fmt.Errorf("reading the answer of %s: %w", callee, err)
+	}
+	return Answer{Status: response.StatusCode, Header: response.Header, Body: body}, nil
+}
+
+// request is the call of a function at an address, as kubeless' own command
 // makes it: data that is JSON says so, and the headers are those of an event.
-func (c Call) Request(ctx context.Context, address string) (*http.Request, error) {
+func (c Call) request(ctx context.Context, address string) (*http.Request, error) {
 	method, kind := http.MethodGet, "application/x-www-form-urlencoded"
 	if c.Data != "" {
 		method = http.MethodPost

@@ -254,18 +254,5 @@ func (l *Local) Call(ctx context.Context, namespace, name string, c function.Cal
 	if f.front == nil {
 		return function.Answer{}, fmt.Errorf("function %s has no address: deploy it again", name)
 	}
-	request, err := c.Request(ctx, f.front.URL()+"/")
-	if err != nil {
-		return function.Answer{}, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return function.Answer{}, fmt.Errorf("calling %s: %w", name, err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return function.Answer{}, fmt.Errorf("reading the answer of %s: %w", name, err)
-	}
-	return function.Answer{Status: response.StatusCode, Header: response.Header, Body: body}, nil
+	return c.Send(ctx, f.front.URL()+"/", name)
 }

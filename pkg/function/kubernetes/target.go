@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -183,20 +182,7 @@ func (d *Deployer) request(ctx context.Context, namespace, object string, port i
 			err = fmt.Errorf("closing the way to %s: %w", object, closeErr)
 		}
 	}()
-	request, err := c.Request(ctx, "http://"+address+path)
-	if err != nil {
-		return function.Answer{}, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return function.Answer{}, fmt.Errorf("calling %s: %w", object, err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return function.Answer{}, fmt.Errorf("reading the answer of %s: %w", object, err)
-	}
-	return function.Answer{Status: response.StatusCode, Header: response.Header, Body: body}, nil
+	return c.Send(ctx, "http://"+address+path, object)
 }
 
 // Logs implements function.Target.
